@@ -1,0 +1,3 @@
+//! Weak lottery tickets: train a fixed random mask.
+
+fn main() {}

@@ -1,0 +1,137 @@
+//! Where networks are computed: the [`Engine`] trait and its implementations.
+
+use crate::error::Result;
+use crate::graph::Mask;
+use crate::model::ModelSpec;
+
+/// Images and labels of one step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Normalised pixels, `(sample, channel, row, column)` row-major.
+    pub images: Vec<f32>,
+    /// Class of each sample; its length is the number of samples.
+    pub labels: Vec<u32>,
+}
+
+/// What one pass over a batch gave.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Outcome {
+    /// Sum of the samples' losses.
+    pub loss_sum: f64,
+    /// Samples whose largest logit is the right one (the first of equals counts).
+    pub correct: usize,
+    /// Samples.
+    pub samples: usize,
+}
+
+impl Outcome {
+    /// Mean loss.
+    #[must_use]
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.samples as f64
+    }
+
+    /// Fraction of samples classified correctly.
+    #[must_use]
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples as f64
+    }
+
+    /// Adds another pass.
+    pub fn add(&mut self, other: Self) {
+        self.loss_sum += other.loss_sum;
+        self.correct += other.correct;
+        self.samples += other.samples;
+    }
+}
+
+/// How parameters move.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Optimizer {
+    /// `g = ∂L/∂w + λw; v = μv + g; w ← w − η·(g + μv` if Nesterov else `v)`, with v = g on the first step (PyTorch's form,
+    /// dampening 0).
+    Sgd {
+        /// μ.
+        momentum: f64,
+        /// Nesterov's look-ahead.
+        nesterov: bool,
+    },
+    /// Adam with L2 inside the gradient, β = (0.9, 0.999), ε = 1e-8.
+    Adam,
+}
+
+/// Everything that decides a training step besides the batch and the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainOptions {
+    /// How parameters move.
+    pub optimizer: Optimizer,
+    /// λ, on all parameters.
+    pub weight_decay: f64,
+    /// ε of label smoothing: the target gets 1−ε+ε/C, every other class ε/C.
+    pub label_smoothing: f64,
+}
+
+/// Pattern and per-edge state of one layer. All vectors are in the mask's edge order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerState {
+    /// Which weights exist.
+    pub mask: Mask,
+    /// Their values.
+    pub weights: Vec<f32>,
+    /// Optimiser state per edge: empty before the first step, `[v]` for SGD with momentum, `[m, v]` for Adam.
+    pub slots: Vec<Vec<f32>>,
+}
+
+/// A parameter that is not masked (bias, scale, shift) or a buffer (running mean and variance).
+#[derive(Debug, Clone, PartialEq)]
+pub struct DenseState {
+    /// Name as in [`ModelSpec::parameters`].
+    pub name: String,
+    /// Values.
+    pub values: Vec<f32>,
+    /// Optimiser state, as in [`LayerState::slots`]; empty for buffers.
+    pub slots: Vec<Vec<f32>>,
+}
+
+/// Everything an engine holds that must outlive the process: what a checkpoint stores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelState {
+    /// One per [`ModelSpec::layers`].
+    pub layers: Vec<LayerState>,
+    /// Every other parameter and buffer, in the order of [`ModelSpec::parameters`].
+    pub dense: Vec<DenseState>,
+    /// Optimiser steps taken.
+    pub steps: u64,
+}
+
+/// Owns parameters, optimiser state and activations of one model on one device.
+pub trait Engine {
+    /// The model.
+    fn spec(&self) -> &ModelSpec;
+
+    /// One optimiser step: forward, backward, update; returns the loss and accuracy before the update. Statistics of batch
+    /// normalisations are those of the batch, and running ones move.
+    ///
+    /// # Panics
+    /// If the batch is empty, larger than what the engine was made for, or does not fit the model.
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome;
+
+    /// Loss and accuracy with running statistics; changes nothing.
+    ///
+    /// # Panics
+    /// As [`Engine::train_step`].
+    fn evaluate(&mut self, batch: &Batch) -> Outcome;
+
+    /// Forward and backward with batch statistics, without an update: gradients of the mean loss on the edges, one vector per
+    /// layer in edge order, and of the dense parameters in the order of [`ModelState::dense`] (empty for buffers).
+    fn gradients(&mut self, batch: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>);
+
+    /// A copy of everything that must outlive the process.
+    fn state(&self) -> ModelState;
+
+    /// Replaces everything by a saved state.
+    ///
+    /// # Errors
+    /// If the state belongs to another model; names the first parameter that differs, with both shapes.
+    fn load_state(&mut self, state: ModelState) -> Result<()>;
+}
