@@ -16,8 +16,10 @@ pub(super) fn fill(name: &str, shapes: &[LayerShape], d: f64, raw: &[f64]) -> Re
     let weights = || shapes.iter().map(|s| s.weights() as f64).zip(raw).map(|(n, r)| (n, *r));
     let most = weights().filter(|(_, r)| *r > 0.0).map(|(n, _)| n).sum::<f64>() / total(shapes);
     if most < d {
-        return Err(Error::usage(format!("{name} cannot reach density {d}: only {most} of the weights are in layers that may keep some"))
-            .help(format!("lower the density to at most {most}")));
+        return Err(Error::usage(format!(
+            "{name} cannot reach density {d}: only {most} of the weights are in layers that may keep some"
+        ))
+        .help(format!("lower the density to at most {most}")));
     }
     let mut full = vec![false; shapes.len()];
     let mut epsilon = 0.0;

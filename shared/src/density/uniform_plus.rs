@@ -22,8 +22,10 @@ pub(super) fn solve(shapes: &[LayerShape], d: f64) -> Result<Solution> {
         q = (d * total(shapes) - fixed) / between;
         if q < 0.0 {
             let least = fixed / total(shapes);
-            return Err(Error::usage(format!("uniform_plus cannot reach density {d}: its first and last layer alone keep {least}"))
-                .help("choose uniform or ERK, or a higher density"));
+            return Err(Error::usage(format!(
+                "uniform_plus cannot reach density {d}: its first and last layer alone keep {least}"
+            ))
+            .help("choose uniform or ERK, or a higher density"));
         }
     }
     let mut densities = vec![q; shapes.len()];

@@ -252,7 +252,9 @@ mod tests {
     use super::*;
     use crate::graph::{Law, LayerShape, Mask, sample};
     use crate::rng::{Purpose, stream};
-    use petgraph::algo::{articulation_points::articulation_points, connected_components, dijkstra, is_bipartite_undirected, maximum_matching};
+    use petgraph::algo::{
+        articulation_points::articulation_points, connected_components, dijkstra, is_bipartite_undirected, maximum_matching,
+    };
     use petgraph::visit::{Bfs, Dfs};
     use std::collections::BTreeSet;
 
@@ -265,9 +267,10 @@ mod tests {
             (LayerShape::linear(1, 5), 1),
         ];
         shapes.into_iter().flat_map(|(shape, groups)| {
-            [0.0, 0.03, 0.1, 0.2, 0.6, 1.0].into_iter().zip(0..).map(move |(density, k)| {
-                (sample(shape, density, Law::Bernoulli, &mut stream(11, Purpose::Mask, k)), groups)
-            })
+            [0.0, 0.03, 0.1, 0.2, 0.6, 1.0]
+                .into_iter()
+                .zip(0..)
+                .map(move |(density, k)| (sample(shape, density, Law::Bernoulli, &mut stream(11, Purpose::Mask, k)), groups))
         })
     }
 

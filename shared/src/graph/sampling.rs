@@ -30,7 +30,12 @@ impl Law {
             aliases: &["gnp"],
             about: "every edge independently with the layer's density",
         },
-        Choice { value: Self::Exact, name: "exact", aliases: &["gnm"], about: "exactly the rounded number of edges, at random places" },
+        Choice {
+            value: Self::Exact,
+            name: "exact",
+            aliases: &["gnm"],
+            about: "exactly the rounded number of edges, at random places",
+        },
     ];
 }
 
@@ -183,7 +188,8 @@ mod tests {
                 // Hits of one position are binomial. With an exact count they are negatively correlated, which takes one degree of
                 // freedom and the factor 63/64 out of the sum.
                 let kept = if law == Law::Exact { (64.0 * density).round() / 64.0 } else { density };
-                let sum: f64 = hits.iter().map(|h| (h - draws as f64 * kept).powi(2) / (draws as f64 * kept * (1.0 - kept))).sum();
+                let sum: f64 =
+                    hits.iter().map(|h| (h - draws as f64 * kept).powi(2) / (draws as f64 * kept * (1.0 - kept))).sum();
                 let (statistic, freedom) = if law == Law::Exact { (sum * 63.0 / 64.0, 63.0) } else { (sum, 64.0) };
                 let tail = 1.0 - ChiSquared::new(freedom).unwrap().cdf(statistic);
                 assert!(tail > 1e-4 && tail < 1.0 - 1e-4, "{law} at {density}: tail {tail}");

@@ -102,7 +102,10 @@ impl LearningRate {
             return Err(Error::usage("learning rate policy step needs at least 1 epoch between drops, got 0"));
         }
         if self.warmup_epochs > self.epochs {
-            return Err(Error::usage(format!("warm-up of {} epochs is longer than the {} epochs", self.warmup_epochs, self.epochs)));
+            return Err(Error::usage(format!(
+                "warm-up of {} epochs is longer than the {} epochs",
+                self.warmup_epochs, self.epochs
+            )));
         }
         Ok(())
     }
@@ -145,7 +148,13 @@ mod tests {
             let rate = LearningRate::two_drops(0.1, epochs, multiplier);
             assert_eq!(rate.epochs, epochs * multiplier);
             for e in 0..rate.epochs {
-                let expected = if e < first { 0.1 } else if e < second { 0.01 } else { 0.001 };
+                let expected = if e < first {
+                    0.1
+                } else if e < second {
+                    0.01
+                } else {
+                    0.001
+                };
                 assert!((rate.at(e) - expected).abs() < 1e-15, "epoch {e} of {epochs}·{multiplier}: {}", rate.at(e));
             }
         }
