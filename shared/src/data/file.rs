@@ -36,7 +36,7 @@ pub(super) fn zeroed(set: &str, n: usize, image: Image) -> Result<Vec<u8>> {
     let size = n.saturating_mul(image.len());
     let too_large = |free: String| {
         Error::failure(format!("{n} images of {set} at {image} need {:.1} GB of memory{free}", size as f64 / 1e9))
-            .help("choose a smaller input size or fewer images")
+            .help("free some memory, or choose a smaller input size where the set has one")
     };
     if let Some(free) = free_memory().filter(|&free| free < size as u64) {
         return Err(too_large(format!(", {:.1} GB are free", free as f64 / 1e9)));
@@ -94,7 +94,7 @@ pub(super) mod tests {
                 std::fs::write(path, &damaged).unwrap();
                 match read() {
                     Ok(other) => {
-                        assert!(other == whole || undetectable(at), "{name}: unnoticed damage of byte {at} by {flip:#x}")
+                        assert!(other == whole || undetectable(at), "{name}: unnoticed damage of byte {at} by {flip:#x}");
                     }
                     Err(error) => assert!(error.what().contains(name), "{error}"),
                 }

@@ -4,7 +4,8 @@
 //! at 224, and minutes to hours at the start of a run. A set that does not fit into the free memory is refused before any image
 //! is decoded.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::image_folder::{Fit, decode, entries, image_files, in_turn};
@@ -16,23 +17,23 @@ use crate::model::Image;
 /// Training images (one of every class in turn) and the validation images as test images. Classes are numbered by the names of their
 /// folders, of which there must be `classes`.
 pub(super) fn read(folder: &Path, image: Image, classes: usize) -> Result<(Split, Split)> {
-    let name = |path: &Path| path.file_name().map(|name| name.to_os_string());
+    let name = |path: &Path| path.file_name().map(OsStr::to_os_string);
     let train = class_folders(&folder.join("train"), classes)?;
     let test = class_folders(&folder.join("val"), classes)?;
-    let known: HashMap<_, _> = train.iter().map(|path| (name(path), ())).collect();
-    if let Some(other) = test.iter().find(|path| !known.contains_key(&name(path))) {
+    let known: HashSet<_> = train.iter().map(|path| name(path)).collect();
+    if let Some(other) = test.iter().find(|path| !known.contains(&name(path))) {
         return Err(Error::failure(format!("{} is no class of {}", other.display(), folder.join("train").display())));
     }
     let set = DataKind::ImageNet.name();
-    let train = decode(set, &files(&train)?, image, Fit::Crop)?;
-    Ok((train, decode(set, &files(&test)?, image, Fit::Crop)?))
+    let (train, test) = (files(&train)?, files(&test)?);
+    Ok((decode(set, &train, image, Fit::Crop)?, decode(set, &test, image, Fit::Crop)?))
 }
 
 fn class_folders(folder: &Path, classes: usize) -> Result<Vec<PathBuf>> {
     let folders: Vec<PathBuf> = entries(folder)?.into_iter().filter(|path| path.is_dir()).collect();
     if folders.len() != classes {
         return Err(Error::failure(format!("{} holds {} class folders, {classes} expected", folder.display(), folders.len()))
-            .help("validation images, which are published in one folder, must be sorted into one folder per class"));
+            .help("train and val hold one folder per class, into which the published validation images must be sorted"));
     }
     Ok(folders)
 }

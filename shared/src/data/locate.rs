@@ -79,18 +79,19 @@ pub fn listing(roots: &[PathBuf]) -> Vec<Listed> {
 /// # Errors
 /// Failure: nowhere in `roots`, or incomplete there; says where it was looked for and where to get it.
 pub(super) fn find(kind: DataKind, roots: &[PathBuf]) -> Result<PathBuf> {
-    let Some(layout) = Layout::of(kind) else {
-        return Err(Error::failure(format!("{kind} is built in and in no folder")));
-    };
+    let layout = Layout::of(kind).ok_or_else(|| Error::failure(format!("data set {kind} is built in: it has no files")))?;
     let page = kind.page().unwrap_or_default();
     let Some(place) = layout.find(&layout.places(roots)) else {
         let looked: Vec<String> = roots
             .iter()
             .map(|root| format!("{}{}", root.display(), if root.is_dir() { "" } else { " (no such folder)" }))
             .collect();
-        let package = if kind == DataKind::FashionMnist { ", the Debian package dataset-fashion-mnist" } else { "" };
-        let into = roots.first().map_or_else(PathBuf::new, |root| root.join(layout.folders[0]));
-        let names = layout.archive.map_or_else(|| layout.names().join(", "), str::to_string);
+        let package = if kind == DataKind::FashionMnist { " or the Debian package dataset-fashion-mnist" } else { "" };
+        let root = roots.first().cloned().unwrap_or_default();
+        let (names, into) = match layout.archive {
+            Some(archive) => (archive.to_string(), root),
+            None => (layout.names().join(", "), root.join(layout.folders[0])),
+        };
         return Err(Error::failure(format!("data set {kind} not found; looked in {}", looked.join(", ")))
             .help(format!("get {names} from {page}{package}; put into {} or name the folder with --data-dir", into.display())));
     };
@@ -240,6 +241,14 @@ mod tests {
     }
 
     #[test]
+    fn the_archive_itself_can_be_named() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), &["cifar-10-binary.tar.gz"]);
+        let archive = dir.path().join("cifar-10-binary.tar.gz");
+        assert_eq!(find(DataKind::Cifar10, std::slice::from_ref(&archive)).unwrap(), archive);
+    }
+
+    #[test]
     fn an_archive_must_be_a_file() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("cifar-100-binary.tar.gz")).unwrap();
@@ -254,13 +263,13 @@ mod tests {
         assert_eq!(
             error(DataKind::Cifar10),
             "data set cifar10 not found; looked in /nonexistent (no such folder)\n  get cifar-10-binary.tar.gz from \
-             https://www.cs.toronto.edu/~kriz/cifar.html; put into /nonexistent/cifar-10-batches-bin or name the folder with --data-dir"
+             https://www.cs.toronto.edu/~kriz/cifar.html; put into /nonexistent or name the folder with --data-dir"
         );
         assert_eq!(
             error(DataKind::FashionMnist),
             "data set fashion_mnist not found; looked in /nonexistent (no such folder)\n  get train-images-idx3-ubyte(.gz), \
              train-labels-idx1-ubyte(.gz), t10k-images-idx3-ubyte(.gz), t10k-labels-idx1-ubyte(.gz) from \
-             https://github.com/zalandoresearch/fashion-mnist, the Debian package dataset-fashion-mnist; put into \
+             https://github.com/zalandoresearch/fashion-mnist or the Debian package dataset-fashion-mnist; put into \
              /nonexistent/fashion-mnist or name the folder with --data-dir"
         );
         for kind in DataKind::ALL {

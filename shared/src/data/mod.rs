@@ -74,8 +74,8 @@ impl Options {
                 return Err(Error::usage(format!("{asked} classes: {kind} has {classes}"))
                     .help("only synthetic images have as many classes as you like"));
             }
-            if asked == 0 {
-                return Err(Error::usage("0 classes: synthetic images need at least one"));
+            if !(1..=100_000).contains(&asked) {
+                return Err(Error::usage(format!("{asked} classes of synthetic images are outside 1..100000")));
             }
             classes = asked;
         }
@@ -131,7 +131,7 @@ mod tests {
             (DataKind::Cifar10, Some(64), None, "input size 64: images of cifar10 are 3x32x32"),
             (DataKind::Mnist, None, Some(5), "5 classes: mnist has 10"),
             (DataKind::Synthetic, Some(0), None, "input size 0 is outside 1..1024"),
-            (DataKind::Synthetic, None, Some(0), "0 classes: synthetic images need at least one"),
+            (DataKind::Synthetic, None, Some(0), "0 classes of synthetic images are outside 1..100000"),
         ] {
             let error = shape(kind, input, classes).unwrap_err();
             assert_eq!((error.kind(), error.what()), (Kind::Usage, text));
