@@ -1,7 +1,7 @@
 //! MNIST and Fashion-MNIST: IDX files, packed (`.gz`) or not.
 //!
 //! An IDX file of bytes is a big-endian magic number (0x0800 + number of dimensions), one 32-bit size per dimension, then the
-//! values (Y. `LeCun`, C. Cortes, C. Burges, "The MNIST database of handwritten digits").
+//! values (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits").
 
 use std::path::Path;
 

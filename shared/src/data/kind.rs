@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::augment::{Augment, Border};
-use crate::error::{Error, nearest};
+use crate::error::{Error, Result};
 use crate::model::Image;
+use crate::names::{self, Choice};
 
 /// A data set that the toolkit can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,39 +41,66 @@ pub struct Recipe {
 }
 
 impl DataKind {
-    /// Every set, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
-        Self::Digits,
-        Self::Mnist,
-        Self::FashionMnist,
-        Self::Cifar10,
-        Self::Cifar100,
-        Self::TinyImageNet,
-        Self::ImageNet,
-        Self::Synthetic,
+    /// All sets with their names, in the order in which they are listed.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice {
+            value: Self::Digits,
+            name: "digits",
+            aliases: &[],
+            about: "built in: UCI optical digits, 1,438 training and 359 test images",
+        },
+        Choice {
+            value: Self::Mnist,
+            name: "mnist",
+            aliases: &[],
+            about: "handwritten digits, 60,000 training and 10,000 test images (IDX files)",
+        },
+        Choice {
+            value: Self::FashionMnist,
+            name: "fashion_mnist",
+            aliases: &["fashionmnist"],
+            about: "clothing, 60,000 training and 10,000 test images (IDX files)",
+        },
+        Choice {
+            value: Self::Cifar10,
+            name: "cifar10",
+            aliases: &["cifar-10"],
+            about: "objects, 50,000 training and 10,000 test images (binary version)",
+        },
+        Choice {
+            value: Self::Cifar100,
+            name: "cifar100",
+            aliases: &["cifar-100"],
+            about: "objects, 50,000 training and 10,000 test images (binary version, fine labels)",
+        },
+        Choice {
+            value: Self::TinyImageNet,
+            name: "tiny_imagenet",
+            aliases: &["tinyimagenet"],
+            about: "100,000 training images; the 10,000 validation images serve as test images",
+        },
+        Choice {
+            value: Self::ImageNet,
+            name: "imagenet",
+            aliases: &[],
+            about: "1,281,167 training images; the 50,000 validation images serve as test images",
+        },
+        Choice {
+            value: Self::Synthetic,
+            name: "synthetic",
+            aliases: &[],
+            about: "built in: random images and labels, for measuring speed",
+        },
     ];
-
-    /// The names of [`DataKind::ALL`].
-    pub const NAMES: [&str; 8] =
-        ["digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "tiny_imagenet", "imagenet", "synthetic"];
 
     /// Its name in commands and configurations.
     pub const fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
+        Self::CHOICES[self as usize].name
     }
 
     /// What it is, in one line.
     pub const fn about(self) -> &'static str {
-        match self {
-            Self::Digits => "built in: UCI optical digits, 1,438 training and 359 test images",
-            Self::Mnist => "handwritten digits, 60,000 training and 10,000 test images (IDX files)",
-            Self::FashionMnist => "clothing, 60,000 training and 10,000 test images (IDX files)",
-            Self::Cifar10 => "objects, 50,000 training and 10,000 test images (binary version)",
-            Self::Cifar100 => "objects, 50,000 training and 10,000 test images (binary version, fine labels)",
-            Self::TinyImageNet => "100,000 training images; the 10,000 validation images serve as test images",
-            Self::ImageNet => "1,281,167 training images; the 50,000 validation images serve as test images",
-            Self::Synthetic => "built in: random images and labels, for measuring speed",
-        }
+        Self::CHOICES[self as usize].about
     }
 
     /// Shape of its images; ImageNet and synthetic images can be asked for at other sizes.
@@ -154,16 +182,8 @@ impl fmt::Display for DataKind {
 impl FromStr for DataKind {
     type Err = Error;
 
-    /// Case, `-` and `_` do not matter.
-    fn from_str(typed: &str) -> Result<Self, Error> {
-        let fold = |s: &str| s.to_lowercase().replace(['-', '_'], "");
-        Self::ALL.into_iter().find(|kind| fold(kind.name()) == fold(typed)).ok_or_else(|| {
-            let help = match nearest(typed, Self::NAMES) {
-                Some(name) => format!("did you mean {name}?"),
-                None => format!("there are {}", Self::NAMES.join(", ")),
-            };
-            Error::usage(format!("unknown data set {typed}")).help(help)
-        })
+    fn from_str(typed: &str) -> Result<Self> {
+        names::parse("data set", Self::CHOICES, typed)
     }
 }
 
@@ -172,29 +192,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_round_trip_and_fold() {
-        for kind in DataKind::ALL {
-            assert_eq!(kind.to_string().parse::<DataKind>(), Ok(kind));
+    fn names_round_trip() {
+        for choice in DataKind::CHOICES {
+            assert_eq!((choice.value.name(), choice.value.about()), (choice.name, choice.about));
+            assert_eq!(choice.value.to_string().parse::<DataKind>(), Ok(choice.value));
         }
         for typed in ["Fashion-MNIST", "fashionmnist", "FASHION_MNIST"] {
             assert_eq!(typed.parse::<DataKind>(), Ok(DataKind::FashionMnist));
         }
         assert_eq!("CIFAR-100".parse::<DataKind>(), Ok(DataKind::Cifar100));
-    }
-
-    #[test]
-    fn unknown_names_suggest_the_nearest() {
-        let error = |typed: &str| typed.parse::<DataKind>().unwrap_err().to_string();
-        assert_eq!(error("cifra10"), "unknown data set cifra10\n  did you mean cifar10?");
-        assert_eq!(
-            error("celeb"),
-            "unknown data set celeb\n  there are digits, mnist, fashion_mnist, cifar10, cifar100, tiny_imagenet, imagenet, synthetic"
-        );
+        let error = "cifra10".parse::<DataKind>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown data set \"cifra10\"\n  did you mean \"cifar10\"?");
     }
 
     #[test]
     fn recipes_fit_their_images() {
-        for kind in DataKind::ALL {
+        for kind in DataKind::CHOICES.iter().map(|choice| choice.value) {
             let recipe = kind.recipe(kind.image());
             assert_eq!((recipe.mean.len(), recipe.std.len()), (kind.image().channels, kind.image().channels), "{kind}");
             assert!(recipe.std.iter().all(|&s| s > 0.0) && recipe.augment.check(kind.image()).is_ok(), "{kind}");

@@ -48,9 +48,10 @@ pub struct Listed {
 
 /// What is there of every set. Files are looked for, not read.
 pub fn listing(roots: &[PathBuf]) -> Vec<Listed> {
-    DataKind::ALL
-        .into_iter()
-        .map(|kind| {
+    DataKind::CHOICES
+        .iter()
+        .map(|choice| {
+            let kind = choice.value;
             let layout = Layout::of(kind);
             let looked_for = layout.as_ref().map_or_else(Vec::new, |layout| layout.places(roots));
             let found = layout.as_ref().and_then(|layout| layout.find(&looked_for));
@@ -60,8 +61,8 @@ pub fn listing(roots: &[PathBuf]) -> Vec<Listed> {
                 (None, _) => Vec::new(),
             };
             Listed {
-                name: kind.name(),
-                about: kind.about(),
+                name: choice.name,
+                about: choice.about,
                 image: kind.image().to_string(),
                 classes: kind.classes(),
                 built_in: layout.is_none(),
@@ -272,7 +273,7 @@ mod tests {
              https://github.com/zalandoresearch/fashion-mnist or the Debian package dataset-fashion-mnist; put into \
              /nonexistent/fashion-mnist or name the folder with --data-dir"
         );
-        for kind in DataKind::ALL {
+        for kind in DataKind::CHOICES.iter().map(|choice| choice.value) {
             if let Some(page) = kind.page() {
                 assert!(error(kind).contains(page) && error(kind).lines().count() == 2, "{}", error(kind));
             }
@@ -285,7 +286,7 @@ mod tests {
         let root = dir.path().to_path_buf();
         touch(&root, &["fashion-mnist/train-images-idx3-ubyte", "cifar100/cifar-100-binary.tar.gz"]);
         let list = listing(std::slice::from_ref(&root));
-        assert_eq!(list.iter().map(|l| l.name).collect::<Vec<_>>(), DataKind::NAMES);
+        assert_eq!(list.iter().map(|l| l.name).collect::<Vec<_>>(), DataKind::CHOICES.iter().map(|c| c.name).collect::<Vec<_>>());
         let of = |kind: DataKind| list[kind as usize].clone();
         let digits = of(DataKind::Digits);
         assert!(digits.built_in && digits.looked_for.is_empty() && digits.missing.is_empty());
