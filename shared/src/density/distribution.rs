@@ -6,7 +6,8 @@ use super::{
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 use crate::names::{self, Choice};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,10 +46,10 @@ pub enum Distribution {
 }
 
 /// A constant that a distribution found while it solved for the target.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
     /// What the literature calls it: `epsilon`, `C`, `X`, `r`, `q`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: f64,
 }
@@ -67,7 +68,7 @@ pub struct Solution {
 impl Solution {
     pub(super) fn new(shapes: &[LayerShape], densities: Vec<f64>, note: Option<(&'static str, f64)>) -> Self {
         let kept: f64 = shapes.iter().zip(&densities).map(|(s, p)| s.weights() as f64 * p).sum();
-        Self { achieved: kept / total(shapes), densities, note: note.map(|(name, value)| Constant { name, value }) }
+        Self { achieved: kept / total(shapes), densities, note: note.map(|(name, value)| Constant { name: name.into(), value }) }
     }
 }
 

@@ -17,5 +17,5 @@ pub(super) fn solve(shapes: &[LayerShape], d: f64, fc_density: f64) -> Result<So
     let solved = erk::solve(rest, budget / total(rest), 1.0)?;
     let mut densities = solved.densities;
     densities.push(fc_density);
-    Ok(Solution::new(shapes, densities, solved.note.map(|n| (n.name, n.value))))
+    Ok(Solution { note: solved.note, ..Solution::new(shapes, densities, None) })
 }
