@@ -5,7 +5,7 @@ use crate::graph::{LayerShape, Mask, sample_count};
 use crate::model::{ModelSpec, Op};
 use crate::rng::{Purpose, stream};
 
-/// Masks in which layer l keeps ⌊d·N_l⌋ edges at random among the positions whose input has an incoming edge in the layer before,
+/// Masks in which layer l keeps ⌊dN⌋ edges at random among the positions whose input has an incoming edge in the layer before,
 /// or all of these positions if they are fewer. The first layer's inputs are all fed. A feature of a linear layer that reads a
 /// map belongs to the channel it comes from.
 ///

@@ -1,7 +1,7 @@
 //! Drawing the initial masks of a network.
 
 use super::{Repair, SparseInit, er_flow, half_shape, magnitude, mirror, preserve};
-use crate::density::{Constant, Density, Distribution};
+use crate::density::{Constant, Density};
 use crate::error::{Error, Result};
 use crate::graph::{Law, LayerShape, Mask, sample};
 use crate::model::ModelSpec;
@@ -154,6 +154,7 @@ fn spread<T>(dense: &[bool], mut of_sparse: impl Iterator<Item = T>, full: impl 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::density::Distribution;
     use crate::graph::Csr;
     use crate::model::{DefaultInit, Image, NodeId, Op};
     use crate::names::Choice;
@@ -193,6 +194,7 @@ pub(super) mod tests {
         let x = m.push("add", Op::Add, &[x, stem]).unwrap();
         let x = conv(&mut m, "depthwise", LayerShape::conv(12, 1, [3, 3]), 12, x);
         let x = conv(&mut m, "grouped", LayerShape::conv(24, 6, [1, 1]), 2, x);
+        let x = m.push("pool", Op::GlobalAvgPool, &[x]).unwrap();
         linear(&mut m, "fc", 5, x);
         m
     }
@@ -297,8 +299,8 @@ pub(super) mod tests {
                     }
                     (0..shape.inp).filter(|i| fed(*i)).count() * shape.taps() * shape.out
                 };
-                let expected = if drawn.dense[l] { shape.weights() } else { (density * shape.weights() as f64) as usize };
-                assert_eq!(drawn.masks[l].edges(), expected.min(available).max(if drawn.dense[l] { expected } else { 0 }));
+                let count = ((density * shape.weights() as f64) as usize).min(available);
+                assert_eq!(drawn.masks[l].edges(), if drawn.dense[l] { shape.weights() } else { count });
             }
             assert_eq!(unfed > 0, density < 0.5, "the case must have unfed units");
         }

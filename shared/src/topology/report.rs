@@ -103,3 +103,59 @@ impl fmt::Display for DensityReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::density::Density;
+    use crate::graph::Law;
+    use crate::topology::plan::tests::chain;
+    use crate::topology::{FlowPreservation, MaskPlan};
+
+    fn report() -> DensityReport {
+        let plan = MaskPlan {
+            init: "balanced-exact".parse().unwrap(),
+            law: Law::Exact,
+            density: Density::new(0.1).unwrap(),
+            dense_layers: vec![0],
+            flow: FlowPreservation::On,
+            seed: 1,
+        };
+        DensityReport::new(&chain(), &plan.draw(&chain(), None).unwrap())
+    }
+
+    #[test]
+    fn totals_are_those_of_the_layers() {
+        let report = report();
+        let sparse = &report.layers[1..];
+        assert!(report.layers[0].dense && sparse.iter().all(|l| !l.dense));
+        let (edges, weights) = sparse.iter().fold((0, 0), |(e, w), l| (e + l.edges, w + l.weights));
+        assert!((report.density_achieved - edges as f64 / weights as f64).abs() < 1e-15);
+        // balanced-exact: three layers with X edges each, up to rounding and what flow preservation added.
+        let x = report.constant.as_ref().unwrap().value;
+        assert!((x - 0.1 * weights as f64 / 3.0).abs() < 1e-9);
+        assert!((edges as f64 - 3.0 * x - report.edges_added_by_flow as f64).abs() <= 1.5);
+        assert!(sparse.iter().all(|l| (l.density_requested * l.weights as f64 - x).abs() < 1e-9));
+    }
+
+    #[test]
+    fn survives_json_under_the_documented_names() {
+        let report = report();
+        let json = serde_json::to_value(&report).unwrap();
+        let layer = &json["layers"][1];
+        assert_eq!((&layer["name"], &layer["weights"]), (&"features.2.weight".into(), &3456.into()));
+        assert_eq!(layer["shape"], serde_json::json!([24, 16, 3, 3]));
+        assert!(layer["density_requested"].is_f64() && layer["edges"].is_u64());
+        assert_eq!(json["density_requested"], 0.1);
+        assert_eq!(serde_json::from_value::<DensityReport>(json).unwrap(), report);
+    }
+
+    #[test]
+    fn prints_a_table() {
+        let text = report().to_string();
+        assert_eq!(text.lines().count(), 1 + 4 + 1);
+        let widths: Vec<usize> = text.lines().take(5).map(|l| l.chars().count()).collect();
+        assert!(widths.iter().all(|w| *w == widths[0]), "{text}");
+        assert!(text.contains("features.0.weight") && text.contains("dense") && text.contains("X = "), "{text}");
+    }
+}
