@@ -94,3 +94,6 @@ fn check(spec: &ModelSpec, masks: &[Mask], densities: &[f64]) {
         assert_eq!(mask.shape(), layer.shape, "{}", layer.name);
     }
 }
+
+#[cfg(test)]
+mod tests;
