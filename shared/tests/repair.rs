@@ -4,6 +4,8 @@ use serde::Deserialize;
 use shared::graph::{LayerShape, Mask};
 use shared::init::{Repair, repair_edges};
 
+const GOLDEN: &str = include_str!("golden/ortho_repair.json");
+
 #[derive(Deserialize)]
 struct Case {
     name: String,
@@ -19,10 +21,6 @@ struct Case {
 }
 
 impl Case {
-    fn all() -> Vec<Self> {
-        serde_json::from_str(include_str!("golden/ortho_repair.json")).unwrap()
-    }
-
     fn mask(&self) -> Mask {
         let shape = match self.shape[..] {
             [out, inp] => LayerShape::linear(out, inp),
@@ -38,7 +36,7 @@ impl Case {
 /// off by 0.2 after 50 iterations.
 #[test]
 fn losses_and_weights_are_those_of_plain_descent() {
-    for case in Case::all() {
+    for case in serde_json::from_str::<Vec<Case>>(GOLDEN).unwrap() {
         let mask = case.mask();
         let wide = case.shape[0] <= case.shape[1..].iter().product();
         for &(iterations, loss) in &case.losses {
@@ -61,7 +59,8 @@ fn losses_and_weights_are_those_of_plain_descent() {
 
 #[test]
 fn more_rows_than_columns_end_at_the_best_possible_distance() {
-    let case = Case::all().into_iter().find(|c| c.name.starts_with("tall_12x5")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(GOLDEN).unwrap();
+    let case = cases.iter().find(|c| c.name.starts_with("tall_12x5")).unwrap();
     let mask = case.mask();
     let mut weights: Vec<f64> = mask.iter().map(|p| case.weights[p]).collect();
     let got = repair_edges(&mask, 1, &mut weights, Repair::default());
