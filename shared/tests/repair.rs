@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use shared::graph::{LayerShape, Mask};
-use shared::init::{Repair, repair_edges};
+use shared::init::{OrthoRepair, ortho_repair_edges};
 
 const GOLDEN: &str = include_str!("golden/ortho_repair.json");
 
@@ -41,7 +41,7 @@ fn losses_and_weights_are_those_of_plain_descent() {
         let wide = case.shape[0] <= case.shape[1..].iter().product();
         for &(iterations, loss) in &case.losses {
             let mut weights: Vec<f64> = mask.iter().map(|p| case.weights[p]).collect();
-            let got = repair_edges(&mask, 1, &mut weights, Repair { learning_rate: case.learning_rate, iterations });
+            let got = ortho_repair_edges(&mask, 1, &mut weights, OrthoRepair { learning_rate: case.learning_rate, iterations });
             let place = format!("{} after {iterations}", case.name);
             assert!((got.before - case.losses[0].1).abs() < 1e-12, "{place}: {}", got.before);
             if wide && iterations > 100 {
@@ -63,6 +63,6 @@ fn more_rows_than_columns_end_at_the_best_possible_distance() {
     let case = cases.iter().find(|c| c.name.starts_with("tall_12x5")).unwrap();
     let mask = case.mask();
     let mut weights: Vec<f64> = mask.iter().map(|p| case.weights[p]).collect();
-    let got = repair_edges(&mask, 1, &mut weights, Repair::default());
+    let got = ortho_repair_edges(&mask, 1, &mut weights, OrthoRepair::default());
     assert!((got.after - 7.0_f64.sqrt()).abs() < 1e-8, "{}", got.after);
 }

@@ -9,7 +9,7 @@ mod repair;
 
 pub use method::InitMethod;
 pub use mirror::er_ortho_weights;
-pub use repair::{Repair, Repaired, repair_edges, repair_state};
+pub use repair::{OrthoRepair, OrthoRepaired, ortho_repair, ortho_repair_edges};
 
 use crate::engine::{DenseState, LayerState, ModelState};
 use crate::graph::Mask;

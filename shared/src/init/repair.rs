@@ -10,14 +10,14 @@ const ORTHOGONAL: f64 = 1e-12;
 
 /// How far to descend.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Repair {
+pub struct OrthoRepair {
     /// Step along the gradient.
     pub learning_rate: f64,
     /// Number of steps.
     pub iterations: usize,
 }
 
-impl Default for Repair {
+impl Default for OrthoRepair {
     /// Learning rate 0.01, 1000 iterations.
     fn default() -> Self {
         Self { learning_rate: 0.01, iterations: 1000 }
@@ -26,7 +26,7 @@ impl Default for Repair {
 
 /// What a repair achieved: the distance ‖B·Bᵀ − I‖ (Frobenius) of a layer from orthonormal rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Repaired {
+pub struct OrthoRepaired {
     /// At the start.
     pub before: f64,
     /// At the end. A layer with more rows than columns cannot get below √(rows − columns).
@@ -37,12 +37,12 @@ pub struct Repaired {
 ///
 /// # Panics
 /// If the state is not one of this model.
-pub fn repair_state(spec: &ModelSpec, state: &mut ModelState, repair: Repair) -> Vec<Repaired> {
+pub fn ortho_repair(spec: &ModelSpec, state: &mut ModelState, repair: OrthoRepair) -> Vec<OrthoRepaired> {
     assert_eq!(spec.layers().len(), state.layers.len(), "one state a layer");
     (state.layers.par_iter_mut().zip(spec.layers()))
         .map(|(state, layer)| {
             let mut weights: Vec<f64> = state.weights.iter().copied().map(f64::from).collect();
-            let repaired = repair_edges(&state.mask, layer.groups, &mut weights, repair);
+            let repaired = ortho_repair_edges(&state.mask, layer.groups, &mut weights, repair);
             state.weights = weights.into_iter().map(|w| w as f32).collect();
             repaired
         })
@@ -61,7 +61,7 @@ pub fn repair_state(spec: &ModelSpec, state: &mut ModelState, repair: Repair) ->
 ///
 /// # Panics
 /// If there is not one weight an edge.
-pub fn repair_edges(mask: &Mask, groups: usize, weights: &mut [f64], repair: Repair) -> Repaired {
+pub fn ortho_repair_edges(mask: &Mask, groups: usize, weights: &mut [f64], repair: OrthoRepair) -> OrthoRepaired {
     assert_eq!(mask.edges(), weights.len(), "one weight an edge");
     let graph = Graph::new(mask, groups);
     let mut gradient = vec![0.0; weights.len()];
@@ -77,7 +77,7 @@ pub fn repair_edges(mask: &Mask, groups: usize, weights: &mut [f64], repair: Rep
         }
         after = graph.descend(weights, &mut gradient);
     }
-    Repaired { before, after }
+    OrthoRepaired { before, after }
 }
 
 /// A mask by rows and by columns.

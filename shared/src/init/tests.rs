@@ -3,6 +3,7 @@
 use super::*;
 use crate::graph::LayerShape;
 use crate::model::{DefaultInit, Image, build};
+use crate::topology::{half_shape, mirror};
 
 fn methods() -> impl Iterator<Item = InitMethod> {
     InitMethod::CHOICES.iter().map(|c| c.value)
@@ -112,7 +113,7 @@ fn the_same_seed_gives_the_same_state_whatever_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mut state = initialise(&spec, &masks, &densities, method, seed);
-            repair_state(&spec, &mut state, Repair { learning_rate: 0.01, iterations: 20 });
+            ortho_repair(&spec, &mut state, OrthoRepair { learning_rate: 0.01, iterations: 20 });
             (state, er_ortho_weights(&spec, &masks, &densities, seed))
         })
     };
@@ -133,7 +134,7 @@ fn layers_without_edges_and_layers_of_density_zero_are_fine() {
         let mut state = initialise(&spec, &masks, &densities, method, 1);
         assert!(state.layers[1].weights.is_empty());
         assert!(state.layers.iter().flat_map(|l| &l.weights).all(|w| w.is_finite()), "{method}");
-        let repaired = repair_state(&spec, &mut state, Repair::default());
+        let repaired = ortho_repair(&spec, &mut state, OrthoRepair::default());
         assert!((repaired[1].after - 20.0_f64.sqrt()).abs() < 1e-12);
     }
     for method in [InitMethod::Normal, InitMethod::Uniform, InitMethod::Bimodal, InitMethod::LooksLinear, InitMethod::Scaled] {
@@ -208,9 +209,9 @@ fn er_ortho_weights_are_mirrored_repaired_halves() {
     let spec = build("mlp-16-9", Image::new(1, 6, 5), 3).unwrap();
     let masks: Vec<Mask> = (spec.layers().iter().enumerate())
         .map(|(index, l)| {
-            let (rows, columns) = (l.shape.out.div_ceil(2), if index == 0 { l.shape.inp } else { l.shape.inp.div_ceil(2) });
-            let kept = |p: &usize| ((p / l.shape.inp % rows) * 7 + p % l.shape.inp % columns * 5) % 11 < 6;
-            Mask::from_positions(l.shape, (0..l.shape.weights()).filter(kept))
+            let half = half_shape(l.shape, index == 0);
+            let kept = |p: &usize| (p / half.inp * 7 + p % half.inp * 5) % 11 < 6;
+            mirror(&Mask::from_positions(half, (0..half.weights()).filter(kept)), l.shape)
         })
         .collect();
     let p = 0.5;
@@ -219,7 +220,7 @@ fn er_ortho_weights_are_mirrored_repaired_halves() {
         let shape = mask.shape();
         let mut dense = vec![0.0; shape.weights()];
         mask.iter().zip(weights).for_each(|(p, &w)| dense[p] = w);
-        let (rows, columns) = (shape.out.div_ceil(2), if index == 0 { shape.inp } else { shape.inp.div_ceil(2) });
+        let LayerShape { out: rows, inp: columns, .. } = half_shape(shape, index == 0);
         for p in 0..shape.weights() {
             let (o, i) = (p / shape.inp, p % shape.inp);
             let sign = if (o >= rows) == (i >= columns) { 1.0 } else { -1.0 };
@@ -241,7 +242,7 @@ fn repair_brings_sparse_layers_near_orthogonality_and_keeps_the_mask() {
     let spec = build("mlp-60-40", Image::new(1, 10, 10), 10).unwrap();
     let masks = thirds(&spec);
     let mut state = initialise(&spec, &masks, &[1.0 / 3.0; 3], InitMethod::Normal, 5);
-    let repaired = repair_state(&spec, &mut state, Repair::default());
+    let repaired = ortho_repair(&spec, &mut state, OrthoRepair::default());
     // The second mask uses only every third column, 20 of them for 40 rows.
     for (layer, best) in repaired.iter().zip([0.0, 20.0_f64.sqrt(), 0.0]) {
         assert!(layer.before > best + 2.0 && (best - 1e-9..best + 0.1).contains(&layer.after), "{repaired:?}");
@@ -254,7 +255,7 @@ fn repair_brings_sparse_layers_near_orthogonality_and_keeps_the_mask() {
 fn groups_are_repaired_apart() {
     let mask = Mask::full(LayerShape::conv(4, 1, [3, 3]));
     let mut weights: Vec<f64> = (0..36).map(|i| 0.1 + 0.01 * f64::from(i % 7)).collect();
-    repair_edges(&mask, 4, &mut weights, Repair { learning_rate: 1e-3, iterations: 2000 });
+    ortho_repair_edges(&mask, 4, &mut weights, OrthoRepair { learning_rate: 1e-3, iterations: 2000 });
     for kernel in weights.chunks(9) {
         assert!((kernel.iter().map(|w| w * w).sum::<f64>() - 1.0).abs() < 1e-2);
     }
