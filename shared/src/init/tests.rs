@@ -53,10 +53,10 @@ fn independent_weights_have_the_moments_of_their_law() {
         (M::XavierUniform, 0.0, 2.0 / (fan_in + fan_out), 1.8),
         (M::Scaled, 0.0, 2.0 / 1.0001 / (fan_in * p), 3.0),
     ] {
-        let state = initialise(&spec, &masks, &vec![p; masks.len()], method, 1);
+        let state = initialise(&spec, &masks, &vec![p; masks.len()], p, method, 1);
         check_moments(&state.layers[layer].weights, mean, variance, kurtosis, &method.to_string());
     }
-    let uniform = initialise(&spec, &masks, &vec![p; masks.len()], M::Uniform, 1);
+    let uniform = initialise(&spec, &masks, &vec![p; masks.len()], p, M::Uniform, 1);
     let range = 0.0..=sigma2.sqrt() as f32;
     assert!(uniform.layers[layer].weights.iter().all(|w| range.contains(w)));
 }
@@ -75,7 +75,7 @@ fn families_have_their_own_defaults() {
         let masks: Vec<Mask> = (spec.layers().iter().enumerate())
             .map(|(i, l)| if i == layer { Mask::full(l.shape) } else { Mask::empty(l.shape) })
             .collect();
-        let state = initialise(&spec, &masks, &vec![0.5; masks.len()], InitMethod::Default, 2);
+        let state = initialise(&spec, &masks, &vec![0.5; masks.len()], 0.5, InitMethod::Default, 2);
         check_moments(&state.layers[layer].weights, 0.0, variance, kurtosis, model);
     }
 }
@@ -85,7 +85,7 @@ fn dense_parameters_start_as_the_family_says() {
     let values = |model: &str, name: &str| {
         let spec = build(model, Image::new(3, 32, 32), 2000).unwrap();
         let masks: Vec<Mask> = spec.layers().iter().map(|l| Mask::empty(l.shape)).collect();
-        let state = initialise(&spec, &masks, &vec![0.1; masks.len()], InitMethod::Normal, 3);
+        let state = initialise(&spec, &masks, &vec![0.1; masks.len()], 0.1, InitMethod::Normal, 3);
         assert_eq!(state.steps, 0);
         let expected: Vec<(String, usize)> = (spec.parameters().into_iter())
             .filter(|p| !matches!(p.kind, ParamKind::Weight(_)))
@@ -112,7 +112,7 @@ fn the_same_seed_gives_the_same_state_whatever_the_number_of_threads() {
     let run = |threads: usize, method, seed| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mut state = initialise(&spec, &masks, &densities, method, seed);
+            let mut state = initialise(&spec, &masks, &densities, 0.3, method, seed);
             ortho_repair(&spec, &mut state, OrthoRepair { learning_rate: 0.01, iterations: 20 });
             (state, er_ortho_weights(&spec, &masks, &densities, seed))
         })
@@ -131,14 +131,14 @@ fn layers_without_edges_and_layers_of_density_zero_are_fine() {
     masks[1] = Mask::empty(spec.layers()[1].shape);
     let densities = [0.3, 0.3, 0.0];
     for method in methods() {
-        let mut state = initialise(&spec, &masks, &densities, method, 1);
+        let mut state = initialise(&spec, &masks, &densities, 0.3, method, 1);
         assert!(state.layers[1].weights.is_empty());
         assert!(state.layers.iter().flat_map(|l| &l.weights).all(|w| w.is_finite()), "{method}");
         let repaired = ortho_repair(&spec, &mut state, OrthoRepair::default());
         assert!((repaired[1].after - 20.0_f64.sqrt()).abs() < 1e-12);
     }
-    for method in [InitMethod::Normal, InitMethod::Uniform, InitMethod::Bimodal, InitMethod::LooksLinear, InitMethod::Scaled] {
-        let state = initialise(&spec, &masks, &densities, method, 1);
+    for method in [InitMethod::Normal, InitMethod::Uniform, InitMethod::Bimodal] {
+        let state = initialise(&spec, &masks, &densities, 0.3, method, 1);
         assert!(state.layers[2].weights.iter().all(|&w| w == 0.0), "{method}");
     }
     assert!(er_ortho_weights(&spec, &masks, &densities, 1)[2].iter().all(|&w| w == 0.0));
@@ -153,7 +153,7 @@ fn gram(weights: &[f32], columns: usize, i: usize, j: usize) -> f64 {
 #[test]
 fn orthogonal_weights_are_rows_or_columns_of_one_matrix() {
     let spec = build("mlp-20-30", Image::new(1, 6, 6), 4).unwrap();
-    let dense = initialise(&spec, &full(&spec), &[1.0; 3], InitMethod::Orthogonal, 4);
+    let dense = initialise(&spec, &full(&spec), &[1.0; 3], 1.0, InitMethod::Orthogonal, 4);
     for (layer, rows, columns) in [(0, 20, 36), (2, 4, 30)] {
         for i in 0..rows {
             for j in 0..=i {
@@ -165,7 +165,7 @@ fn orthogonal_weights_are_rows_or_columns_of_one_matrix() {
     // 30 rows of 20: orthonormal columns, so the squares sum to 20.
     assert!((dense.layers[1].weights.iter().map(|w| w * w).sum::<f32>() - 20.0).abs() < 1e-4);
     let masks = thirds(&spec);
-    let sparse = initialise(&spec, &masks, &[0.3; 3], InitMethod::Orthogonal, 4);
+    let sparse = initialise(&spec, &masks, &[0.3; 3], 0.3, InitMethod::Orthogonal, 4);
     for (s, d) in sparse.layers.iter().zip(&dense.layers) {
         let restricted: Vec<f32> = s.mask.iter().map(|p| d.weights[p]).collect();
         assert_eq!(s.weights, restricted);
@@ -177,7 +177,7 @@ fn orthogonal_weights_are_rows_or_columns_of_one_matrix() {
 fn looks_linear_weights_are_mirrored_with_signs_and_scaled() {
     let spec = build("conv-2", Image::new(3, 6, 6), 7).unwrap();
     let p = 0.25;
-    let state = initialise(&spec, &full(&spec), &[p; 5], InitMethod::LooksLinear, 6);
+    let state = initialise(&spec, &full(&spec), &[p; 5], p, InitMethod::LooksLinear, 6);
     let at = |layer: usize, o: usize, i: usize, tap: usize| {
         let shape = spec.layers()[layer].shape;
         state.layers[layer].weights[(o * shape.inp + i) * shape.taps() + tap]
@@ -241,7 +241,7 @@ fn er_ortho_weights_are_mirrored_repaired_halves() {
 fn repair_brings_sparse_layers_near_orthogonality_and_keeps_the_mask() {
     let spec = build("mlp-60-40", Image::new(1, 10, 10), 10).unwrap();
     let masks = thirds(&spec);
-    let mut state = initialise(&spec, &masks, &[1.0 / 3.0; 3], InitMethod::Normal, 5);
+    let mut state = initialise(&spec, &masks, &[1.0 / 3.0; 3], 1.0 / 3.0, InitMethod::Normal, 5);
     let repaired = ortho_repair(&spec, &mut state, OrthoRepair::default());
     // The second mask uses only every third column, 20 of them for 40 rows.
     for (layer, best) in repaired.iter().zip([0.0, 20.0_f64.sqrt(), 0.0]) {
