@@ -1,1 +1,11 @@
-//! config.
+//! Options: one table that command lines, YAML files, help texts and run folders all read.
+
+mod problems;
+mod source;
+mod table;
+pub mod values;
+mod words;
+mod yaml;
+
+pub use problems::Problems;
+pub use source::{Asked, Given, read};
