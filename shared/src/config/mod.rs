@@ -1,6 +1,7 @@
 //! Options: one table that command lines, YAML files, help texts and run folders all read.
 
 mod problems;
+mod resolved;
 mod source;
 mod table;
 pub mod values;
@@ -8,4 +9,5 @@ mod words;
 mod yaml;
 
 pub use problems::Problems;
+pub use resolved::Resolved;
 pub use source::{Asked, Given, read};

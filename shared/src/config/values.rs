@@ -60,8 +60,7 @@ pub fn seed(text: &str) -> Result<u64, String> {
 
 /// Shape of an image: `CxHxW`.
 pub fn image(text: &str) -> Result<Image, String> {
-    let sides: Option<Vec<usize>> =
-        text.to_lowercase().split('x').map(|s| s.trim().parse().ok().filter(|n| *n > 0)).collect();
+    let sides: Option<Vec<usize>> = text.to_lowercase().split('x').map(|s| s.trim().parse().ok().filter(|n| *n > 0)).collect();
     match sides.as_deref() {
         Some(&[c, h, w]) => Ok(Image::new(c, h, w)),
         _ => Err(format!("'{text}' is not channels x height x width, for example 3x32x32")),

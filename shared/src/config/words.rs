@@ -75,7 +75,7 @@ fn name<'a, 'w>(table: Table<'a>, word: &'w str) -> Result<(&'w str, Option<&'w 
     }
     let unexpected = || (format!("unexpected argument '{word}'"), Some("options begin with '--'".to_owned()));
     let short = word.strip_prefix('-').and_then(|s| s.chars().next()).ok_or_else(unexpected)?;
-    let shown = &word[..1 + short.len_utf8()];
+    let shown = &word[..=short.len_utf8()];
     let attached = Some(&word[shown.len()..]).filter(|v| !v.is_empty()).map(|v| v.strip_prefix('=').unwrap_or(v));
     table.short(short).map(|arg| (shown, attached, arg)).ok_or_else(|| (format!("unknown option '{shown}'"), None))
 }
