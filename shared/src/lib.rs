@@ -3,7 +3,7 @@
 //!
 //! Four floors; imports point only downwards:
 //!
-//! - floor 0, pure: [`graph`], [`density`], [`schedule`], [`topology`], [`model`], [`rng`]
+//! - floor 0, pure: [`graph`], [`density`], [`schedule`], [`topology`], [`model`], [`rng`], [`names`]
 //! - floor 1, compute and files: [`engine`], [`init`], [`data`], [`run`]
 //! - floor 2: [`train`], [`config`]
 //! - floor 3: [`cli`]
@@ -17,6 +17,7 @@ pub mod error;
 pub mod graph;
 pub mod init;
 pub mod model;
+pub mod names;
 pub mod rng;
 pub mod run;
 pub mod schedule;

@@ -1,5 +1,11 @@
 //! Where networks are computed: the [`Engine`] trait and its implementations.
 
+mod optim;
+mod simd;
+pub mod sparse;
+
+pub use simd::Isa;
+
 use crate::error::Result;
 use crate::graph::Mask;
 use crate::model::ModelSpec;

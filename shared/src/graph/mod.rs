@@ -1,7 +1,13 @@
 //! Masks as bipartite graphs: inputs on one side, outputs on the other, one edge per kept weight.
 
+mod bipartite;
+mod csr;
 mod mask;
+mod sampling;
 mod shape;
 
+pub use bipartite::{Bipartite, Edge, EdgeReferences, Edges};
+pub use csr::{Csr, Link};
 pub use mask::Mask;
+pub use sampling::{Law, sample, sample_count};
 pub use shape::LayerShape;

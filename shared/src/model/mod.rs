@@ -1,5 +1,15 @@
-//! Architectures as run-time data.
+//! Architectures as run-time data: one file a family, each turning a name into a [`ModelSpec`].
 
+mod builder;
+mod catalogue;
+mod cifar_resnet;
+mod lenet;
+mod mobilenet;
+mod resnet;
+mod small_conv;
 mod spec;
+mod vgg;
+mod wide_resnet;
 
+pub use catalogue::{Family, build, default_for, names};
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};

@@ -127,6 +127,14 @@ pub struct Layer {
     pub depthwise: bool,
 }
 
+impl Layer {
+    /// Multiply-accumulate operations on one sample with every weight present: each weight is used once per output pixel.
+    #[must_use]
+    pub fn multiply_adds(&self) -> usize {
+        self.shape.weights() * self.output.height * self.output.width
+    }
+}
+
 /// What a parameter or buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamKind {
@@ -182,11 +190,11 @@ impl Parameter {
 /// How a family initialises its own parameters (`--init-method default`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultInit {
-    /// Convolutions N(0, 2/`fan_out`), linear layers N(0, 0.01²), biases 0 (VGG).
+    /// Convolutions N(0, 2/`fan_out`), linear layers N(0, 0.01²), biases 0 (VGG, wide ResNet).
     FanOutNormal,
-    /// Weights and biases U(±1/√`fan_in`) (PyTorch's own default; ResNet-18/34/50).
+    /// Weights and biases U(±1/√`fan_in`) (PyTorch's own default; ResNet-18/34/50, LeNet, networks of linear layers).
     FanInUniform,
-    /// Weights N(0, 2/`fan_in`), linear biases U(±1/√`fan_in`) (ResNet-20 family).
+    /// Weights N(0, 2/`fan_in`), biases U(±1/√`fan_in`) (ResNet-20 family, MobileNet, soft-threshold ResNet, small networks).
     KaimingNormal,
 }
 

@@ -1,0 +1,54 @@
+//! 16 floats as one AVX-512 register.
+
+use super::{LANES, Vector, tree_sum};
+use std::arch::x86_64::{
+    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_set1_ps, _mm512_store_ps, _mm512_storeu_ps,
+};
+
+/// One register of 16 floats.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Avx512(__m512);
+
+// SAFETY: needs AVX-512F, which the trait's contract demands of the caller.
+unsafe impl Vector for Avx512 {
+    // 32 registers: 16 pixels and one broadcast weight; pixels are read as memory operands.
+    const TILE: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the trait's contract (features).
+        Self(unsafe { _mm512_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the trait's contract (features, 16 aligned floats).
+        Self(unsafe { _mm512_load_ps(p) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the trait's contract (features, 16 aligned floats).
+        unsafe { _mm512_store_ps(p, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the trait's contract (features).
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+        // SAFETY: the trait's contract (features).
+        Self(unsafe { _mm512_fmadd_ps(self.0, a.0, b.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut x = [0.0; LANES];
+        // SAFETY: the trait's contract (features); `x` holds 16 floats and the store is an unaligned one.
+        unsafe { _mm512_storeu_ps(x.as_mut_ptr(), self.0) };
+        tree_sum(x)
+    }
+}

@@ -1,0 +1,348 @@
+//! The engine against the naive oracle, the oracle against finite differences, and the engine against itself: instruction sets,
+//! numbers of threads, saved states.
+
+use rand::RngExt;
+
+use super::oracle::{self, Values};
+use super::*;
+use crate::engine::{DenseState, Optimizer};
+use crate::graph::{LayerShape, Mask};
+use crate::model::{DefaultInit, Image, NodeId, Op, ParamKind};
+use crate::rng::{Purpose, stream};
+
+const OPTIONS: TrainOptions =
+    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.1 };
+
+/// Edges at random; every third layer has empty rows, and layer `empty` has none at all.
+fn random_state(spec: &ModelSpec, density: f64, empty: Option<usize>, seed: u64) -> ModelState {
+    let mut rng = stream(seed, Purpose::Init, 0);
+    let layers = spec.layers().iter().enumerate().map(|(l, layer)| {
+        let keep = |p: &usize, rng: &mut rand_chacha::ChaCha8Rng| {
+            Some(l) != empty && (l % 3 != 1 || p / layer.shape.fan_in() % 4 != 2) && rng.random::<f64>() < density
+        };
+        let mask = Mask::from_positions(layer.shape, (0..layer.shape.weights()).filter(|p| keep(p, &mut rng)));
+        let scale = (3.0 / (density * layer.shape.fan_in() as f64)).sqrt();
+        let weights = (0..mask.edges()).map(|_| (rng.random_range(-1.0..1.0) * scale) as f32).collect();
+        LayerState { mask, weights, slots: Vec::new() }
+    });
+    let layers = layers.collect();
+    let parameters = spec.parameters();
+    let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).map(|p| {
+        let range = if matches!(p.kind, ParamKind::Scale | ParamKind::Variance) { 0.5..1.5 } else { -0.5..0.5 };
+        let values = (0..p.len()).map(|_| rng.random_range(range.clone()) as f32).collect();
+        DenseState { name: p.name.clone(), values, slots: Vec::new() }
+    });
+    let dense = dense.collect();
+    ModelState { layers, dense, steps: 0 }
+}
+
+fn random_batch(spec: &ModelSpec, samples: usize, seed: u64) -> Batch {
+    let mut rng = stream(seed, Purpose::Data, 0);
+    Batch {
+        images: (0..samples * spec.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect(),
+        labels: (0..samples).map(|_| rng.random_range(0..spec.classes() as u32)).collect(),
+    }
+}
+
+/// A network under construction.
+struct Build(ModelSpec, NodeId, usize);
+
+impl Build {
+    fn new(image: Image) -> Self {
+        Self(ModelSpec::new("test", image, DefaultInit::KaimingNormal), 0, 0)
+    }
+
+    fn push(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+        self.2 += 1;
+        self.1 = self.0.push(format!("n{}", self.2), op, inputs).unwrap();
+        self.1
+    }
+
+    fn then(mut self, op: Op) -> Self {
+        let from = self.1;
+        self.push(op, &[from]);
+        self
+    }
+
+    /// Output channels, kernel side, stride, padding, groups, bias.
+    fn conv(self, out: usize, k: usize, stride: usize, padding: usize, groups: usize, bias: bool) -> Self {
+        let from = self.0.nodes()[self.1].output.channels;
+        let shape = LayerShape::conv(out, from / groups, [k, k]);
+        self.then(Op::Conv { shape, stride, padding, groups, bias })
+    }
+
+    fn linear(self, out: usize, bias: bool) -> Self {
+        let shape = LayerShape::linear(out, self.0.nodes()[self.1].output.len());
+        self.then(Op::Linear { shape, bias })
+    }
+
+    fn norm(self, affine: bool) -> Self {
+        self.then(Op::BatchNorm { affine })
+    }
+
+    fn relu(self) -> Self {
+        self.then(Op::Relu)
+    }
+
+    /// Adds an earlier node to the last one.
+    fn add(mut self, other: NodeId) -> Self {
+        let last = self.1;
+        self.push(Op::Add, &[last, other]);
+        self
+    }
+
+    /// Goes on from an earlier node.
+    fn from(mut self, node: NodeId) -> Self {
+        self.1 = node;
+        self
+    }
+}
+
+/// Networks that together use every operation in awkward shapes.
+fn networks() -> Vec<(&'static str, ModelSpec)> {
+    let image = Image::new;
+    let pool = |kernel, stride, padding| Op::MaxPool { kernel, stride, padding };
+    let vgg = Build::new(image(3, 13, 11)).conv(8, 3, 1, 1, 1, false).norm(true).relu().then(pool(2, 2, 0));
+    let vgg = vgg.conv(12, 3, 1, 1, 1, false).norm(true).relu().then(Op::GlobalAvgPool).linear(5, true).0;
+    let lenet = Build::new(image(1, 12, 12)).conv(6, 5, 1, 0, 1, true).relu().then(pool(2, 2, 0)).linear(20, true);
+    let lenet = lenet.relu().linear(10, true).0;
+    let strided = Build::new(image(2, 9, 10)).conv(6, 3, 2, 1, 1, true).relu().conv(8, 5, 2, 2, 2, false).norm(true).relu();
+    let strided = strided.conv(8, 1, 2, 0, 1, false).norm(false).linear(4, false).0;
+    let thirds = Build::new(image(2, 11, 8)).conv(5, 2, 1, 0, 1, false).relu().conv(6, 4, 3, 1, 1, true).linear(3, true).0;
+    let depthwise = Build::new(image(4, 8, 8)).conv(8, 3, 1, 1, 1, false).norm(true).relu().conv(8, 3, 2, 1, 8, false);
+    let depthwise = depthwise.norm(true).relu().conv(6, 1, 1, 0, 2, false).norm(true).then(Op::AvgPool { kernel: 2, stride: 2 });
+    let depthwise = depthwise.linear(3, true).0;
+    // A residual block with an identity and one with a projection; the first also feeds a pool.
+    let stem = Build::new(image(3, 16, 16)).conv(8, 3, 1, 1, 1, false).norm(true).relu();
+    let trunk = stem.1;
+    let block = stem.conv(8, 3, 1, 1, 1, false).norm(true).relu().conv(8, 3, 1, 1, 1, false).norm(true).add(trunk).relu();
+    let trunk = block.1;
+    let block = block.conv(12, 3, 2, 1, 1, false).norm(true).relu().conv(12, 3, 1, 1, 1, false).norm(true);
+    let body = block.1;
+    let block = block.from(trunk).conv(12, 1, 2, 0, 1, false).norm(true).add(body).relu();
+    let resnet = block.then(pool(3, 2, 1)).then(Op::GlobalAvgPool).conv(7, 1, 1, 0, 1, false).0;
+    // Pre-activation: additions and ReLUs that no normalisation absorbs, and a node read three times.
+    let stem = Build::new(image(2, 7, 7)).conv(6, 3, 1, 1, 1, false);
+    let raw = stem.1;
+    let block = stem.norm(true).relu();
+    let act = block.1;
+    let block = block.conv(6, 3, 1, 1, 1, false).norm(true).relu().conv(6, 3, 1, 1, 1, false).add(raw);
+    let sum = block.1;
+    let block = block.from(act).conv(6, 1, 1, 0, 1, true).add(sum).relu().add(act);
+    let wide = block.then(Op::AvgPool { kernel: 7, stride: 7 }).linear(4, true).0;
+    let mlp = Build::new(image(1, 1, 20)).linear(17, true).relu().linear(9, true).norm(true).relu().linear(3, true).0;
+    vec![
+        ("vgg", vgg),
+        ("lenet", lenet),
+        ("strided", strided),
+        ("thirds", thirds),
+        ("depthwise", depthwise),
+        ("resnet", resnet),
+        ("wide", wide),
+        ("mlp", mlp),
+    ]
+}
+
+/// Largest difference relative to the largest value.
+fn distance(got: &[f32], want: &[f64]) -> f64 {
+    assert_eq!(got.len(), want.len());
+    let scale = want.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+    got.iter().zip(want).fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs() / scale))
+}
+
+#[test]
+fn gradients_equal_those_of_the_oracle() {
+    for (name, spec) in networks() {
+        for isa in Isa::available() {
+            for (samples, density, empty) in
+                [(1, 0.5, None), (21, 0.3, None), (32, 1.0, None), (40, 0.1, Some(1)), (19, 0.4, Some(0))]
+            {
+                let state = random_state(&spec, density, empty, 7);
+                let batch = random_batch(&spec, samples, 3);
+                let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
+                let mut engine = SparseEngine::with_isa(spec.clone(), state, OPTIONS, 40, 2, isa).unwrap();
+                let (outcome, edges, dense) = engine.gradients(&batch);
+                let case = format!("{name} {} samples={samples} density={density}", isa.name());
+                assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{case}: {} {}", outcome.loss(), want.loss);
+                assert_eq!(outcome.samples, samples);
+                // Channels that are constant, or nearly so with one sample, amplify rounding by 1/√ε.
+                let tolerance = if samples == 1 || empty.is_some() { 2e-2 } else { 3e-4 };
+                for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
+                    assert!(distance(got, want) < tolerance, "{case}: layer {l}: {}", distance(got, want));
+                }
+                for (d, (got, want)) in dense.iter().zip(&want.dense).enumerate() {
+                    assert!(distance(got, want) < tolerance, "{case}: dense {d}: {}", distance(got, want));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn evaluation_uses_running_statistics_and_changes_nothing() {
+    for (name, spec) in networks() {
+        let state = random_state(&spec, 0.4, None, 11);
+        let batch = random_batch(&spec, 18, 5);
+        let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, false);
+        let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 32, 2).unwrap();
+        let before = engine.state();
+        let outcome = engine.evaluate(&batch);
+        assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{name}: {} {}", outcome.loss(), want.loss);
+        let classes = spec.classes();
+        let correct = (0..18).filter(|&s| {
+            let row = &want.logits[s * classes..(s + 1) * classes];
+            let best = (0..classes).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+            best == batch.labels[s] as usize
+        });
+        assert_eq!(outcome.correct, correct.count(), "{name}");
+        assert_eq!(engine.state(), before, "{name}");
+    }
+}
+
+#[test]
+fn gradients_of_the_oracle_are_finite_differences() {
+    for (name, spec) in networks() {
+        let state = random_state(&spec, 0.5, None, 23);
+        let batch = random_batch(&spec, 6, 29);
+        let values = Values::new(&state);
+        let pass = oracle::run(&spec, &values, &state, &batch, 0.1, true);
+        let loss = |values: &Values| oracle::run(&spec, values, &state, &batch, 0.1, true).loss;
+        let h = 1e-6;
+        let mut rng = stream(1, Purpose::Init, 1);
+        for l in 0..spec.layers().len() {
+            for _ in 0..4 {
+                let e = rng.random_range(0..state.layers[l].mask.edges());
+                let p = state.layers[l].mask.iter().nth(e).unwrap();
+                let (mut up, mut down) = (values.clone(), values.clone());
+                up.weights[l][p] += h;
+                down.weights[l][p] -= h;
+                let slope = (loss(&up) - loss(&down)) / (2.0 * h);
+                let got = pass.edges[l][e];
+                assert!((slope - got).abs() < 1e-6 + 1e-4 * got.abs(), "{name}: layer {l} edge {e}: {slope} {got}");
+            }
+        }
+        for d in 0..values.dense.len() {
+            for i in 0..pass.dense[d].len().min(3) {
+                let (mut up, mut down) = (values.clone(), values.clone());
+                up.dense[d][i] += h;
+                down.dense[d][i] -= h;
+                let slope = (loss(&up) - loss(&down)) / (2.0 * h);
+                let got = pass.dense[d][i];
+                assert!((slope - got).abs() < 1e-6 + 1e-4 * got.abs(), "{name}: dense {d} value {i}: {slope} {got}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for (name, spec) in networks() {
+        let state = random_state(&spec, 0.3, None, 2);
+        let trained = [1, 2, 3].map(|threads| {
+            let mut engine = SparseEngine::new(spec.clone(), state.clone(), OPTIONS, 37, threads).unwrap();
+            let losses = [4, 5, 6].map(|seed| engine.train_step(&random_batch(&spec, 37, seed), 0.1).loss_sum);
+            (losses, engine.state())
+        });
+        assert_eq!(trained[0], trained[1], "{name}");
+        assert_eq!(trained[0], trained[2], "{name}");
+    }
+}
+
+/// The optimisers, in float64 on the oracle's gradients.
+#[test]
+fn steps_follow_the_optimiser() {
+    let (_, spec) = networks().swap_remove(0);
+    for optimizer in [
+        Optimizer::Sgd { momentum: 0.9, nesterov: true },
+        Optimizer::Sgd { momentum: 0.9, nesterov: false },
+        Optimizer::Sgd { momentum: 0.0, nesterov: false },
+        Optimizer::Adam,
+    ] {
+        let options = TrainOptions { optimizer, ..OPTIONS };
+        let state = random_state(&spec, 0.4, None, 31);
+        let mut engine = SparseEngine::new(spec.clone(), state.clone(), options, 24, 2).unwrap();
+        let mut values = Values::new(&state);
+        let mut slots: Vec<[Vec<f64>; 2]> =
+            state.layers.iter().map(|l| [vec![0.0; l.mask.edges()], vec![0.0; l.mask.edges()]]).collect();
+        let lr = 0.01;
+        for step in 1..=3 {
+            let batch = random_batch(&spec, 24, step);
+            let pass = oracle::run(&spec, &values, &state, &batch, options.label_smoothing, true);
+            let before = engine.state();
+            engine.train_step(&batch, lr);
+            for (l, layer) in state.layers.iter().enumerate() {
+                for (e, p) in layer.mask.iter().enumerate() {
+                    let w = &mut values.weights[l][p];
+                    let g = pass.edges[l][e] + options.weight_decay * *w;
+                    let [first, second] = &mut slots[l];
+                    match optimizer {
+                        Optimizer::Sgd { momentum, nesterov } => {
+                            first[e] = momentum * first[e] + g;
+                            *w -= lr * if nesterov { g + momentum * first[e] } else { first[e] };
+                        }
+                        Optimizer::Adam => {
+                            first[e] = 0.9 * first[e] + 0.1 * g;
+                            second[e] = 0.999 * second[e] + 0.001 * g * g;
+                            let m = first[e] / (1.0 - 0.9_f64.powi(step as i32));
+                            let v = second[e] / (1.0 - 0.999_f64.powi(step as i32));
+                            *w -= lr * m / (v.sqrt() + 1e-8);
+                        }
+                    }
+                }
+            }
+            // Dense parameters take the engine's own values: their update is the same code.
+            values.dense = Values::new(&engine.state()).dense;
+            let mut moments = pass.moments.iter();
+            for (d, now) in engine.state().dense.iter().enumerate() {
+                if now.name.ends_with("running_mean") {
+                    let old = f64::from(before.dense[d].values[0]);
+                    let (mean, variance) = moments.next().unwrap()[0];
+                    assert!((f64::from(now.values[0]) - (0.9 * old + 0.1 * mean)).abs() < 1e-5);
+                    let (old, new) = (before.dense[d + 1].values[0], engine.state().dense[d + 1].values[0]);
+                    assert!((f64::from(new) - (0.9 * f64::from(old) + 0.1 * variance)).abs() < 1e-5);
+                }
+            }
+        }
+        for (l, layer) in engine.state().layers.iter().enumerate() {
+            let want: Vec<f64> = layer.mask.iter().map(|p| values.weights[l][p]).collect();
+            assert!(distance(&layer.weights, &want) < 2e-4, "{optimizer:?} layer {l}: {}", distance(&layer.weights, &want));
+        }
+    }
+}
+
+#[test]
+fn a_saved_state_continues_bit_for_bit() {
+    for optimizer in [OPTIONS.optimizer, Optimizer::Adam] {
+        let (_, spec) = networks().swap_remove(5);
+        let options = TrainOptions { optimizer, ..OPTIONS };
+        let mut engine = SparseEngine::new(spec.clone(), random_state(&spec, 0.3, None, 2), options, 20, 2).unwrap();
+        engine.train_step(&random_batch(&spec, 20, 1), 0.1);
+        let mut copy = SparseEngine::new(spec.clone(), engine.state(), options, 20, 1).unwrap();
+        for e in [&mut engine, &mut copy] {
+            e.train_step(&random_batch(&spec, 13, 2), 0.1);
+        }
+        assert_eq!(engine.state(), copy.state());
+    }
+}
+
+#[test]
+fn a_state_of_another_model_is_refused() {
+    let nets = networks();
+    let other = random_state(&nets[1].1, 0.5, None, 1);
+    let error = SparseEngine::new(nets[0].1.clone(), other, OPTIONS, 4, 1).unwrap_err();
+    assert!(error.what().contains("shape") || error.what().contains("layers"), "{error}");
+    let mut short = random_state(&nets[0].1, 0.5, None, 1);
+    short.layers[1].weights.pop();
+    let error = SparseEngine::new(nets[0].1.clone(), short, OPTIONS, 4, 1).unwrap_err();
+    assert!(error.what().contains("values, expected"), "{error}");
+}
+
+#[test]
+fn a_diverged_network_shows_nan() {
+    for (name, spec) in networks() {
+        let mut state = random_state(&spec, 0.5, None, 1);
+        state.layers[0].weights.fill(f32::NAN);
+        let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 16, 2).unwrap();
+        assert!(engine.train_step(&random_batch(&spec, 16, 1), 0.1).loss().is_nan(), "{name}");
+    }
+}

@@ -1,0 +1,73 @@
+//! MobileNet-v1 (Howard et al. 2017) and MobileNet-v2 (Sandler et al. 2018), width 1, for any input.
+
+use super::builder::Builder;
+use super::{DefaultInit, Image, ModelSpec};
+use crate::error::Result;
+
+/// Output channels and stride of each pair of depthwise and pointwise convolution.
+const V1: [(usize, usize); 13] = [
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+];
+
+/// Expansion, output channels, blocks and first stride of each stage (table 2 of the paper).
+const V2: [(usize, usize, usize, usize); 7] =
+    [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+
+/// `mobilenet-v1`: 3×3 stem with stride 2, 13 pairs of depthwise 3×3 and 1×1 convolution, each with normalisation and ReLU, mean
+/// over pixels, 1×1 convolution with bias as classifier.
+pub(super) fn v1(input: Image, classes: usize) -> Result<ModelSpec> {
+    let mut b = Builder::new("mobilenet-v1", input, DefaultInit::KaimingNormal);
+    b.conv("conv1", 32, 3, 2, 1, false)?.norm("conv1_bn")?.relu("conv1_relu")?;
+    for (i, (width, stride)) in V1.into_iter().enumerate() {
+        let (dw, pw) = (format!("conv_dw_{}", i + 1), format!("conv_pw_{}", i + 1));
+        b.depthwise(&dw, stride)?.norm(format!("{dw}_bn"))?.relu(format!("{dw}_relu"))?;
+        b.conv(&pw, width, 1, 1, 0, false)?.norm(format!("{pw}_bn"))?.relu(format!("{pw}_relu"))?;
+    }
+    b.global_pool("global_pool")?.conv("conv_preds", classes, 1, 1, 0, true)?;
+    Ok(b.finish())
+}
+
+/// `mobilenet-v2`: 3×3 stem with stride 2, 17 inverted residual blocks (1×1 expansion, depthwise 3×3, linear 1×1 projection; an
+/// identity shortcut where stride is 1 and the width stays), 1×1 convolution to 1280 channels, mean over pixels, linear layer
+/// with bias. Activations are ReLU, not ReLU6.
+pub(super) fn v2(input: Image, classes: usize) -> Result<ModelSpec> {
+    let mut b = Builder::new("mobilenet-v2", input, DefaultInit::KaimingNormal);
+    b.conv("Conv1", 32, 3, 2, 1, false)?.norm("bn_Conv1")?.relu("Conv1_relu")?;
+    let mut index = 0;
+    for (expansion, width, blocks, first_stride) in V2 {
+        for i in 0..blocks {
+            let name = if index == 0 { "expanded_conv".to_owned() } else { format!("block_{index}") };
+            inverted_residual(&mut b, &name, expansion, width, if i == 0 { first_stride } else { 1 })?;
+            index += 1;
+        }
+    }
+    b.conv("Conv_1", 1280, 1, 1, 0, false)?.norm("Conv_1_bn")?.relu("out_relu")?;
+    b.global_pool("global_pool")?.linear("predictions", classes, true)?;
+    Ok(b.finish())
+}
+
+fn inverted_residual(b: &mut Builder, name: &str, expansion: usize, width: usize, stride: usize) -> Result<()> {
+    let at = |module: &str| format!("{name}_{module}");
+    let (input, channels) = (b.last(), b.shape().channels);
+    if expansion != 1 {
+        b.conv(at("expand"), expansion * channels, 1, 1, 0, false)?.norm(at("expand_BN"))?.relu(at("expand_relu"))?;
+    }
+    b.depthwise(at("depthwise"), stride)?.norm(at("depthwise_BN"))?.relu(at("depthwise_relu"))?;
+    b.conv(at("project"), width, 1, 1, 0, false)?.norm(at("project_BN"))?;
+    if stride == 1 && channels == width {
+        b.add(at("add"), input)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Learning rates.
+
+use crate::error::{Error, Result};
+use crate::names::{self, Choice};
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+use std::fmt;
+use std::str::FromStr;
+
+/// How the learning rate falls after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LrPolicy {
+    /// Multiplied by γ every so many epochs.
+    Step,
+    /// Multiplied by γ at each milestone.
+    MultiStep,
+    /// Half a cosine from the base down; never exactly 0.
+    Cosine,
+    /// Stays.
+    Constant,
+}
+
+impl LrPolicy {
+    /// All policies with their names.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice { value: Self::MultiStep, name: "multistep", aliases: &[], about: "multiplied by gamma at each milestone" },
+        Choice { value: Self::Step, name: "step", aliases: &[], about: "multiplied by gamma every so many epochs" },
+        Choice { value: Self::Cosine, name: "cosine", aliases: &["cosine_lr"], about: "half a cosine down to almost 0" },
+        Choice { value: Self::Constant, name: "constant", aliases: &["constant_lr"], about: "the same all the time" },
+    ];
+}
+
+impl FromStr for LrPolicy {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        names::parse("learning rate policy", Self::CHOICES, s)
+    }
+}
+
+impl fmt::Display for LrPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Step => "step",
+            Self::MultiStep => "multistep",
+            Self::Cosine => "cosine",
+            Self::Constant => "constant",
+        })
+    }
+}
+
+/// The learning rate of every epoch, as a pure function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LearningRate {
+    /// Rate after the warm-up.
+    pub base: f64,
+    /// How it falls.
+    pub policy: LrPolicy,
+    /// [`LrPolicy::MultiStep`]: epochs (0-based) from which on the rate is γ times what it was; one that occurs twice counts
+    /// twice.
+    pub milestones: Vec<usize>,
+    /// [`LrPolicy::Step`]: epochs between two drops.
+    pub step_epochs: usize,
+    /// γ of both step policies.
+    pub gamma: f64,
+    /// Epochs in which the rate rises linearly to the base, before any policy.
+    pub warmup_epochs: usize,
+    /// Epochs of the whole training; where the cosine ends.
+    pub epochs: usize,
+}
+
+impl LearningRate {
+    /// The schedule of the random-pruning experiments on CIFAR (Liu et al., ICLR 2022): × 0.1 after half and after three quarters
+    /// of `epochs`, rounded down; `multiplier` stretches everything. With 1 epoch both drops fall on its start, as they do in the
+    /// published program.
+    #[must_use]
+    pub fn two_drops(base: f64, epochs: usize, multiplier: usize) -> Self {
+        Self {
+            base,
+            policy: LrPolicy::MultiStep,
+            milestones: vec![epochs / 2 * multiplier, epochs * 3 / 4 * multiplier],
+            step_epochs: epochs.max(1),
+            gamma: 0.1,
+            warmup_epochs: 0,
+            epochs: epochs * multiplier,
+        }
+    }
+
+    /// Refuses what [`LearningRate::at`] cannot compute.
+    ///
+    /// # Errors
+    /// A usage error that names the offending value.
+    pub fn check(&self) -> Result<()> {
+        if !(self.base.is_finite() && self.base > 0.0) {
+            return Err(Error::usage(format!("learning rate must be above 0, got {}", self.base)));
+        }
+        if !(self.gamma.is_finite() && self.gamma > 0.0) {
+            return Err(Error::usage(format!("learning rate factor gamma must be above 0, got {}", self.gamma)));
+        }
+        if self.policy == LrPolicy::Step && self.step_epochs == 0 {
+            return Err(Error::usage("learning rate policy step needs at least 1 epoch between drops, got 0"));
+        }
+        if self.warmup_epochs > self.epochs {
+            return Err(Error::usage(format!(
+                "warm-up of {} epochs is longer than the {} epochs",
+                self.warmup_epochs, self.epochs
+            )));
+        }
+        Ok(())
+    }
+
+    /// Rate in an epoch, counted from 0. During the first W warm-up epochs, base·(e + 1)/W; then by policy, with e counted from
+    /// the start of training, except that the cosine ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
+    ///
+    /// ```
+    /// let rate = shared::schedule::LearningRate::two_drops(0.1, 160, 1);
+    /// assert_eq!([rate.at(79), rate.at(80)], [0.1, 0.1 * 0.1]);
+    /// ```
+    pub fn at(&self, epoch: usize) -> f64 {
+        let warmup = self.warmup_epochs;
+        if epoch < warmup {
+            return self.base * (epoch + 1) as f64 / warmup as f64;
+        }
+        self.base
+            * match self.policy {
+                LrPolicy::Constant => 1.0,
+                LrPolicy::Step => self.gamma.powi((epoch / self.step_epochs) as i32),
+                LrPolicy::MultiStep => self.gamma.powi(self.milestones.iter().filter(|m| **m <= epoch).count() as i32),
+                LrPolicy::Cosine => {
+                    0.5 * (1.0 + (PI * (epoch - warmup) as f64 / self.epochs.saturating_sub(warmup) as f64).cos())
+                }
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(policy: LrPolicy) -> LearningRate {
+        LearningRate { policy, ..LearningRate::two_drops(0.1, 100, 1) }
+    }
+
+    #[test]
+    fn two_drops_fall_where_the_published_program_puts_them() {
+        for (epochs, multiplier, first, second) in [(160, 1, 80, 120), (160, 2, 160, 240), (250, 1, 125, 187), (7, 3, 9, 15)] {
+            let rate = LearningRate::two_drops(0.1, epochs, multiplier);
+            assert_eq!(rate.epochs, epochs * multiplier);
+            for e in 0..rate.epochs {
+                let expected = if e < first {
+                    0.1
+                } else if e < second {
+                    0.01
+                } else {
+                    0.001
+                };
+                assert!((rate.at(e) - expected).abs() < 1e-15, "epoch {e} of {epochs}·{multiplier}: {}", rate.at(e));
+            }
+        }
+        assert!((LearningRate::two_drops(0.1, 1, 1).at(0) - 0.001).abs() < 1e-15);
+    }
+
+    #[test]
+    fn steps_and_warmup() {
+        let rate = LearningRate { step_epochs: 30, warmup_epochs: 5, ..rate(LrPolicy::Step) };
+        let expected = [(0, 0.02), (4, 0.1), (5, 0.1), (29, 0.1), (30, 0.01), (59, 0.01), (60, 0.001), (99, 0.0001)];
+        for (epoch, lr) in expected {
+            assert!((rate.at(epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", rate.at(epoch));
+        }
+    }
+
+    #[test]
+    fn impossible_schedules_are_refused() {
+        let good = rate(LrPolicy::Step);
+        assert!(good.check().is_ok());
+        for bad in [
+            LearningRate { base: 0.0, ..good.clone() },
+            LearningRate { base: f64::NAN, ..good.clone() },
+            LearningRate { gamma: -0.1, ..good.clone() },
+            LearningRate { step_epochs: 0, ..good.clone() },
+            LearningRate { warmup_epochs: 101, ..good.clone() },
+        ] {
+            assert_eq!(bad.check().unwrap_err().kind(), crate::error::Kind::Usage, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn policies_have_names() {
+        for choice in LrPolicy::CHOICES {
+            assert_eq!(choice.value.to_string(), choice.name);
+            assert_eq!(choice.name.parse::<LrPolicy>().unwrap(), choice.value);
+        }
+        assert_eq!("cosine_lr".parse::<LrPolicy>().unwrap(), LrPolicy::Cosine);
+        assert!("cosin".parse::<LrPolicy>().unwrap_err().to_string().contains("did you mean \"cosine\""));
+    }
+}
