@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::Isa;
+
 /// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,14 +54,14 @@ pub struct Device {
     pub cpu: String,
     /// Threads in use.
     pub threads: usize,
-    /// Widest vector instructions found.
+    /// Vector instructions in use.
     pub isa: String,
 }
 
 impl Device {
     /// This machine.
     pub fn this(threads: usize) -> Self {
-        Self { cpu: cpu_name(), threads, isa: isa().to_owned() }
+        Self { cpu: cpu_name(), threads, isa: Isa::detect().name().to_owned() }
     }
 }
 
@@ -67,22 +69,6 @@ fn cpu_name() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find(|l| l.starts_with("model name")).and_then(|l| l.split_once(':'));
     name.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
-}
-
-#[cfg(target_arch = "x86_64")]
-fn isa() -> &'static str {
-    if std::arch::is_x86_feature_detected!("avx512f") {
-        "avx512f"
-    } else if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        "avx2+fma"
-    } else {
-        "sse2"
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn isa() -> &'static str {
-    if cfg!(target_feature = "neon") { "neon" } else { "scalar" }
 }
 
 /// Now, as `2024-02-29T12:34:56Z`.
