@@ -1,1 +1,140 @@
-//! data.
+//! Data sets: readers for the formats they are published in, the fixed recipes of normalisation and augmentation, and a
+//! loader whose batches depend on nothing but the seed, the epoch and the step.
+//!
+//! Images stay bytes in memory, a quarter of the size of floats, and are normalised while a batch is filled. One file reads
+//! one format; [`load`] finds the files and checks what came out of them.
+
+mod augment;
+mod cifar;
+mod digits;
+mod file;
+mod idx;
+mod image_folder;
+mod imagenet;
+mod kind;
+mod loader;
+mod locate;
+mod prefetch;
+mod set;
+mod synthetic;
+mod tiny_imagenet;
+
+use std::path::PathBuf;
+
+pub use augment::{Augment, Border, Shift};
+pub use kind::{DataKind, Recipe};
+pub use loader::Loader;
+pub use locate::{Listed, listing, search_path};
+pub use prefetch::Prefetch;
+pub use set::{DataSet, Part, Split};
+
+use crate::error::{Error, Result};
+use crate::model::Image;
+
+/// What a data set leaves to choose. Asking a set for what it does not leave to choose is a usage error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Side of the square images: ImageNet (224 by default) and synthetic images (32).
+    pub input: Option<usize>,
+    /// Number of classes of synthetic images (10 by default).
+    pub classes: Option<usize>,
+    /// Number of synthetic training images.
+    pub train: usize,
+    /// Number of synthetic test images.
+    pub test: usize,
+    /// Seed of synthetic images.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { input: None, classes: None, train: 2560, test: 512, seed: 0 }
+    }
+}
+
+impl Options {
+    /// Shape of the images and number of classes that [`load`] will give, known without any file.
+    ///
+    /// # Errors
+    /// Usage: an input size or number of classes that this set cannot have.
+    pub fn shape(&self, kind: DataKind) -> Result<(Image, usize)> {
+        let (mut image, mut classes) = (kind.image(), kind.classes());
+        if let Some(side) = self.input.filter(|&side| side != image.height) {
+            if !matches!(kind, DataKind::ImageNet | DataKind::Synthetic) {
+                return Err(Error::usage(format!("input size {side}: images of {kind} are {image}"))
+                    .help(format!("leave the input size out or use {}", image.height)));
+            }
+            if !(1..=1024).contains(&side) {
+                return Err(Error::usage(format!("input size {side} is outside 1..1024")));
+            }
+            image = Image::new(image.channels, side, side);
+        }
+        if let Some(asked) = self.classes.filter(|&asked| asked != classes) {
+            if kind != DataKind::Synthetic {
+                return Err(Error::usage(format!("{asked} classes: {kind} has {classes}"))
+                    .help("only synthetic images have as many classes as you like"));
+            }
+            if !(1..=100_000).contains(&asked) {
+                return Err(Error::usage(format!("{asked} classes of synthetic images are outside 1..100000")));
+            }
+            classes = asked;
+        }
+        Ok((image, classes))
+    }
+}
+
+/// Reads a data set from the first folder of `roots` that holds it (see [`search_path`]), with its own recipe
+/// ([`DataKind::recipe`]) and no hold-out ([`DataSet::with_valid_split`] sets one).
+///
+/// # Errors
+/// Usage: options that this set does not have. Failure: not found, incomplete, unreadable, of the wrong size or format, or larger
+/// than the free memory; the message names the file with the expected and the found value.
+pub fn load(kind: DataKind, roots: &[PathBuf], options: &Options) -> Result<DataSet> {
+    let (image, classes) = options.shape(kind)?;
+    let (train, test) = match kind {
+        DataKind::Digits => digits::read()?,
+        DataKind::Synthetic => synthetic::generate(image, classes, options)?,
+        DataKind::Mnist | DataKind::FashionMnist => idx::read(kind, &locate::find(kind, roots)?)?,
+        DataKind::Cifar10 => cifar::read(&locate::find(kind, roots)?, &cifar::CIFAR10)?,
+        DataKind::Cifar100 => cifar::read(&locate::find(kind, roots)?, &cifar::CIFAR100)?,
+        DataKind::TinyImageNet => tiny_imagenet::read(&locate::find(kind, roots)?, tiny_imagenet::PUBLISHED)?,
+        DataKind::ImageNet => imagenet::read(&locate::find(kind, roots)?, image, classes)?,
+    };
+    let Recipe { mean, std, augment } = kind.recipe(image);
+    let set = DataSet { name: kind.to_string(), image, classes, train, test, mean, std, augment, hold_out: 0 };
+    set.check()?;
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn every_set_states_the_shape_it_loads() {
+        for kind in [DataKind::Digits, DataKind::Synthetic] {
+            let set = load(kind, &[], &Options { train: 3, test: 2, ..Options::default() }).unwrap();
+            assert_eq!((set.image, set.classes, set.name.as_str()), (kind.image(), kind.classes(), kind.name()));
+        }
+        let options = Options { input: Some(9), classes: Some(4), train: 3, test: 2, seed: 5 };
+        let set = load(DataKind::Synthetic, &[], &options).unwrap();
+        assert_eq!((set.image, set.classes), (Image::new(3, 9, 9), 4));
+    }
+
+    #[test]
+    fn options_without_effect_are_refused() {
+        let shape = |kind, input, classes| Options { input, classes, ..Options::default() }.shape(kind);
+        assert_eq!(shape(DataKind::Cifar10, Some(32), Some(10)).unwrap(), (Image::new(3, 32, 32), 10));
+        assert_eq!(shape(DataKind::ImageNet, Some(64), None).unwrap().0, Image::new(3, 64, 64));
+        for (kind, input, classes, text) in [
+            (DataKind::Cifar10, Some(64), None, "input size 64: images of cifar10 are 3x32x32"),
+            (DataKind::Mnist, None, Some(5), "5 classes: mnist has 10"),
+            (DataKind::Synthetic, Some(0), None, "input size 0 is outside 1..1024"),
+            (DataKind::Synthetic, None, Some(0), "0 classes of synthetic images are outside 1..100000"),
+        ] {
+            let error = shape(kind, input, classes).unwrap_err();
+            assert_eq!((error.kind(), error.what()), (Kind::Usage, text));
+        }
+    }
+}
