@@ -1,4 +1,5 @@
 //! Layer densities against independently computed and published numbers.
+#![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
 use serde_json::Value;
 use shared::density::{Density, Distribution, Solution};
@@ -55,7 +56,7 @@ fn assert_solution(solved: &Solution, expected: &Value, what: &str) {
     assert!(p.len() == 1 || p.len() == solved.densities.len(), "{what}");
     assert_close(solved.achieved, expected["achieved"].as_f64().unwrap(), &format!("{what}, achieved"));
     assert_eq!(solved.note.is_some(), expected["constant"].is_f64(), "{what}");
-    if let Some(note) = solved.note {
+    if let Some(note) = &solved.note {
         assert_close(note.value, expected["constant"].as_f64().unwrap(), &format!("{what}, {}", note.name));
     }
 }
@@ -117,10 +118,8 @@ fn erk_agrees_with_the_rounding_reference_on_small_networks() {
                 _ => panic!("{name}"),
             })
             .collect();
-        let rule = match case["kernel"].as_bool().unwrap() {
-            true => Distribution::Erk { power: case["power"].as_f64().unwrap() },
-            false => Distribution::Er,
-        };
+        let power = case["power"].as_f64().unwrap();
+        let rule = if case["kernel"] == true { Distribution::Erk { power } } else { Distribution::Er };
         let target = Density::new(1.0 - case["sparsity"].as_f64().unwrap()).unwrap();
         let solved = rule.solve(&shapes, target).unwrap();
         // The reference solves for a total that is up to one weight per layer higher, all of which goes to layers that are not full.
@@ -134,7 +133,7 @@ fn erk_agrees_with_the_rounding_reference_on_small_networks() {
             let expected = 1.0 - case["layer_sparsity"][layer].as_f64().unwrap();
             assert!((p / expected - 1.0).abs() <= tolerance, "{name}, layer {layer}: {p}, expected {expected}");
             let full = case["dense_layers"].as_array().unwrap().iter().any(|l| l == layer);
-            assert_eq!(*p == 1.0, full, "{name}, layer {layer}");
+            assert_eq!(*p >= 1.0, full, "{name}, layer {layer}");
         }
     }
 }
@@ -166,7 +165,7 @@ fn erk_plus_is_erk_before_a_fixed_classifier() {
     let inner = Density::new((0.1 * n - 0.5 * 640.0) / (n - 640.0)).unwrap();
     let before = Distribution::Erk { power: 1.0 }.solve(&shapes[..21], inner).unwrap();
     assert_eq!(solved.densities[..21], before.densities);
-    assert_eq!(solved.densities[21], 0.5);
+    assert_close(solved.densities[21], 0.5, "classifier");
     assert_close(solved.achieved, 0.1, "total");
     assert!(Distribution::ErkPlus { fc_density: 1.0 }.solve(&shapes, Density::new(0.001).unwrap()).is_err());
 }

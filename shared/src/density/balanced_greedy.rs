@@ -1,4 +1,4 @@
-//! Balanced in one pass, as in TurboPrune: a full layer's surplus is divided among the layers from it on. Its own share of the
+//! Balanced in one pass, as in the program `TurboPrune`: a full layer's surplus is divided among the layers from it on. Its own share of the
 //! surplus and what earlier layers could have taken are lost.
 
 use super::Solution;

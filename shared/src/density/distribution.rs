@@ -6,7 +6,8 @@ use super::{
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 use crate::names::{self, Choice};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,7 +19,7 @@ pub enum Distribution {
     /// Density proportional to (out + inp + kh + kw) / (out·inp·kh·kw), to a power, until a layer is full; surplus goes to the
     /// others.
     Erk {
-        /// Exponent of the ratio; 1 is ERK, 0 is uniform.
+        /// Exponent of the ratio, from 0 to 10; 1 is ERK, 0 is uniform.
         power: f64,
     },
     /// Density proportional to (out + inp) / (out·inp) until a layer is full; surplus goes to the others.
@@ -45,10 +46,10 @@ pub enum Distribution {
 }
 
 /// A constant that a distribution found while it solved for the target.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Constant {
     /// What the literature calls it: `epsilon`, `C`, `X`, `r`, `q`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: f64,
 }
@@ -58,7 +59,7 @@ pub struct Constant {
 pub struct Solution {
     /// One density in \[0, 1\] a layer.
     pub densities: Vec<f64>,
-    /// Σ N_l·p_l / N: the expected overall density, which some distributions cannot bring to the target.
+    /// `Σ N_l·p_l / N`: the expected overall density, which some distributions cannot bring to the target.
     pub achieved: f64,
     /// The constant behind the densities, where there is one.
     pub note: Option<Constant>,
@@ -67,7 +68,7 @@ pub struct Solution {
 impl Solution {
     pub(super) fn new(shapes: &[LayerShape], densities: Vec<f64>, note: Option<(&'static str, f64)>) -> Self {
         let kept: f64 = shapes.iter().zip(&densities).map(|(s, p)| s.weights() as f64 * p).sum();
-        Self { achieved: kept / total(shapes), densities, note: note.map(|(name, value)| Constant { name, value }) }
+        Self { achieved: kept / total(shapes), densities, note: note.map(|(name, value)| Constant { name: name.into(), value }) }
     }
 }
 
@@ -196,8 +197,8 @@ impl Distribution {
     /// Whether the parameters are in range for this number of layers.
     fn check(&self, layers: usize) -> Result<()> {
         match self {
-            Self::Erk { power } if !power.is_finite() => {
-                Err(Error::usage(format!("ERK power must be a finite number, got {power}")))
+            Self::Erk { power } if !(0.0..=10.0).contains(power) => {
+                Err(Error::usage(format!("ERK power must be between 0 (uniform) and 10, got {power}")))
             }
             Self::ErkPlus { fc_density } if Density::new(*fc_density).is_err() => {
                 Err(Error::usage(format!("ERK_plus: density of the last layer must be above 0 and at most 1, got {fc_density}")))
@@ -347,6 +348,7 @@ mod tests {
             (Distribution::List(vec![0.0, 1.0]), "cannot reach density 0.5"),
             (Distribution::ErkPlus { fc_density: 0.0 }, "got 0"),
             (Distribution::Erk { power: f64::NAN }, "got NaN"),
+            (Distribution::Erk { power: -1.0 }, "between 0 (uniform) and 10, got -1"),
             (Distribution::UniformPlus, "at least 3 layers, got 2"),
         ] {
             let error = rule.solve(&shapes, half).unwrap_err();

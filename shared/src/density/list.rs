@@ -1,4 +1,5 @@
-//! Given densities (measured on a pruned network, or learned), rescaled to the target: p_l = min(1, ε·given_l) with exact total.
+//! Given densities (measured on a pruned network, or learned), rescaled to the target:
+//! `p_l = min(1, ε·given_l)` with exact total.
 
 use super::{Solution, solver::fill};
 use crate::error::{Error, Result};

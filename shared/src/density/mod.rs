@@ -1,7 +1,7 @@
 //! Layer densities for an overall density: one file a distribution, one signature, one solver.
 //!
-//! Notation: d is the target density, N_l the number of weights of layer l of L, N their sum, p_l the density of layer l. Layers
-//! come in definition order. All of it is in double precision.
+//! Notation: d is the target density, `N_l` the number of weights of layer l of L, N their sum, `p_l` the density of layer l.
+//! Layers come in definition order. All of it is in double precision.
 
 mod balanced;
 mod balanced_exact;

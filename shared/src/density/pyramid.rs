@@ -1,5 +1,6 @@
-//! Pyramid, as in "How Erdős and Rényi Win the Lottery": p_l = r^l for l = 1…L with Σ N_l·r^l = d·N. The last layers starve at low
-//! density (VGG-16 at 0.001 keeps an expected 0.0025 weights of its classifier), so flow preservation is not optional there.
+//! Pyramid, as in "How Erdős and Rényi Win the Lottery": `p_l = r^l` for l = 1…L with `Σ N_l·r^l = d·N`. The last layers
+//! starve at low density (VGG-16 at 0.001 keeps an expected 0.0025 weights of its classifier), so flow preservation is not
+//! optional there.
 
 use super::Solution;
 use super::distribution::total;

@@ -4,7 +4,7 @@ use super::distribution::total;
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 
-/// Finds ε with Σ N_l·min(1, ε·raw_l) = d·N and returns it with the densities min(1, ε·raw_l).
+/// Finds ε with `Σ N_l·min(1, ε·raw_l) = d·N` and returns it with the densities `min(1, ε·raw_l)`.
 ///
 /// Layers that would exceed 1 are set to 1 and the rest is solved again, until none exceeds it. Setting a layer to 1 takes less
 /// from the budget than the layer asked for, so ε only rises, no layer ever has to be opened again, and there are at most L

@@ -37,7 +37,7 @@ mod tests {
             let success = |rho: f64| (1.0 - (1.0 - p).powf(rho)).powf(edges as f64);
             assert!(success(rho) >= 1.0 - failure - 1e-9);
             // With one candidate fewer in ten it fails, unless a single candidate is enough anyway.
-            assert!(rho == 1.0 || success(0.9 * rho) < 1.0 - failure, "{edges} {p} {failure}");
+            assert!(rho <= 1.0 || success(0.9 * rho) < 1.0 - failure, "{edges} {p} {failure}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Uniform: p_l = d.
+//! Uniform: `p_l = d`.
 
 use super::Solution;
 use crate::graph::LayerShape;

@@ -20,7 +20,7 @@ pub(super) fn solve(shapes: &[LayerShape], d: f64) -> Result<Solution> {
         let between = total(&shapes[1..last]);
         let fixed = shapes[0].weights() as f64 + LAST * shapes[last].weights() as f64;
         q = (d * total(shapes) - fixed) / between;
-        if q < 0.0 {
+        if q <= 0.0 {
             let least = fixed / total(shapes);
             return Err(Error::usage(format!(
                 "uniform_plus cannot reach density {d}: its first and last layer alone keep {least}"

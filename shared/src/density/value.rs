@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn only_fractions_are_densities() {
-        assert_eq!("0.05".parse::<Density>().unwrap().get(), 0.05);
+        assert_eq!("0.05".parse::<Density>().unwrap(), Density(0.05));
         assert_eq!("1".parse::<Density>().unwrap(), Density::FULL);
         for (typed, got) in [("1.5", "1.5"), ("0", "0"), ("-0.1", "-0.1"), ("NaN", "NaN"), ("five", "\"five\"")] {
             let error = typed.parse::<Density>().unwrap_err();
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn serialises_as_a_number_and_checks_what_it_reads() {
         assert_eq!(serde_json::to_string(&Density::new(0.1).unwrap()).unwrap(), "0.1");
-        assert_eq!(serde_json::from_str::<Density>("0.1").unwrap().get(), 0.1);
+        assert_eq!(serde_json::from_str::<Density>("0.1").unwrap(), Density(0.1));
         assert!(serde_json::from_str::<Density>("0.0").unwrap_err().to_string().contains("above 0"));
     }
 }

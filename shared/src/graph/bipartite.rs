@@ -61,7 +61,7 @@ impl<'a> Bipartite<'a> {
 pub struct Edge {
     source: usize,
     target: usize,
-    edge: usize,
+    id: usize,
 }
 
 impl EdgeRef for Edge {
@@ -82,7 +82,7 @@ impl EdgeRef for Edge {
     }
 
     fn id(&self) -> usize {
-        self.edge
+        self.id
     }
 }
 
@@ -99,7 +99,7 @@ impl Iterator for Edges<'_> {
 
     fn next(&mut self) -> Option<Edge> {
         let link = self.links.next()?;
-        Some(Edge { source: self.node, target: self.first + link.unit as usize, edge: link.edge as usize })
+        Some(Edge { source: self.node, target: self.first + link.unit as usize, id: link.edge as usize })
     }
 }
 
@@ -119,7 +119,7 @@ impl Iterator for EdgeReferences<'_> {
             if let Some(link) = self.links.next() {
                 // `output` already points behind the list being read.
                 let target = self.csr.inputs() + self.output - 1;
-                return Some(Edge { source: link.unit as usize, target, edge: link.edge as usize });
+                return Some(Edge { source: link.unit as usize, target, id: link.edge as usize });
             }
             if self.output == self.csr.outputs() {
                 return None;

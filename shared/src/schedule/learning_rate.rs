@@ -110,7 +110,7 @@ impl LearningRate {
         Ok(())
     }
 
-    /// Rate in an epoch, counted from 0. During the first W warm-up epochs, base·(e + 1)/W; then by policy, with e counted from
+    /// Rate in an epoch, counted from 0 and below [`LearningRate::epochs`]. During the first W warm-up epochs, base·(e + 1)/W; then by policy, with e counted from
     /// the start of training, except that the cosine ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
     ///
     /// ```
@@ -127,9 +127,7 @@ impl LearningRate {
                 LrPolicy::Constant => 1.0,
                 LrPolicy::Step => self.gamma.powi((epoch / self.step_epochs) as i32),
                 LrPolicy::MultiStep => self.gamma.powi(self.milestones.iter().filter(|m| **m <= epoch).count() as i32),
-                LrPolicy::Cosine => {
-                    0.5 * (1.0 + (PI * (epoch - warmup) as f64 / self.epochs.saturating_sub(warmup) as f64).cos())
-                }
+                LrPolicy::Cosine => 0.5 * (1.0 + (PI * (epoch - warmup) as f64 / (self.epochs as f64 - warmup as f64)).cos()),
             }
     }
 }

@@ -1,1 +1,17 @@
-//! topology.
+//! Which edges exist: initial masks and flow preservation.
+
+mod dense_layers;
+mod er_flow;
+mod flow;
+mod magnitude;
+mod mirror;
+mod plan;
+mod report;
+mod sparse_init;
+
+pub use dense_layers::resolve_dense_layers;
+pub use flow::{Repair, preserve};
+pub use mirror::{half_shape, mirror};
+pub use plan::{Drawn, FlowPreservation, MaskPlan};
+pub use report::{DensityReport, LayerReport};
+pub use sparse_init::SparseInit;

@@ -1,0 +1,60 @@
+//! `global_magnitude`: the weights that are largest at initialisation.
+
+use crate::graph::{LayerShape, Mask};
+
+/// Keeps the `keep` weights of largest magnitude over all layers; among equal ones the first (by layer, then position) stay, so
+/// that the count is exact. O(weights) time.
+///
+/// # Panics
+/// If there are fewer weights, or a layer's values do not fit its shape.
+pub(super) fn largest(layers: &[(LayerShape, &[f32])], keep: usize) -> Vec<Mask> {
+    // The bits of floats without sign order as the floats do.
+    let magnitude = |w: &f32| w.abs().to_bits();
+    let mut all: Vec<u32> = layers.iter().flat_map(|(_, w)| w.iter().map(magnitude)).collect();
+    assert!(keep <= all.len(), "{keep} of {} weights", all.len());
+    // Without a threshold (nothing to keep) no weight is above or at it.
+    let threshold = match keep.checked_sub(1) {
+        Some(last) => u64::from(*all.select_nth_unstable_by(last, |a, b| b.cmp(a)).1),
+        None => u64::MAX,
+    };
+    let above = all.iter().filter(|m| u64::from(**m) > threshold).count();
+    let mut ties = keep - above;
+    let mut stays = |m: u32| {
+        let tie = u64::from(m) == threshold && ties > 0;
+        ties -= usize::from(tie);
+        tie || u64::from(m) > threshold
+    };
+    layers
+        .iter()
+        .map(|(shape, w)| {
+            assert_eq!(w.len(), shape.weights(), "values of a layer of shape {shape}");
+            Mask::from_positions(*shape, w.iter().enumerate().filter(|(_, w)| stays(magnitude(w))).map(|(p, _)| p))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn equals_a_stable_sort(
+            // Few distinct values: ties are the rule.
+            first in prop::collection::vec(-4..5_i8, 1..40), second in prop::collection::vec(-4..5_i8, 1..40), part in 0.0..=1.0_f64,
+        ) {
+            let (first, second): (Vec<f32>, Vec<f32>) = (first.iter().map(|x| f32::from(*x)).collect(), second.iter().map(|x| f32::from(*x)).collect());
+            let all = [&first[..], &second[..]].concat();
+            let keep = (part * all.len() as f64) as usize;
+            let layers = [(LayerShape::linear(1, first.len()), &first[..]), (LayerShape::linear(second.len(), 1), &second[..])];
+            let masks = largest(&layers, keep);
+            let found: Vec<usize> = masks[0].iter().chain(masks[1].iter().map(|p| first.len() + p)).collect();
+            let mut order: Vec<usize> = (0..all.len()).collect();
+            order.sort_by(|a, b| all[*b].abs().total_cmp(&all[*a].abs()));
+            order.truncate(keep);
+            order.sort_unstable();
+            prop_assert_eq!(found, order);
+        }
+    }
+}
