@@ -1,1 +1,96 @@
-//! init.
+//! First values of the parameters: edge weights drawn directly on the graph, orthogonal matrices and their repair, biases and
+//! normalisations.
+
+mod draw;
+mod method;
+mod mirror;
+mod orthogonal;
+mod repair;
+
+pub use method::InitMethod;
+pub use mirror::er_ortho_weights;
+pub use repair::{Repair, Repaired, repair_edges, repair_state};
+
+use crate::engine::{DenseState, LayerState, ModelState};
+use crate::graph::Mask;
+use crate::model::{DefaultInit, ModelSpec, Op, ParamKind};
+use crate::rng::{Purpose, stream};
+use rand::RngExt;
+use rayon::prelude::*;
+
+/// Streams of biases are numbered from here by node, those of weights from 0 by layer.
+const BIASES: u64 = 1 << 32;
+
+/// Draws the weights of every edge and the first value of every other parameter.
+///
+/// `masks` and `densities` have one entry a layer; a density is the one *requested* for the layer, which sparse-aware methods
+/// scale by (the number of edges of a random mask only fluctuates around it). Only values of edges are drawn, from one stream a
+/// layer and in edge order: time and memory are O(edges) for methods with independent weights, and the value of an edge depends on
+/// how many edges precede it. [`InitMethod::Orthogonal`] and [`InitMethod::LooksLinear`] orthonormalise the dense matrix and keep
+/// its entries at the edges: O(rows · columns · min(rows, columns)) a layer.
+///
+/// # Panics
+/// If there is not one mask of the right shape and one density for each layer.
+#[must_use]
+pub fn initialise(spec: &ModelSpec, masks: &[Mask], densities: &[f64], method: InitMethod, seed: u64) -> ModelState {
+    check(spec, masks, densities);
+    let default = spec.default_init();
+    let weights = (masks.par_iter().zip(densities).enumerate())
+        .map(|(layer, (mask, &density))| draw::weights(method, default, layer, mask, density, seed))
+        .collect();
+    state_from(spec, masks.to_vec(), weights, seed)
+}
+
+/// A state that has taken no steps: these edges and weights, and the first values of everything else. Biases are drawn as the
+/// model family does it; normalisations start with scale 1, shift 0, mean 0 and variance 1.
+///
+/// # Panics
+/// If there is not one mask of the right shape and one weight an edge for each layer.
+#[must_use]
+pub fn state_from(spec: &ModelSpec, masks: Vec<Mask>, weights: Vec<Vec<f32>>, seed: u64) -> ModelState {
+    assert_eq!((masks.len(), weights.len()), (spec.layers().len(), spec.layers().len()), "one mask and weights a layer");
+    let layers = (masks.into_iter().zip(weights).zip(spec.layers()))
+        .map(|((mask, weights), layer)| {
+            assert_eq!((mask.shape(), mask.edges()), (layer.shape, weights.len()), "{}", layer.name);
+            LayerState { mask, weights, slots: Vec::new() }
+        })
+        .collect();
+    ModelState { layers, dense: dense_parameters(spec, seed), steps: 0 }
+}
+
+/// First values of everything that is not an edge.
+fn dense_parameters(spec: &ModelSpec, seed: u64) -> Vec<DenseState> {
+    let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+    parameters
+        .map(|p| {
+            let values = match (p.kind, spec.nodes()[p.node].op) {
+                (ParamKind::Bias, Op::Conv { shape, .. } | Op::Linear { shape, .. }) => {
+                    biases(spec.default_init(), shape.fan_in(), p.len(), p.node, seed)
+                }
+                (ParamKind::Scale | ParamKind::Variance, _) => vec![1.0; p.len()],
+                _ => vec![0.0; p.len()],
+            };
+            DenseState { name: p.name, values, slots: Vec::new() }
+        })
+        .collect()
+}
+
+fn biases(init: DefaultInit, fan_in: usize, count: usize, node: usize, seed: u64) -> Vec<f32> {
+    match init {
+        DefaultInit::FanOutNormal => vec![0.0; count],
+        DefaultInit::FanInUniform | DefaultInit::KaimingNormal => {
+            let bound = 1.0 / (fan_in as f64).sqrt();
+            let mut rng = stream(seed, Purpose::Init, BIASES + node as u64);
+            (0..count).map(|_| (bound * (2.0 * rng.random::<f64>() - 1.0)) as f32).collect()
+        }
+    }
+}
+
+/// One mask of the right shape and one density for each layer.
+fn check(spec: &ModelSpec, masks: &[Mask], densities: &[f64]) {
+    let layers = spec.layers();
+    assert_eq!((masks.len(), densities.len()), (layers.len(), layers.len()), "one mask and one density a layer");
+    for (mask, layer) in masks.iter().zip(layers) {
+        assert_eq!(mask.shape(), layer.shape, "{}", layer.name);
+    }
+}

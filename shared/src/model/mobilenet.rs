@@ -41,7 +41,7 @@ pub(super) fn v1(input: Image, classes: usize) -> Result<ModelSpec> {
 
 /// `mobilenet-v2`: 3×3 stem with stride 2, 17 inverted residual blocks (1×1 expansion, depthwise 3×3, linear 1×1 projection; an
 /// identity shortcut where stride is 1 and the width stays), 1×1 convolution to 1280 channels, mean over pixels, linear layer
-/// with bias. Activations are ReLU, not ReLU6.
+/// with bias. Activations are plain ReLU, without the cap at 6 of the paper.
 pub(super) fn v2(input: Image, classes: usize) -> Result<ModelSpec> {
     let mut b = Builder::new("mobilenet-v2", input, DefaultInit::KaimingNormal);
     b.conv("Conv1", 32, 3, 2, 1, false)?.norm("bn_Conv1")?.relu("Conv1_relu")?;
