@@ -18,12 +18,15 @@ pub struct Resolved {
 
 impl Resolved {
     /// Takes the options apart: `deciding` ones decide the result and so belong to the hash; `running` ones only say how and where
-    /// it is computed. Both must serialise to a mapping of long option names to scalars or lists of scalars.
+    /// it is computed. Both must serialise to a mapping of long option names to scalars or lists of scalars. Options of `unused`
+    /// names are left out.
     ///
     /// # Errors
     /// If one of them does not.
-    pub fn new(program: &str, deciding: &impl Serialize, running: &impl Serialize) -> Result<Self> {
-        Ok(Self { program: program.to_owned(), deciding: map(deciding)?, running: map(running)? })
+    pub fn new(program: &str, deciding: &impl Serialize, running: &impl Serialize, unused: &[&str]) -> Result<Self> {
+        let mut deciding = map(deciding)?;
+        deciding.retain(|name, _| !unused.contains(&name.as_str()));
+        Ok(Self { program: program.to_owned(), deciding, running: map(running)? })
     }
 
     /// The value of an option.
@@ -87,6 +90,7 @@ mod tests {
         lr: f64,
         model: Option<String>,
         name: String,
+        unused: bool,
     }
 
     #[derive(Serialize)]
@@ -95,9 +99,9 @@ mod tests {
     }
 
     fn resolved(change: impl Fn(&mut Deciding), threads: usize) -> Resolved {
-        let mut deciding = Deciding { batch_size: 128, lr: 5e-4, model: None, name: "a: \"b\"".into() };
+        let mut deciding = Deciding { batch_size: 128, lr: 5e-4, model: None, name: "a: \"b\"".into(), unused: threads == 8 };
         change(&mut deciding);
-        Resolved::new("test", &deciding, &Running { threads }).unwrap()
+        Resolved::new("test", &deciding, &Running { threads }, &["unused"]).unwrap()
     }
 
     #[test]
@@ -107,8 +111,8 @@ mod tests {
         assert_eq!(base.hash(), resolved(|_| (), 8).hash());
         assert_ne!(base.hash(), resolved(|d| d.batch_size = 64, 1).hash());
         assert_ne!(base.hash(), resolved(|d| d.model = Some("vgg16".into()), 1).hash());
-        let other_program = Resolved::new("other", &Running { threads: 1 }, &Running { threads: 1 }).unwrap();
-        assert_ne!(other_program.hash(), Resolved::new("test", &Running { threads: 1 }, &Running { threads: 1 }).unwrap().hash());
+        let of = |program| Resolved::new(program, &Running { threads: 1 }, &Running { threads: 1 }, &[]).unwrap();
+        assert_ne!(of("other").hash(), of("test").hash());
     }
 
     #[test]

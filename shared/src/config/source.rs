@@ -149,7 +149,7 @@ mod tests {
     #[derive(Debug, Args)]
     struct Options {
         /// Overall density.
-        #[arg(long, default_value_t = 0.05, value_parser = values::density)]
+        #[arg(long, default_value_t = 0.05, value_parser = values::positive)]
         density: f64,
         /// Passes.
         #[arg(long, default_value_t = 160, value_parser = values::count)]

@@ -4,6 +4,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use serde::Serializer;
+
 use crate::error::Error;
 use crate::model::Image;
 
@@ -37,12 +39,6 @@ pub fn below_one(text: &str) -> Result<f64, String> {
     number(text).and_then(|v| if (0.0..1.0).contains(&v) { Ok(v) } else { Err(format!("'{text}' is not in [0, 1)")) })
 }
 
-/// A density: a number in (0, 1].
-pub fn density(text: &str) -> Result<f64, String> {
-    let in_range = |v: f64| if v > 0.0 && v <= 1.0 { Ok(v) } else { Err(format!("'{text}' is not in (0, 1]")) };
-    number(text).and_then(in_range)
-}
-
 /// A whole number of at least 1.
 pub fn count(text: &str) -> Result<usize, String> {
     whole(text).and_then(|v| if v >= 1 { Ok(v) } else { Err(format!("'{text}' is not at least 1")) })
@@ -67,15 +63,26 @@ pub fn image(text: &str) -> Result<Image, String> {
     }
 }
 
-/// The canonical name of anything that is chosen by name.
-pub fn named<T>(text: &str) -> Result<String, String>
-where
-    T: FromStr<Err = Error> + Display,
-{
-    T::from_str(text.trim()).map(|v| v.to_string()).map_err(|e| match e.help_text() {
+/// Anything that has a parser of its own.
+pub fn parsed<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    T::from_str(text.trim()).map_err(|e| match e.help_text() {
         Some(help) => format!("{}; {help}", e.what()),
         None => e.what().to_owned(),
     })
+}
+
+/// Stores a value as the text that is parsed back to it.
+pub fn display<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// [`display`], or nothing.
+#[allow(clippy::ref_option)] // serde passes the field by reference
+pub fn display_option<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[cfg(test)]
@@ -92,10 +99,8 @@ mod tests {
 
     #[test]
     fn ranges_end_where_they_say() {
-        assert_eq!(density("1"), Ok(1.0));
-        assert_eq!(density("1e-4"), Ok(1e-4));
-        for wrong in ["0", "-0.1", "1.5", "nan", "inf", "x", ""] {
-            assert!(density(wrong).is_err(), "{wrong}");
+        for wrong in ["nan", "inf", "x", ""] {
+            assert!(number(wrong).is_err(), "{wrong}");
         }
         assert!(below_one("0").is_ok() && below_one("1").is_err());
         assert!(non_negative("0").is_ok() && positive("0").is_err() && number("-200").is_ok());

@@ -14,6 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::files::{create_folder, replace_text};
@@ -29,21 +30,34 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Opens `out/<slug>-<first 8 digits of hash>`, or creates it, and locks it. Writes nothing but the lock. `hash` is that of the
-    /// options that decide the result.
+    /// `out/<slug>-<first 8 digits of hash>`. `hash` is that of the options that decide the result.
+    pub fn path_of(out: &Path, slug: &str, hash: &str) -> PathBuf {
+        out.join(format!("{}-{}", clean(slug), hash.get(..8).unwrap_or(hash)))
+    }
+
+    /// The summary of a run that has finished in this folder.
     ///
     /// # Errors
-    /// If the folder cannot be created, is in use by another process, or belongs to another configuration.
-    pub fn open(out: &Path, slug: &str, hash: &str, program: &Program) -> Result<Self> {
-        let path = out.join(format!("{}-{}", clean(slug), hash.get(..8).unwrap_or(hash)));
+    /// If its manifest says so but the summary is damaged.
+    pub fn summary(path: &Path) -> Result<Option<Value>> {
+        let finished = read_json::<Manifest>(&path.join("manifest.json"))?.is_some_and(|m| m.status == Status::Finished);
+        if finished { read_json(&path.join("summary.json")) } else { Ok(None) }
+    }
+
+    /// Opens the folder of a run, or creates it, and locks it. Writes nothing but the lock.
+    ///
+    /// # Errors
+    /// If the folder cannot be created, is in use by another process, or belongs to a run with another hash.
+    pub fn open(path: &Path, hash: &str, program: &Program) -> Result<Self> {
         create_folder(&path.join("checkpoints"))?;
-        let lock = lock(&path)?;
-        let manifest = match fs::read(path.join("manifest.json")) {
-            Ok(bytes) => previous(&path, &bytes, hash)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => fresh(program, hash.to_owned()),
-            Err(e) => return Err(Error::io("read", &path.join("manifest.json"), &e)),
-        };
-        Ok(Self { path, manifest, _lock: lock })
+        let lock = lock(path)?;
+        let manifest = read_json::<Manifest>(&path.join("manifest.json"))?;
+        if manifest.as_ref().is_some_and(|m| m.config_hash != hash) {
+            let what = format!("run folder {} belongs to a run with other options", path.display());
+            return Err(Error::failure(what).help("move it away, or use another --out"));
+        }
+        let manifest = manifest.unwrap_or_else(|| fresh(program, hash.to_owned()));
+        Ok(Self { path: path.to_owned(), manifest, _lock: lock })
     }
 
     /// The folder.
@@ -74,22 +88,6 @@ impl RunFolder {
     /// The checkpoint of the best epoch.
     pub fn best(&self) -> PathBuf {
         self.path.join("checkpoints/best.safetensors")
-    }
-
-    /// The summary of a run that has finished.
-    ///
-    /// # Errors
-    /// If it says so but its summary is damaged.
-    pub fn finished(&self) -> Result<Option<Value>> {
-        let path = self.path.join("summary.json");
-        if self.manifest.status != Status::Finished || !path.exists() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, &e))?;
-        let damaged = |e: serde_json::Error| {
-            Error::failure(format!("{} is damaged: {e}", path.display())).help("remove it, and the same command writes it again")
-        };
-        serde_json::from_str(&text).map(Some).map_err(damaged)
     }
 
     /// Begins a session: writes the options, as YAML, and the manifest.
@@ -149,16 +147,16 @@ fn fresh(program: &Program, config_hash: String) -> Manifest {
     }
 }
 
-fn previous(path: &Path, bytes: &[u8], hash: &str) -> Result<Manifest> {
-    let manifest: Manifest = serde_json::from_slice(bytes).map_err(|e| {
-        Error::failure(format!("{} is damaged: {e}", path.join("manifest.json").display()))
-            .help("remove the run's folder, or use another --out")
-    })?;
-    if manifest.config_hash == hash {
-        return Ok(manifest);
-    }
-    let what = format!("run folder {} belongs to a run with other options", path.display());
-    Err(Error::failure(what).help("move it away, or use another --out"))
+/// Reads a JSON file, if it exists.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        other => other.map_err(|e| Error::io("read", path, &e))?,
+    };
+    let damaged = |e| {
+        Error::failure(format!("{} is damaged: {e}", path.display())).help("remove it or the run's folder, or use another --out")
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
 fn lock(folder: &Path) -> Result<File> {
@@ -208,14 +206,15 @@ mod tests {
     #[test]
     fn a_run_begins_ends_and_is_found_again() {
         let out = tempfile::tempdir().unwrap();
-        let open = || RunFolder::open(out.path(), "a b/c", HASH, &program());
+        let path = RunFolder::path_of(out.path(), "a b/c", HASH);
+        assert_eq!(path, out.path().join("a-b-c-01234567"));
+        let open = || RunFolder::open(&path, HASH, &program());
+        let summary = || RunFolder::summary(&path).unwrap();
+        assert_eq!(summary(), None);
         let mut run = open().unwrap();
-        let name = run.path().file_name().unwrap().to_str().unwrap().to_owned();
-        assert_eq!(name, "a-b-c-01234567");
         run.begin("seed: 1\n", &program()).unwrap();
-        assert_eq!(run.finished().unwrap(), None);
         let in_use = open().unwrap_err();
-        assert!(in_use.what().contains(&name) && in_use.what().contains("in use"), "{in_use}");
+        assert!(in_use.what().contains("a-b-c-01234567") && in_use.what().contains("in use"), "{in_use}");
         run.end(Status::Failed, Some(&Error::failure("boom"))).unwrap();
         let started = run.manifest.started.clone();
         drop(run);
@@ -225,24 +224,24 @@ mod tests {
         again.begin("seed: 1\n", &program()).unwrap();
         assert!(again.manifest.resumed.is_some() && again.manifest.started == started && again.manifest.error.is_none());
         again.write_summary(&serde_json::json!({"test_accuracy": 0.5})).unwrap();
+        assert_eq!(summary(), None);
         again.end(Status::Finished, None).unwrap();
-        drop(again);
-        assert_eq!(open().unwrap().finished().unwrap().unwrap()["test_accuracy"], 0.5);
+        assert_eq!(summary().unwrap()["test_accuracy"], 0.5);
     }
 
     #[test]
     fn a_folder_of_other_options_is_refused() {
         let out = tempfile::tempdir().unwrap();
-        let mut run = RunFolder::open(out.path(), "x", HASH, &program()).unwrap();
+        let mut run = RunFolder::open(out.path(), HASH, &program()).unwrap();
         run.begin("seed: 1\n", &program()).unwrap();
         let path = run.path().join("manifest.json");
         drop(run);
         let other = fs::read_to_string(&path).unwrap().replace(HASH, "0123456789");
         fs::write(&path, other).unwrap();
-        let error = RunFolder::open(out.path(), "x", HASH, &program()).unwrap_err();
+        let error = RunFolder::open(out.path(), HASH, &program()).unwrap_err();
         assert!(error.what().contains("other options"), "{error}");
         fs::write(&path, "{").unwrap();
-        assert!(RunFolder::open(out.path(), "x", HASH, &program()).unwrap_err().what().contains("manifest.json is damaged"));
+        assert!(RunFolder::open(out.path(), HASH, &program()).unwrap_err().what().contains("manifest.json is damaged"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod lines;
 mod manifest;
 mod progress;
 mod signals;
+mod start;
 
 pub use checkpoint::{Checkpoint, Origin, not_finite};
 pub use files::{create_folder, replace, replace_text};
@@ -15,3 +16,4 @@ pub use lines::Lines;
 pub use manifest::{Device, Manifest, Status, now};
 pub use progress::{Best, Progress, Sums};
 pub use signals::{Signals, Stop};
+pub use start::Start;

@@ -1,6 +1,8 @@
 //! The training loop. It only trains: everything else that happens along the way is a [`Hook`].
 
 mod display;
+mod launch;
+mod network;
 mod record;
 mod session;
 mod stopwatch;
@@ -9,8 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use display::Display;
+pub use launch::{Job, Launched};
+pub use network::Beginning;
 pub use record::Recorder;
-pub use session::{Finish, Results, Session, Start};
+pub use session::{Finish, Results, Session};
 pub use stopwatch::Stopwatch;
 
 use crate::data::{DataSet, Loader, Part, Prefetch};

@@ -5,7 +5,7 @@ use crate::data::{Augment, Split};
 use crate::engine::{DenseState, LayerState, ModelState};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{DefaultInit, Image, ModelSpec, Op};
-use crate::run::{Checkpoint, Device, Origin, Program, RunFolder};
+use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Start};
 use crate::schedule::LrPolicy;
 
 /// One weight that moves by rate × mean pixel; the loss is its value.
@@ -98,7 +98,7 @@ fn folder(out: &std::path::Path) -> RunFolder {
 
 fn folder_of(out: &std::path::Path, hash: &str) -> RunFolder {
     let program = Program { name: "test", version: "1", command: Vec::new(), device: Device::this(1) };
-    RunFolder::open(out, "run", hash, &program).unwrap()
+    RunFolder::open(out, hash, &program).unwrap()
 }
 
 /// Runs to the end, in as many sessions as `kills` has entries plus one; each entry drops the session before that step.
