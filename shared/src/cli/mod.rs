@@ -1,1 +1,102 @@
-//! cli.
+//! What the programs' command lines have in common: words in, text and exit codes out, and the sub-commands `show` and `data`.
+
+mod data;
+mod exit;
+mod output;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+pub use exit::Exit;
+pub use output::{Format, note, print};
+pub use show::Shown;
+
+use crate::config::{Asked, Given, read};
+use crate::error::{Error, Result, nearest};
+
+/// A program: its options and what it does with them.
+pub trait Program {
+    /// The options of a run. `show` takes the same.
+    type Options: Args;
+
+    /// Name of the binary.
+    const NAME: &'static str;
+    /// Version of the binary.
+    const VERSION: &'static str;
+    /// What it does, in one sentence.
+    const ABOUT: &'static str;
+
+    /// Changes what the shared options mean to this program: other defaults.
+    fn adapt(command: Command) -> Command {
+        command
+    }
+
+    /// Runs.
+    fn run(options: Self::Options, given: &Given, words: &[String]) -> Result<Exit>;
+
+    /// Resolves the options without running.
+    fn show(options: Self::Options, given: &Given) -> Result<Shown>;
+}
+
+/// The whole of a binary's `main`: reads the command line, does what it asks, tells errors.
+pub fn main<P: Program>() -> ExitCode {
+    let words: Result<Vec<String>> = std::env::args_os()
+        .skip(1)
+        .map(|w| w.into_string().map_err(|w| Error::usage(format!("argument {w:?} is not valid UTF-8"))))
+        .collect();
+    match words.and_then(|words| dispatch::<P>(&words)) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::error(&error);
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
+    let command = command::<P>();
+    let (called, rest) = match words.split_first() {
+        Some((first, rest)) if !first.starts_with('-') => (subcommand(&command, first)?, rest),
+        _ => (&command, words),
+    };
+    let (matches, given) = match read(called, rest)? {
+        Asked::Text(text) => {
+            print(text.trim_end())?;
+            return Ok(Exit::Done);
+        }
+        Asked::Run(matches, given) => (matches, given),
+    };
+    match called.get_name() {
+        "data" => data::run(&matches),
+        "show" => show::run(P::show(options::<P>(&matches)?, &given)?, &matches),
+        _ => P::run(options::<P>(&matches)?, &given, words),
+    }
+}
+
+fn options<P: Program>(matches: &ArgMatches) -> Result<P::Options> {
+    P::Options::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
+}
+
+fn command<P: Program>() -> Command {
+    let with_options = |command| P::adapt(P::Options::augment_args(command));
+    with_options(Command::new(P::NAME))
+        .version(P::VERSION)
+        .about(P::ABOUT)
+        .disable_help_subcommand(true)
+        .subcommand(show::with_format(with_options(Command::new("show"))).bin_name(format!("{} show", P::NAME)))
+        .subcommand(data::command().bin_name(format!("{} data", P::NAME)))
+}
+
+fn subcommand<'a>(command: &'a Command, word: &str) -> Result<&'a Command> {
+    if let Some(found) = command.find_subcommand(word) {
+        return Ok(found);
+    }
+    let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let help = match nearest(word, names.iter().copied()) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("commands are {}; options begin with '--'", names.join(" and ")),
+    };
+    Err(Error::usage(format!("unknown command '{word}'")).help(help))
+}

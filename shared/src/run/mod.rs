@@ -1,1 +1,19 @@
-//! run.
+//! Run folders: the only code that knows the names of a run's files.
+
+mod checkpoint;
+mod files;
+mod folder;
+mod lines;
+mod manifest;
+mod progress;
+mod signals;
+mod start;
+
+pub use checkpoint::{Checkpoint, Origin, not_finite};
+pub use files::{create_folder, replace, replace_text};
+pub use folder::{Program, RunFolder, peak_rss_bytes, pretty};
+pub use lines::Lines;
+pub use manifest::{Device, Manifest, Status, now};
+pub use progress::{Best, Progress, Sums};
+pub use signals::{Signals, Stop};
+pub use start::Start;

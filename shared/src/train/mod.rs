@@ -1,1 +1,232 @@
-//! train.
+//! The training loop. It only trains: everything else that happens along the way is a [`Hook`].
+
+mod display;
+mod launch;
+mod network;
+mod record;
+mod session;
+mod stopwatch;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use display::Display;
+pub use launch::{Job, Launched};
+pub use network::Beginning;
+pub use record::Recorder;
+pub use session::{Finish, Results, Session};
+pub use stopwatch::Stopwatch;
+
+use crate::data::{DataSet, Loader, Part, Prefetch};
+use crate::engine::{Batch, Engine, Outcome};
+use crate::error::{Error, Result};
+use crate::run::{Best, Progress, Signals, Stop, Sums};
+use crate::schedule::LearningRate;
+
+/// The three parts of a data set, in batches.
+#[derive(Debug)]
+pub struct Data {
+    /// Training images, one batch ahead.
+    pub train: Prefetch,
+    /// Validation images.
+    pub validation: Loader,
+    /// Test images.
+    pub test: Loader,
+}
+
+impl Data {
+    /// Batches of a data set. `seed` decides the order and augmentation of the training images.
+    ///
+    /// # Errors
+    /// As [`Loader::new`] and [`Prefetch::new`].
+    pub fn new(set: DataSet, batch_size: usize, test_batch_size: usize, seed: u64) -> Result<Self> {
+        let set = Arc::new(set);
+        let loader = |part, size| Loader::new(Arc::clone(&set), part, size, seed);
+        Ok(Self {
+            train: Prefetch::new(loader(Part::Train, batch_size)?)?,
+            validation: loader(Part::Validation, test_batch_size)?,
+            test: loader(Part::Test, test_batch_size)?,
+        })
+    }
+}
+
+/// How long to train, and how fast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Epochs in all.
+    pub epochs: u64,
+    /// Stop after this many steps, whatever the epoch.
+    pub max_steps: Option<u64>,
+    /// Steps between two lines of metrics.
+    pub log_interval: u64,
+    /// Learning rate of every epoch.
+    pub learning_rate: LearningRate,
+}
+
+impl Plan {
+    /// Whether nothing is left to train.
+    pub fn is_done(&self, progress: &Progress) -> bool {
+        progress.epoch >= self.epochs || self.stops_at(progress.step)
+    }
+
+    fn stops_at(&self, step: u64) -> bool {
+        self.max_steps.is_some_and(|max| step >= max)
+    }
+}
+
+/// What a hook learns after a step.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// Progress, this step included.
+    pub progress: &'a Progress,
+    /// Learning rate of the step.
+    pub rate: f64,
+    /// Loss and hits of the batch before the update.
+    pub outcome: Outcome,
+    /// Seconds the step took, waiting for its batch included.
+    pub seconds: f64,
+    /// Losses since the last line of metrics, if it is time for one.
+    pub interval: Option<Sums>,
+    /// Whether the epoch ends with this step.
+    pub ends_epoch: bool,
+    /// Batches in a whole epoch.
+    pub batches: u64,
+}
+
+/// What a hook learns after an epoch.
+#[derive(Debug)]
+pub struct Epoch<'a> {
+    /// Progress, this epoch and its evaluation included.
+    pub progress: &'a Progress,
+    /// Learning rate of the epoch.
+    pub rate: f64,
+    /// Whether its validation accuracy is the best so far.
+    pub is_best: bool,
+    /// Seconds of its training steps, without evaluation.
+    pub seconds: f64,
+    /// Images trained on in these seconds.
+    pub images: usize,
+}
+
+/// Something that happens during training. Hooks are called in the order in which they are given; the first error ends the
+/// training.
+pub trait Hook {
+    /// After each step.
+    fn after_step(&mut self, _step: &Step, _engine: &mut dyn Engine) -> Result<()> {
+        Ok(())
+    }
+
+    /// After each epoch and its evaluation.
+    fn after_epoch(&mut self, _epoch: &Epoch, _engine: &mut dyn Engine) -> Result<()> {
+        Ok(())
+    }
+
+    /// When the training is asked to stop between two steps of an epoch.
+    fn at_stop(&mut self, _progress: &Progress, _engine: &mut dyn Engine) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is left to train.
+    Done,
+    /// It was asked to stop; hooks have saved.
+    Stopped(Stop),
+}
+
+/// Trains from `progress` on until the plan is done or a signal arrives. After every epoch, and where `max_steps` ends one early,
+/// the validation images are evaluated.
+///
+/// The losses that are reported do not depend on where a training was interrupted and resumed.
+///
+/// # Errors
+/// A training or validation loss that is not finite; errors of hooks.
+pub fn train(
+    engine: &mut dyn Engine,
+    data: &mut Data,
+    plan: &Plan,
+    progress: &mut Progress,
+    hooks: &mut [&mut dyn Hook],
+    signals: &Signals,
+) -> Result<Ended> {
+    let mut batch = Batch::default();
+    while !plan.is_done(progress) {
+        let rate = plan.learning_rate.at(progress.epoch as usize);
+        let (mut seconds, mut images) = (0.0, 0);
+        loop {
+            let before = Instant::now();
+            let outcome = one_step(engine, data, progress, rate, &mut batch)?;
+            let took = before.elapsed().as_secs_f64();
+            (seconds, images) = (seconds + took, images + outcome.samples);
+            let batches = data.train.loader().batches_per_epoch() as u64;
+            let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
+            let interval = (progress.step % plan.log_interval == 0).then(|| std::mem::take(&mut progress.interval));
+            let step = Step { progress, rate, outcome, seconds: took, interval, ends_epoch, batches };
+            hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
+            if ends_epoch {
+                break;
+            }
+            if let Some(stop) = signals.stop() {
+                hooks.iter_mut().try_for_each(|hook| hook.at_stop(progress, engine))?;
+                return Ok(Ended::Stopped(stop));
+            }
+        }
+        let is_best = end_epoch(engine, data, progress, &mut batch)?;
+        let epoch = Epoch { progress, rate, is_best, seconds, images };
+        hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
+        if let Some(stop) = signals.stop().filter(|_| !plan.is_done(progress)) {
+            return Ok(Ended::Stopped(stop));
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// One step and its place in the sums.
+fn one_step(engine: &mut dyn Engine, data: &mut Data, progress: &mut Progress, rate: f64, batch: &mut Batch) -> Result<Outcome> {
+    data.train.fill(progress.epoch, progress.batch as usize, batch);
+    let outcome = engine.train_step(batch, rate);
+    if progress.batch == 0 {
+        progress.train = Sums::default();
+    }
+    progress.step += 1;
+    progress.batch += 1;
+    progress.train.add(outcome);
+    progress.interval.add(outcome);
+    if outcome.loss_sum.is_finite() {
+        return Ok(outcome);
+    }
+    let what = format!("loss is not finite at step {} (epoch {})", progress.step, progress.epoch + 1);
+    Err(Error::failure(what).help("the training diverged: lower --lr, or warm up with --warmup-epochs"))
+}
+
+/// Evaluates and moves on to the next epoch; returns whether this one is the best so far.
+fn end_epoch(engine: &mut dyn Engine, data: &Data, progress: &mut Progress, batch: &mut Batch) -> Result<bool> {
+    progress.validation = evaluate(engine, &data.validation, batch);
+    progress.epoch += 1;
+    progress.batch = 0;
+    if !progress.validation.loss.is_finite() {
+        let what = format!("validation loss is not finite after epoch {}", progress.epoch);
+        return Err(Error::failure(what).help("the training diverged: lower --lr, or warm up with --warmup-epochs"));
+    }
+    let accuracy = progress.validation.accuracy().unwrap_or_default();
+    let is_best = progress.best.is_none_or(|best| accuracy > best.accuracy);
+    if is_best {
+        progress.best = Some(Best { epoch: progress.epoch, accuracy });
+    }
+    Ok(is_best)
+}
+
+/// Loss and hits over all batches of a loader.
+pub fn evaluate(engine: &mut dyn Engine, loader: &Loader, batch: &mut Batch) -> Sums {
+    let mut sums = Sums::default();
+    for step in 0..loader.batches_per_epoch() {
+        loader.fill(0, step, batch);
+        sums.add(engine.evaluate(batch));
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The options a run has in the end: what its folder stores and what its name is made of.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// Every option of a run with its value. Options without a value are absent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    program: String,
+    deciding: Map<String, Value>,
+    running: Map<String, Value>,
+}
+
+impl Resolved {
+    /// Takes the options apart: `deciding` ones decide the result and so belong to the hash; `running` ones only say how and where
+    /// it is computed. Both must serialise to a mapping of long option names to scalars or lists of scalars. Options of `unused`
+    /// names are left out.
+    ///
+    /// # Errors
+    /// If one of them does not.
+    pub fn new(program: &str, deciding: &impl Serialize, running: &impl Serialize, unused: &[&str]) -> Result<Self> {
+        let mut deciding = map(deciding)?;
+        deciding.retain(|name, _| !unused.contains(&name.as_str()));
+        Ok(Self { program: program.to_owned(), deciding, running: map(running)? })
+    }
+
+    /// The value of an option.
+    pub fn get(&self, long: &str) -> Option<&Value> {
+        self.deciding.get(long).or_else(|| self.running.get(long))
+    }
+
+    /// All option names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.deciding.keys().chain(self.running.keys()).map(String::as_str)
+    }
+
+    /// SHA-256, in hexadecimal digits, of the program's name and the options that decide the result.
+    pub fn hash(&self) -> String {
+        let mut text = format!("{}\n", self.program);
+        lines(&mut text, &self.deciding);
+        Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    /// A YAML file that `--config` reads back to the same options.
+    pub fn to_yaml(&self) -> String {
+        let mut text = format!("# Run it again with: {} --config THIS_FILE\n", self.program);
+        lines(&mut text, &self.deciding);
+        text.push_str("# These do not change the result:\n");
+        lines(&mut text, &self.running);
+        text
+    }
+
+    /// The same as one JSON object.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.deciding.iter().chain(&self.running).map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+}
+
+/// `key: value` lines. JSON scalars and flat lists are YAML too.
+fn lines(text: &mut String, options: &Map<String, Value>) {
+    for (name, value) in options {
+        let _ = writeln!(text, "{name}: {value}");
+    }
+}
+
+fn map(options: &impl Serialize) -> Result<Map<String, Value>> {
+    let not_options = |what: String| Error::failure(format!("options cannot be stored: {what}"));
+    match serde_json::to_value(options).map_err(|e| not_options(e.to_string()))? {
+        Value::Object(all) => Ok(all.into_iter().filter(|(_, v)| !v.is_null()).collect()),
+        other => Err(not_options(other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Deciding {
+        batch_size: usize,
+        lr: f64,
+        model: Option<String>,
+        name: String,
+        unused: bool,
+    }
+
+    #[derive(Serialize)]
+    struct Running {
+        threads: usize,
+    }
+
+    fn resolved(change: impl Fn(&mut Deciding), threads: usize) -> Resolved {
+        let mut deciding = Deciding { batch_size: 128, lr: 5e-4, model: None, name: "a: \"b\"".into(), unused: threads == 8 };
+        change(&mut deciding);
+        Resolved::new("test", &deciding, &Running { threads }, &["unused"]).unwrap()
+    }
+
+    #[test]
+    fn the_hash_is_over_what_decides() {
+        let base = resolved(|_| (), 1);
+        assert_eq!(base.hash().len(), 64);
+        assert_eq!(base.hash(), resolved(|_| (), 8).hash());
+        assert_ne!(base.hash(), resolved(|d| d.batch_size = 64, 1).hash());
+        assert_ne!(base.hash(), resolved(|d| d.model = Some("vgg16".into()), 1).hash());
+        let of = |program| Resolved::new(program, &Running { threads: 1 }, &Running { threads: 1 }, &[]).unwrap();
+        assert_ne!(of("other").hash(), of("test").hash());
+    }
+
+    #[test]
+    fn the_yaml_reads_back() {
+        let yaml = resolved(|_| (), 3).to_yaml();
+        let entries = crate::config::yaml::entries(&yaml).unwrap();
+        let pairs: Vec<_> = entries.into_iter().map(|e| (e.key, e.value)).collect();
+        let text = |s: &str| crate::config::yaml::Value::Text(s.into());
+        assert_eq!(
+            pairs,
+            [
+                ("batch-size".into(), text("128")),
+                ("lr".into(), text("0.0005")),
+                ("name".into(), text("a: \"b\"")),
+                ("threads".into(), text("3")),
+            ]
+        );
+    }
+}

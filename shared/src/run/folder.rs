@@ -1,0 +1,253 @@
+//! The folder of one run.
+//!
+//! ```text
+//! OUT/<slug>-<8 digits of the configuration's hash>/
+//!   config.yaml              every option; `--config` reads it back
+//!   manifest.json            version, command, device, times, status
+//!   metrics.jsonl            losses and accuracies; no clock values, so equal runs give equal bytes
+//!   timing.jsonl             seconds and images a second of each epoch
+//!   checkpoints/             last.safetensors, best.safetensors
+//!   summary.json             results, once finished
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::files::{create_folder, replace_text};
+use super::manifest::{Device, Manifest, Status, now};
+use crate::error::{Error, Result};
+
+/// A run's folder, locked against other processes while this value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    manifest: Manifest,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// `out/<slug>-<first 8 digits of hash>`. `hash` is that of the options that decide the result.
+    pub fn path_of(out: &Path, slug: &str, hash: &str) -> PathBuf {
+        out.join(format!("{}-{}", clean(slug), hash.get(..8).unwrap_or(hash)))
+    }
+
+    /// The summary of a run that has finished in this folder.
+    ///
+    /// # Errors
+    /// If its manifest says so but the summary is damaged.
+    pub fn summary(path: &Path) -> Result<Option<Value>> {
+        let finished = read_json::<Manifest>(&path.join("manifest.json"))?.is_some_and(|m| m.status == Status::Finished);
+        if finished { read_json(&path.join("summary.json")) } else { Ok(None) }
+    }
+
+    /// Opens the folder of a run, or creates it, and locks it. Writes nothing but the lock.
+    ///
+    /// # Errors
+    /// If the folder cannot be created, is in use by another process, or belongs to a run with another hash.
+    pub fn open(path: &Path, hash: &str, program: &Program) -> Result<Self> {
+        create_folder(&path.join("checkpoints"))?;
+        let lock = lock(path)?;
+        let manifest = read_json::<Manifest>(&path.join("manifest.json"))?;
+        if manifest.as_ref().is_some_and(|m| m.config_hash != hash) {
+            let what = format!("run folder {} belongs to a run with other options", path.display());
+            return Err(Error::failure(what).help("move it away, or use another --out"));
+        }
+        let manifest = manifest.unwrap_or_else(|| fresh(program, hash.to_owned()));
+        Ok(Self { path: path.to_owned(), manifest, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hash of the options that decide the result.
+    pub fn config_hash(&self) -> &str {
+        &self.manifest.config_hash
+    }
+
+    /// Where the losses and accuracies go.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Where clock values go.
+    pub fn timing(&self) -> PathBuf {
+        self.path.join("timing.jsonl")
+    }
+
+    /// The latest checkpoint.
+    pub fn last(&self) -> PathBuf {
+        self.path.join("checkpoints/last.safetensors")
+    }
+
+    /// The checkpoint of the best epoch.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("checkpoints/best.safetensors")
+    }
+
+    /// Begins a session: writes the options, as YAML, and the manifest.
+    pub fn begin(&mut self, options: &str, program: &Program) -> Result<()> {
+        replace_text(&self.path.join("config.yaml"), options)?;
+        let before = self.path.join("manifest.json").exists();
+        let this = fresh(program, self.manifest.config_hash.clone());
+        self.manifest =
+            if before { Manifest { started: self.manifest.started.clone(), resumed: Some(now()), ..this } } else { this };
+        self.write_manifest()
+    }
+
+    /// Ends a session.
+    pub fn end(&mut self, status: Status, error: Option<&Error>) -> Result<()> {
+        self.manifest.status = status;
+        self.manifest.ended = Some(now());
+        self.manifest.error = error.map(|e| e.what().to_owned());
+        self.write_manifest()
+    }
+
+    /// Writes the results of a run.
+    pub fn write_summary(&self, summary: &impl Serialize) -> Result<()> {
+        replace_text(&self.path.join("summary.json"), &pretty(summary)?)
+    }
+
+    fn write_manifest(&self) -> Result<()> {
+        replace_text(&self.path.join("manifest.json"), &pretty(&self.manifest)?)
+    }
+}
+
+/// What is written into manifests about the process.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Name.
+    pub name: &'static str,
+    /// Version.
+    pub version: &'static str,
+    /// Words of the command line.
+    pub command: Vec<String>,
+    /// What it computes on.
+    pub device: Device,
+}
+
+fn fresh(program: &Program, config_hash: String) -> Manifest {
+    Manifest {
+        program: program.name.to_owned(),
+        version: program.version.to_owned(),
+        revision: option_env!("ER_REVISION").map(str::to_owned),
+        command: program.command.clone(),
+        config_hash,
+        device: program.device.clone(),
+        started: now(),
+        resumed: None,
+        ended: None,
+        status: Status::Running,
+        error: None,
+    }
+}
+
+/// Reads a JSON file, if it exists.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        other => other.map_err(|e| Error::io("read", path, &e))?,
+    };
+    let damaged = |e| {
+        Error::failure(format!("{} is damaged: {e}", path.display())).help("remove it or the run's folder, or use another --out")
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(".lock");
+    let file = File::create(&path).map_err(|e| Error::io("write", &path, &e).help("choose another folder with --out"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::failure(format!("run folder {} is in use by another process", folder.display()))
+                .help("wait for it to end, or use another --out"))
+        }
+        // Some network file systems have no locks; the lock only guards against a mistake.
+        Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, &e)),
+    }
+}
+
+/// A value as readable JSON with a final line break.
+pub fn pretty(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::failure(format!("cannot write as JSON: {e}")))?;
+    Ok(text + "\n")
+}
+
+/// A text that is safe as part of a file name everywhere.
+fn clean(slug: &str) -> String {
+    slug.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
+
+/// Largest memory this process has used so far, in bytes; none where the system does not say (`VmHWM` of Linux).
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program() -> Program {
+        let command = vec!["test".into(), "--seed".into()];
+        Program { name: "test", version: "1", command, device: Device::this(1) }
+    }
+
+    const HASH: &str = "0123456789abcdef";
+
+    #[test]
+    fn a_run_begins_ends_and_is_found_again() {
+        let out = tempfile::tempdir().unwrap();
+        let path = RunFolder::path_of(out.path(), "a b/c", HASH);
+        assert_eq!(path, out.path().join("a-b-c-01234567"));
+        let open = || RunFolder::open(&path, HASH, &program());
+        let summary = || RunFolder::summary(&path).unwrap();
+        assert_eq!(summary(), None);
+        let mut run = open().unwrap();
+        run.begin("seed: 1\n", &program()).unwrap();
+        let in_use = open().unwrap_err();
+        assert!(in_use.what().contains("a-b-c-01234567") && in_use.what().contains("in use"), "{in_use}");
+        run.end(Status::Failed, Some(&Error::failure("boom"))).unwrap();
+        let started = run.manifest.started.clone();
+        drop(run);
+
+        let mut again = open().unwrap();
+        assert_eq!((again.manifest.status, again.manifest.error.as_deref()), (Status::Failed, Some("boom")));
+        again.begin("seed: 1\n", &program()).unwrap();
+        assert!(again.manifest.resumed.is_some() && again.manifest.started == started && again.manifest.error.is_none());
+        again.write_summary(&serde_json::json!({"test_accuracy": 0.5})).unwrap();
+        assert_eq!(summary(), None);
+        again.end(Status::Finished, None).unwrap();
+        assert_eq!(summary().unwrap()["test_accuracy"], 0.5);
+    }
+
+    #[test]
+    fn a_folder_of_other_options_is_refused() {
+        let out = tempfile::tempdir().unwrap();
+        let mut run = RunFolder::open(out.path(), HASH, &program()).unwrap();
+        run.begin("seed: 1\n", &program()).unwrap();
+        let path = run.path().join("manifest.json");
+        drop(run);
+        let other = fs::read_to_string(&path).unwrap().replace(HASH, "0123456789");
+        fs::write(&path, other).unwrap();
+        let error = RunFolder::open(out.path(), HASH, &program()).unwrap_err();
+        assert!(error.what().contains("other options"), "{error}");
+        fs::write(&path, "{").unwrap();
+        assert!(RunFolder::open(out.path(), HASH, &program()).unwrap_err().what().contains("manifest.json is damaged"));
+    }
+
+    #[test]
+    fn this_process_uses_memory() {
+        if Path::new("/proc/self/status").exists() {
+            assert!(peak_rss_bytes().unwrap() > 1 << 20);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One run from its options to its summary, in a folder of its own: begins, goes on, or says that it has finished.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Data, Finish, Hook, Plan, Session};
+use crate::config::{Resolved, RunOptions};
+use crate::data::{self, DataKind};
+use crate::engine::sparse::SparseEngine;
+use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::error::{Error, Result};
+use crate::model::ModelSpec;
+use crate::run::{Origin, Program, Progress, RunFolder, Signals, Start, Status, Stop};
+
+/// Everything that decides a run but its first weights.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What runs.
+    pub program: &'a Program,
+    /// Its options.
+    pub config: &'a Resolved,
+    /// First part of the folder's name.
+    pub slug: String,
+    /// How and where to run.
+    pub run: &'a RunOptions,
+    /// The network.
+    pub spec: &'a ModelSpec,
+    /// Whether weights may be missing; a checkpoint with masks does not fit a dense run.
+    pub masked: bool,
+    /// Data set.
+    pub data: DataKind,
+    /// What the data set leaves to choose.
+    pub data_options: data::Options,
+    /// Fraction held out.
+    pub valid_split: f64,
+    /// Images a training step.
+    pub batch_size: usize,
+    /// Images a step of evaluation.
+    pub test_batch_size: usize,
+    /// Seed of the order and augmentation of images.
+    pub seed: u64,
+    /// How parameters move.
+    pub step: TrainOptions,
+    /// How long to train, and how fast.
+    pub plan: Plan,
+    /// Where the run may begin other than with a fresh network.
+    pub start: Start,
+    /// What the summary says besides the results.
+    pub facts: Map<String, Value>,
+}
+
+/// How a run came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Launched {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether it had finished before.
+    pub before: bool,
+    /// The summary, or who asked to stop.
+    pub end: Result<Value, Stop>,
+}
+
+impl Job<'_> {
+    /// Runs. `fresh` gives the first masks and weights where there is no checkpoint; `hooks` are called before metrics and
+    /// checkpoints are written.
+    ///
+    /// # Errors
+    /// Data that is missing, a folder in use or not writable, a checkpoint that does not fit, a training that diverges. The
+    /// manifest then says so too.
+    pub fn launch(
+        &self,
+        fresh: impl FnOnce() -> Result<ModelState>,
+        hooks: &mut [&mut dyn Hook],
+        signals: &Signals,
+    ) -> Result<Launched> {
+        let hash = self.config.hash();
+        let path = RunFolder::path_of(&self.run.out, &self.slug, &hash);
+        if let Some(summary) = RunFolder::summary(&path)? {
+            return Ok(Launched { folder: path, before: true, end: Ok(summary) });
+        }
+        // Missing data must leave no folder behind.
+        let mut data = self.load()?;
+        let mut folder = RunFolder::open(&path, &hash, self.program)?;
+        folder.begin(&self.config.to_yaml(), self.program)?;
+        let end = self.train(&folder, &mut data, fresh, hooks, signals);
+        let (status, error) = match &end {
+            Ok(Ok(_)) => (Status::Finished, None),
+            Ok(Err(_)) => (Status::Interrupted, None),
+            Err(e) => (Status::Failed, Some(e)),
+        };
+        let noted = folder.end(status, error);
+        // The first error is the one to report.
+        let end = end?;
+        noted?;
+        Ok(Launched { folder: path, before: false, end })
+    }
+
+    fn load(&self) -> Result<Data> {
+        let er_data = std::env::var_os("ER_DATA");
+        let roots = data::search_path(self.run.data_dir.as_deref(), er_data.as_deref());
+        let set = data::load(self.data, &roots, &self.data_options)?.with_valid_split(self.valid_split)?;
+        if set.image != self.spec.input() || set.classes != self.spec.classes() {
+            let found = format!("{} in {} classes", set.image, set.classes);
+            let expected = format!("{} in {} classes", self.spec.input(), self.spec.classes());
+            return Err(Error::failure(format!("data set {} has images of {found}, expected {expected}", self.data)));
+        }
+        Data::new(set, self.batch_size, self.test_batch_size, self.seed)
+    }
+
+    fn train(
+        &self,
+        folder: &RunFolder,
+        data: &mut Data,
+        fresh: impl FnOnce() -> Result<ModelState>,
+        hooks: &mut [&mut dyn Hook],
+        signals: &Signals,
+    ) -> Result<Result<Value, Stop>> {
+        let (state, progress) = match self.start.checkpoint(folder, self.spec)? {
+            Some(checkpoint) => (checkpoint.state, checkpoint.progress),
+            None => (fresh()?, Progress::default()),
+        };
+        let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
+        if !self.masked && edges < self.spec.weight_count() {
+            let what = format!("the checkpoint has {edges} of {} weights, this run is dense", self.spec.weight_count());
+            return Err(Error::failure(what).help("use the options of the run that wrote it"));
+        }
+        let largest = self.batch_size.min(data.train.loader().len()).max(self.largest_evaluation(data));
+        let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
+        let session = Session {
+            folder,
+            origin: Origin::new(self.program.name, self.spec, folder.config_hash()),
+            plan: self.plan.clone(),
+            checkpoint_interval: self.run.checkpoint_interval as u64,
+            quiet: self.run.quiet,
+        };
+        match session.run(&mut engine, data, progress, hooks, signals)? {
+            Finish::Stopped(stop) => Ok(Err(stop)),
+            Finish::Done(results) => {
+                let summary = self.summary(&engine, &results)?;
+                folder.write_summary(&summary)?;
+                Ok(Ok(summary))
+            }
+        }
+    }
+
+    fn largest_evaluation(&self, data: &Data) -> usize {
+        self.test_batch_size.min(data.validation.len().max(data.test.len()))
+    }
+
+    fn summary(&self, engine: &dyn Engine, results: &impl Serialize) -> Result<Value> {
+        let mut summary = self.facts.clone();
+        let edges: usize = engine.state().layers.iter().map(|l| l.mask.edges()).sum();
+        let weights = self.spec.weight_count();
+        summary.insert("edges".into(), edges.into());
+        summary.insert("weights".into(), weights.into());
+        summary.insert("density".into(), (edges as f64 / weights as f64).into());
+        let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
+        if let Value::Object(results) = results {
+            summary.extend(results);
+        }
+        Ok(Value::Object(summary))
+    }
+}

@@ -1,0 +1,142 @@
+//! The network a run begins with: masks, then weights on their edges.
+
+use crate::density::Density;
+use crate::engine::{LayerState, ModelState};
+use crate::error::Result;
+use crate::graph::Mask;
+use crate::init::{InitMethod, Repair, er_ortho_weights, initialise, repair_state, state_from};
+use crate::model::ModelSpec;
+use crate::topology::{Drawn, MaskPlan, SparseInit};
+
+/// What decides the first masks and weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beginning {
+    /// What the masks are drawn from; none keeps all weights.
+    pub masks: Option<MaskPlan>,
+    /// What the weights are drawn from. [`SparseInit::ErOrtho`] brings weights of its own instead.
+    pub init: InitMethod,
+    /// Whether weights are then moved towards orthogonal matrices (see [`repair_state`]).
+    pub ortho_repair: bool,
+    /// Seed of the weights.
+    pub seed: u64,
+}
+
+impl Beginning {
+    /// Draws the masks alone.
+    ///
+    /// # Errors
+    /// As [`MaskPlan::draw`].
+    pub fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
+        let Some(plan) = &self.masks else { return all(spec) };
+        if plan.init != SparseInit::GlobalMagnitude {
+            return plan.draw(spec, None);
+        }
+        let weights: Vec<Vec<f32>> = self.dense(spec)?.layers.into_iter().map(|l| l.weights).collect();
+        plan.draw(spec, Some(&weights))
+    }
+
+    /// First masks and weights.
+    ///
+    /// # Errors
+    /// As [`MaskPlan::draw`].
+    pub fn state(&self, spec: &ModelSpec) -> Result<ModelState> {
+        let drawn = self.draw(spec)?;
+        let mut state = match self.masks.as_ref().map(|plan| &plan.init) {
+            Some(SparseInit::ErOrtho) => {
+                let weights = er_ortho_weights(spec, &drawn.masks, &drawn.densities_requested, self.seed);
+                state_from(spec, drawn.masks, weights, self.seed)
+            }
+            // The very weights that were compared must be the ones that stay.
+            Some(SparseInit::GlobalMagnitude) => {
+                let dense = self.dense(spec)?;
+                let weights = drawn.masks.iter().zip(&dense.layers).map(|(mask, layer)| chosen(mask, layer)).collect();
+                state_from(spec, drawn.masks, weights, self.seed)
+            }
+            _ => initialise(spec, &drawn.masks, &drawn.densities_requested, self.init, self.seed),
+        };
+        if self.ortho_repair {
+            repair_state(spec, &mut state, Repair::default());
+        }
+        Ok(state)
+    }
+
+    fn dense(&self, spec: &ModelSpec) -> Result<ModelState> {
+        let full = all(spec)?;
+        Ok(initialise(spec, &full.masks, &full.densities_requested, self.init, self.seed))
+    }
+}
+
+/// Full masks.
+fn all(spec: &ModelSpec) -> Result<Drawn> {
+    let layers = spec.layers();
+    Ok(Drawn {
+        masks: layers.iter().map(|l| Mask::full(l.shape)).collect(),
+        densities_requested: vec![1.0; layers.len()],
+        dense: vec![false; layers.len()],
+        repairs: vec![crate::topology::Repair::default(); layers.len()],
+        requested: Density::new(1.0)?,
+        note: None,
+    })
+}
+
+/// The weights at a mask's edges, from a layer that has all of them.
+fn chosen(mask: &Mask, full: &LayerState) -> Vec<f32> {
+    mask.iter().map(|position| full.weights[position]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Law;
+    use crate::model::{Image, build};
+    use crate::topology::FlowPreservation;
+
+    fn beginning(init: Option<&str>, density: f64) -> Beginning {
+        let masks = init.map(|init| MaskPlan {
+            init: init.parse().unwrap(),
+            law: Law::Exact,
+            density: Density::new(density).unwrap(),
+            dense_layers: Vec::new(),
+            flow: FlowPreservation::Off,
+            seed: 1,
+        });
+        Beginning { masks, init: InitMethod::KaimingNormal, ortho_repair: false, seed: 1 }
+    }
+
+    #[test]
+    fn without_masks_all_weights_exist() {
+        let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
+        let state = beginning(None, 0.1).state(&spec).unwrap();
+        assert_eq!(state.layers.iter().map(|l| l.weights.len()).sum::<usize>(), spec.weight_count());
+    }
+
+    #[test]
+    fn the_largest_weights_stay_and_keep_their_values() {
+        let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
+        let state = beginning(Some("global_magnitude"), 0.2).state(&spec).unwrap();
+        let full = beginning(None, 1.0).state(&spec).unwrap();
+        let kept: Vec<f32> = state.layers.iter().flat_map(|l| l.weights.iter().map(|w| w.abs())).collect();
+        assert_eq!(kept.len(), (0.2 * spec.weight_count() as f64) as usize);
+        let least = kept.iter().copied().fold(f32::INFINITY, f32::min);
+        for (layer, all) in state.layers.iter().zip(&full.layers) {
+            for (p, w) in all.weights.iter().enumerate() {
+                assert_eq!(layer.mask.contains(p), w.abs() >= least);
+            }
+            assert_eq!(layer.weights, chosen(&layer.mask, all));
+        }
+    }
+
+    #[test]
+    fn states_follow_their_masks_and_repair_changes_only_weights() {
+        let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
+        for init in ["ERK", "ER_ortho"] {
+            let plain = beginning(Some(init), 0.1);
+            let drawn = plain.draw(&spec).unwrap();
+            let state = plain.state(&spec).unwrap();
+            assert!(state.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));
+            let repaired = Beginning { ortho_repair: true, ..plain }.state(&spec).unwrap();
+            assert!(repaired.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m));
+            assert_ne!(repaired.layers[1].weights, state.layers[1].weights);
+        }
+    }
+}

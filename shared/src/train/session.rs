@@ -1,0 +1,122 @@
+//! A training in a run folder: what goes along with it, and its results.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Data, Display, Ended, Hook, Plan, Recorder, Stopwatch, evaluate, train};
+use crate::engine::{Batch, Engine};
+use crate::error::{Error, Result};
+use crate::model::ModelSpec;
+use crate::run::{Checkpoint, Origin, Progress, RunFolder, Signals, Stop, peak_rss_bytes};
+
+/// One training in one folder.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// Where everything is written.
+    pub folder: &'a RunFolder,
+    /// What checkpoints say they belong to.
+    pub origin: Origin,
+    /// How long to train, and how fast.
+    pub plan: Plan,
+    /// Steps between two checkpoints.
+    pub checkpoint_interval: u64,
+    /// Whether to show nothing.
+    pub quiet: bool,
+}
+
+/// What a training gave. Accuracies are fractions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Results {
+    /// Accuracy on the test images of the epoch that was best on the validation images.
+    pub test_accuracy: Option<f64>,
+    /// Its mean loss.
+    pub test_loss: Option<f64>,
+    /// The best epoch, from 1.
+    pub best_epoch: Option<u64>,
+    /// Its accuracy on the validation images.
+    pub validation_accuracy: Option<f64>,
+    /// Mean training loss of the last epoch.
+    pub train_loss: Option<f64>,
+    /// Mean training accuracy of the last epoch.
+    pub train_accuracy: Option<f64>,
+    /// Epochs trained.
+    pub epochs: u64,
+    /// Steps trained.
+    pub steps: u64,
+    /// Median duration of a step of the last session, without its first five.
+    pub median_step_seconds: Option<f64>,
+    /// Images of a full batch over that duration.
+    pub images_per_second: Option<f64>,
+    /// Largest memory of the process in the last session.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finish {
+    /// Trained and tested.
+    Done(Results),
+    /// Asked to stop, and saved.
+    Stopped(Stop),
+}
+
+impl Session<'_> {
+    /// Trains from `progress` on; then evaluates the best epoch on the test images. `hooks` come before metrics and checkpoints
+    /// are written, so that these include what the hooks have done.
+    ///
+    /// # Errors
+    /// As [`train`]; files that cannot be written; a progress that does not fit the data.
+    pub fn run(
+        &self,
+        engine: &mut dyn Engine,
+        data: &mut Data,
+        mut progress: Progress,
+        hooks: &mut [&mut dyn Hook],
+        signals: &Signals,
+    ) -> Result<Finish> {
+        let batches = data.train.loader().batches_per_epoch() as u64;
+        if progress.batch >= batches {
+            let what = format!("the checkpoint is after batch {} of an epoch, this run has {batches} an epoch", progress.batch);
+            return Err(Error::failure(what).help("use the data and batch size of the run that wrote it, or --start-epoch"));
+        }
+        let mut recorder = Recorder::open(self.folder, self.origin.clone(), progress.step, self.checkpoint_interval)?;
+        let mut stopwatch = Stopwatch::default();
+        let mut display = Display::new(self.quiet, self.plan.epochs);
+        let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch];
+        all.extend(hooks.iter_mut().map(|h| &mut **h as &mut dyn Hook));
+        all.push(&mut recorder);
+        all.push(&mut display);
+        match train(engine, data, &self.plan, &mut progress, &mut all, signals)? {
+            Ended::Stopped(stop) => Ok(Finish::Stopped(stop)),
+            Ended::Done => Ok(Finish::Done(self.results(engine, data, &progress, &stopwatch)?)),
+        }
+    }
+
+    fn results(&self, engine: &mut dyn Engine, data: &Data, progress: &Progress, watch: &Stopwatch) -> Result<Results> {
+        let best = read_best(&self.folder.best(), engine.spec())?;
+        engine.load_state(best.state)?;
+        let test = evaluate(engine, &data.test, &mut Batch::default());
+        Ok(Results {
+            test_accuracy: test.accuracy(),
+            test_loss: test.mean_loss().filter(|l| l.is_finite()),
+            best_epoch: progress.best.map(|b| b.epoch),
+            validation_accuracy: progress.best.map(|b| b.accuracy),
+            train_loss: progress.train.mean_loss(),
+            train_accuracy: progress.train.accuracy(),
+            epochs: progress.epoch,
+            steps: progress.step,
+            median_step_seconds: watch.median_step_seconds(),
+            images_per_second: watch.images_per_second(),
+            peak_rss_bytes: peak_rss_bytes(),
+        })
+    }
+}
+
+fn read_best(path: &Path, spec: &ModelSpec) -> Result<Checkpoint> {
+    Checkpoint::read(path, spec).map_err(|e| match path.exists() {
+        true => e,
+        false => Error::failure(format!("the checkpoint of the best epoch is gone: {}", path.display()))
+            .help("remove the run's folder and run again"),
+    })
+}
