@@ -12,7 +12,8 @@ fn main() {
     };
     if let Some(revision) = git(&["rev-parse", "HEAD"]).filter(|r| !r.is_empty()) {
         // What differs from the commit matters only where it is compiled.
-        let changed = git(&["status", "--porcelain", "--", ":(top)*.rs", ":(top)*.toml", ":(top)*.lock"]).is_some_and(|s| !s.is_empty());
+        let changed =
+            git(&["status", "--porcelain", "--", ":(top)*.rs", ":(top)*.toml", ":(top)*.lock"]).is_some_and(|s| !s.is_empty());
         println!("cargo::rustc-env=ER_REVISION={revision}{}", if changed { "+changes" } else { "" });
     }
 }

@@ -52,9 +52,7 @@ impl Beginning {
                 let weights = drawn.masks.iter().zip(&dense.layers).map(|(mask, layer)| chosen(mask, layer)).collect();
                 state_from(spec, drawn.masks, weights, self.seed)
             }
-            _ => {
-                initialise(spec, &drawn.masks, &drawn.densities_requested, drawn.requested.get(), self.init, self.seed)
-            },
+            _ => initialise(spec, &drawn.masks, &drawn.densities_requested, drawn.requested.get(), self.init, self.seed),
         };
         if self.ortho_repair {
             ortho_repair(spec, &mut state, OrthoRepair::default());

@@ -130,6 +130,12 @@ fn networks() -> Vec<(&'static str, ModelSpec)> {
     let sum = block.1;
     let block = block.from(act).conv(6, 1, 1, 0, 1, true).add(sum).relu().add(act);
     let wide = block.then(Op::AvgPool { kernel: 7, stride: 7 }).linear(4, true).0;
+    // Rows of 34 and 17 pixels, then images so small that tiles reach across blocks.
+    let small = Build::new(image(2, 5, 34)).conv(4, 3, 2, 1, 1, false).norm(true).relu().conv(5, 3, 1, 1, 1, true).relu();
+    let small =
+        small.then(pool(3, 4, 0)).conv(6, 3, 2, 1, 1, false).norm(true).relu().conv(4, 1, 1, 0, 1, true).linear(3, true).0;
+    let tiny = Build::new(image(3, 4, 4)).conv(6, 3, 2, 1, 1, false).norm(true).relu().conv(5, 3, 1, 1, 1, true).relu();
+    let tiny = tiny.conv(6, 2, 2, 0, 1, false).linear(3, true).0;
     let mlp = Build::new(image(1, 1, 20)).linear(17, true).relu().linear(9, true).norm(true).relu().linear(3, true).0;
     vec![
         ("vgg", vgg),
@@ -139,6 +145,8 @@ fn networks() -> Vec<(&'static str, ModelSpec)> {
         ("depthwise", depthwise),
         ("resnet", resnet),
         ("wide", wide),
+        ("small", small),
+        ("tiny", tiny),
         ("mlp", mlp),
     ]
 }
@@ -160,7 +168,7 @@ fn gradients_equal_those_of_the_oracle() {
                 let state = random_state(&spec, density, empty, 7);
                 let batch = random_batch(&spec, samples, 3);
                 let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
-                let mut engine = SparseEngine::with_isa(spec.clone(), state, OPTIONS, 40, 2, isa).unwrap();
+                let mut engine = SparseEngine::with_isa(spec.clone(), state, OPTIONS, 270, 2, isa).unwrap();
                 let (outcome, edges, dense) = engine.gradients(&batch);
                 let case = format!("{name} {} samples={samples} density={density}", isa.name());
                 assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{case}: {} {}", outcome.loss(), want.loss);
