@@ -34,7 +34,7 @@ pub(super) fn with_format(command: Command) -> Command {
     )
 }
 
-pub(super) fn run(shown: Shown, matches: &ArgMatches) -> Result<Exit> {
+pub(super) fn run(shown: &Shown, matches: &ArgMatches) -> Result<Exit> {
     let text = match matches.get_one("format").copied().unwrap_or(Format::Text) {
         Format::Text => shown.text(),
         Format::Json => pretty(&shown.json())?,
