@@ -50,9 +50,12 @@ pub(crate) fn run(options: &Options, given: &Given, words: &[String]) -> Result<
 /// # Errors
 /// Options that do not fit together.
 pub(crate) fn show(options: &Options, given: &Given) -> Result<Shown> {
-    let Checked { config, spec, beginning, notes, .. } = options.check(given)?;
+    let Checked { config, spec, beginning, notes, start, .. } = options.check(given)?;
     for remark in &notes {
         note(remark);
+    }
+    if start.resume.is_some() {
+        note("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
     }
     let drawn = beginning.draw(&spec)?;
     Ok(Shown { config, spec, drawn })

@@ -93,6 +93,7 @@ const MOVING: [&str; 7] =
     ["growth", "death", "redistribution", "death-rate", "update-frequency", "decay-schedule", "decay-frequency"];
 
 /// Options of the published program that mean nothing here.
+#[allow(clippy::struct_excessive_bools)] // one field an option
 #[derive(Debug, Clone, Args)]
 struct Published {
     /// Accepted: this program always runs on the CPU

@@ -1,5 +1,7 @@
 //! Everything a user can get wrong is one line that names it, and the right exit code.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod common;
 
 use common::{Place, json};
@@ -33,6 +35,8 @@ fn wrong_options() {
         ("--sparse --fix --scaled --init-method normal", &["--scaled", "normal"]),
         ("--start-epoch 3", &["--start-epoch has no effect without --resume"]),
         ("--lr-policy cosine --lr-gamma 0.5", &["--lr-gamma has no effect with --lr-policy cosine"]),
+        ("--epochs 5 --lr-milestones 2,5", &["--lr-milestones: milestone 5 is not below the 5 epochs"]),
+        ("--epochs 99999999999", &["--epochs", "1000000000"]),
         ("--epochs 5 --warmup-epochs 6", &["warm-up of 6 epochs"]),
         ("--optimizer sdg", &["--optimizer", "sdg", "sgd"]),
         ("--valid-split 1", &["--valid-split", "'1'"]),

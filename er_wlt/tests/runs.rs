@@ -1,5 +1,7 @@
 //! Runs on the built-in digits: results, repetition, resumption.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod common;
 
 use std::path::{Path, PathBuf};

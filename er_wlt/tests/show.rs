@@ -1,5 +1,7 @@
 //! `show`, and the published command.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod common;
 
 use common::Place;

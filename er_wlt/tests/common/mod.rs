@@ -1,6 +1,6 @@
 //! The real binary in a temporary folder.
 
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a test may panic
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
