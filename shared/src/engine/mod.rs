@@ -1,5 +1,8 @@
 //! Where networks are computed: the [`Engine`] trait and its implementations.
 
+// A kernel that is not inlined into the function with its instructions enabled would not be compiled for them.
+#![allow(clippy::inline_always)]
+
 mod optim;
 mod simd;
 pub mod sparse;

@@ -39,11 +39,17 @@ impl Law {
     }
 }
 
-/// First weights of the edges of the layer with this index.
-pub(super) fn weights(method: InitMethod, default: DefaultInit, layer: usize, mask: &Mask, density: f64, seed: u64) -> Vec<f32> {
+/// First weights of the edges of the layer with this index; `densities` are the layer's own and the overall one.
+pub(super) fn weights(
+    method: InitMethod,
+    default: DefaultInit,
+    layer: usize,
+    mask: &Mask,
+    [density, overall]: [f64; 2],
+    seed: u64,
+) -> Vec<f32> {
     use InitMethod as M;
-    let scaled = matches!(method, M::Normal | M::Uniform | M::Bimodal | M::LooksLinear | M::Scaled);
-    if scaled && density <= 0.0 {
+    if matches!(method, M::Normal | M::Uniform | M::Bimodal) && density <= 0.0 {
         // A layer that asks for no edges keeps the few that a repair of the mask gives it at zero.
         return vec![0.0; mask.edges()];
     }
@@ -51,7 +57,7 @@ pub(super) fn weights(method: InitMethod, default: DefaultInit, layer: usize, ma
     let sigma = (2.0 / (fan_in * density)).sqrt();
     let law = match method {
         M::Orthogonal => return orthogonal(layer, mask, seed),
-        M::LooksLinear => return looks_linear(layer, mask, density, seed),
+        M::LooksLinear => return looks_linear(layer, mask, overall, seed),
         M::Default => family(default, mask.shape()),
         M::Normal => Law::Normal { sd: sigma },
         M::Uniform => Law::Uniform { low: 0.0, high: sigma },
@@ -60,7 +66,7 @@ pub(super) fn weights(method: InitMethod, default: DefaultInit, layer: usize, ma
         M::KaimingUniform => Law::symmetric((6.0 / fan_in).sqrt()),
         M::XavierNormal => Law::Normal { sd: (2.0 / (fan_in + fan_out)).sqrt() },
         M::XavierUniform => Law::symmetric((6.0 / (fan_in + fan_out)).sqrt()),
-        M::Scaled => Law::Normal { sd: sigma / (1.0_f64 + 0.01 * 0.01).sqrt() },
+        M::Scaled => Law::Normal { sd: (2.0 / (1.0 + 0.01 * 0.01) / (fan_in * overall)).sqrt() },
     };
     let mut rng = stream(seed, Purpose::Init, layer as u64);
     (0..mask.edges()).map(|_| law.draw(&mut rng) as f32).collect()

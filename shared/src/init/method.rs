@@ -5,7 +5,7 @@ use crate::names::{self, Choice};
 use std::fmt;
 use std::str::FromStr;
 
-/// How weights get their first values. `p` is the requested density of the layer.
+/// How weights get their first values. `p` is the requested density of the layer, `d` that of the whole network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InitMethod {
     /// As the model family does it ([`crate::model::DefaultInit`]), without regard to the mask.
@@ -17,7 +17,7 @@ pub enum InitMethod {
     Uniform,
     /// z·a + (1−z)·b with z ~ U(0, 1), a ~ N(0.05, σ²), b ~ N(−0.05, σ²), σ as for [`Self::Normal`].
     Bimodal,
-    /// A half-size semi-orthogonal matrix U as [U, −U; −U, U] / √p: pairs of units that see opposite signs, so that a ReLU
+    /// A half-size semi-orthogonal matrix U as [U, −U; −U, U] / √d: pairs of units that see opposite signs, so that a ReLU
     /// network starts as a linear map (Balduzzi et al. 2017). The first layer is mirrored along outputs only.
     LooksLinear,
     /// N(0, 2/`fan_in`) (He et al. 2015).
@@ -30,7 +30,7 @@ pub enum InitMethod {
     XavierUniform,
     /// Random semi-orthogonal matrix (Saxe et al. 2014), restricted to the edges.
     Orthogonal,
-    /// N(0, g²/(`fan_in`·p)) with g² = 2/(1+0.01²), the gain of a leaky ReLU (Liu et al. 2022, `--scaled`).
+    /// N(0, g²/(`fan_in`·d)) with g² = 2/(1+0.01²), the gain of a leaky ReLU (Liu et al. 2022, `--scaled`).
     Scaled,
 }
 

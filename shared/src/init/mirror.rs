@@ -1,14 +1,15 @@
 //! Layers built from a half-size one: [U, −U; −U, U].
 
 use super::orthogonal::semi_orthogonal;
-use super::repair::{Repair, repair_edges};
+use super::repair::{OrthoRepair, ortho_repair_edges};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{Layer, ModelSpec};
 use crate::rng::{Purpose, stream};
+use crate::topology::half_shape;
 use rayon::prelude::*;
 
 /// How often and how far [`er_ortho_weights`] repairs the half-size matrix.
-const ER_ORTHO_REPAIR: Repair = Repair { learning_rate: 0.001, iterations: 3000 };
+const ER_ORTHO_REPAIR: OrthoRepair = OrthoRepair { learning_rate: 0.001, iterations: 3000 };
 
 /// How a layer comes from its half: mirrored with the opposite sign along outputs and, but for the first layer, along inputs;
 /// what an odd size leaves over is cropped.
@@ -19,8 +20,7 @@ struct Mirror {
 
 impl Mirror {
     fn new(full: LayerShape, first: bool) -> Self {
-        let inp = if first { full.inp } else { full.inp.div_ceil(2) };
-        Self { full, half: LayerShape { out: full.out.div_ceil(2), inp, ..full } }
+        Self { full, half: half_shape(full, first) }
     }
 
     /// The position of the half-size tensor that a position of the full one repeats, and the sign.
@@ -60,7 +60,7 @@ pub(super) fn looks_linear(layer: usize, mask: &Mask, density: f64, seed: u64) -
 /// Weights for mirrored random masks (sparse initialisation `ER_ortho`), one vector a layer in edge order.
 ///
 /// For each layer a half-size semi-orthogonal matrix is drawn and repaired on the edges of the mask's upper left part (see
-/// [`repair_edges`]; learning rate 0.001, 3000 iterations). It is mirrored like the mask, with signs [U, −U; −U, U] (the first
+/// [`ortho_repair_edges`]; learning rate 0.001, 3000 iterations). It is mirrored like the mask, with signs [U, −U; −U, U] (the first
 /// layer along outputs only), cropped and divided by √p, p being the layer's requested density; p = 0 gives zeros. An edge that
 /// was added after mirroring, and whose counterpart in the upper left part does not exist, gets the unrepaired entry.
 ///
@@ -82,7 +82,7 @@ fn er_ortho(index: usize, layer: &Layer, mask: &Mask, density: f64, seed: u64) -
     let mut dense = semi_orthogonal(mirror.half.out, mirror.half.fan_in(), &mut stream(seed, Purpose::Init, index as u64));
     let mut edges: Vec<f64> = half_mask.iter().map(|p| dense[p]).collect();
     let groups = if layer.depthwise { mirror.half.out } else { 1 };
-    repair_edges(&half_mask, groups, &mut edges, ER_ORTHO_REPAIR);
+    ortho_repair_edges(&half_mask, groups, &mut edges, ER_ORTHO_REPAIR);
     for (position, weight) in half_mask.iter().zip(edges) {
         dense[position] = weight;
     }

@@ -9,7 +9,7 @@ mod repair;
 
 pub use method::InitMethod;
 pub use mirror::er_ortho_weights;
-pub use repair::{Repair, Repaired, repair_edges, repair_state};
+pub use repair::{OrthoRepair, OrthoRepaired, ortho_repair, ortho_repair_edges};
 
 use crate::engine::{DenseState, LayerState, ModelState};
 use crate::graph::Mask;
@@ -24,7 +24,8 @@ const BIASES: u64 = 1 << 32;
 /// Draws the weights of every edge and the first value of every other parameter.
 ///
 /// `masks` and `densities` have one entry a layer; a density is the one *requested* for the layer, which sparse-aware methods
-/// scale by (the number of edges of a random mask only fluctuates around it). Only values of edges are drawn, from one stream a
+/// scale by (the number of edges of a random mask only fluctuates around it); `overall` is the requested density of the whole
+/// network, which [`InitMethod::LooksLinear`] and [`InitMethod::Scaled`] scale by, as the published programs do. Only values of edges are drawn, from one stream a
 /// layer and in edge order: time and memory are O(edges) for methods with independent weights, and the value of an edge depends on
 /// how many edges precede it. [`InitMethod::Orthogonal`] and [`InitMethod::LooksLinear`] orthonormalise the dense matrix and keep
 /// its entries at the edges: O(rows · columns · min(rows, columns)) a layer.
@@ -32,11 +33,18 @@ const BIASES: u64 = 1 << 32;
 /// # Panics
 /// If there is not one mask of the right shape and one density for each layer.
 #[must_use]
-pub fn initialise(spec: &ModelSpec, masks: &[Mask], densities: &[f64], method: InitMethod, seed: u64) -> ModelState {
+pub fn initialise(
+    spec: &ModelSpec,
+    masks: &[Mask],
+    densities: &[f64],
+    overall: f64,
+    method: InitMethod,
+    seed: u64,
+) -> ModelState {
     check(spec, masks, densities);
     let default = spec.default_init();
     let weights = (masks.par_iter().zip(densities).enumerate())
-        .map(|(layer, (mask, &density))| draw::weights(method, default, layer, mask, density, seed))
+        .map(|(layer, (mask, &density))| draw::weights(method, default, layer, mask, [density, overall], seed))
         .collect();
     state_from(spec, masks.to_vec(), weights, seed)
 }
@@ -94,3 +102,6 @@ fn check(spec: &ModelSpec, masks: &[Mask], densities: &[f64]) {
         assert_eq!(mask.shape(), layer.shape, "{}", layer.name);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,10 +30,16 @@ fn orthonormalise(vectors: &mut [f64], length: usize) {
                 remove_component(current, q);
             }
             let norm = dot(current, current).sqrt();
-            current.iter_mut().for_each(|x| *x /= norm);
+            for x in current {
+                *x /= norm;
+            }
         }
         let panel = &*panel;
-        others.par_chunks_exact_mut(length).for_each(|v| panel.chunks_exact(length).for_each(|q| remove_component(v, q)));
+        others.par_chunks_exact_mut(length).for_each(|v| {
+            for q in panel.chunks_exact(length) {
+                remove_component(v, q);
+            }
+        });
         rest = others;
     }
 }
@@ -41,7 +47,9 @@ fn orthonormalise(vectors: &mut [f64], length: usize) {
 /// v ← v − (q·v) q.
 fn remove_component(v: &mut [f64], q: &[f64]) {
     let c = dot(v, q);
-    v.iter_mut().zip(q).for_each(|(x, y)| *x -= c * y);
+    for (x, y) in v.iter_mut().zip(q) {
+        *x -= c * y;
+    }
 }
 
 /// Scalar product with eight partial sums, which the compiler may keep in vector registers.

@@ -10,14 +10,14 @@ const ORTHOGONAL: f64 = 1e-12;
 
 /// How far to descend.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Repair {
+pub struct OrthoRepair {
     /// Step along the gradient.
     pub learning_rate: f64,
     /// Number of steps.
     pub iterations: usize,
 }
 
-impl Default for Repair {
+impl Default for OrthoRepair {
     /// Learning rate 0.01, 1000 iterations.
     fn default() -> Self {
         Self { learning_rate: 0.01, iterations: 1000 }
@@ -26,7 +26,7 @@ impl Default for Repair {
 
 /// What a repair achieved: the distance ‖B·Bᵀ − I‖ (Frobenius) of a layer from orthonormal rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Repaired {
+pub struct OrthoRepaired {
     /// At the start.
     pub before: f64,
     /// At the end. A layer with more rows than columns cannot get below √(rows − columns).
@@ -37,12 +37,12 @@ pub struct Repaired {
 ///
 /// # Panics
 /// If the state is not one of this model.
-pub fn repair_state(spec: &ModelSpec, state: &mut ModelState, repair: Repair) -> Vec<Repaired> {
+pub fn ortho_repair(spec: &ModelSpec, state: &mut ModelState, repair: OrthoRepair) -> Vec<OrthoRepaired> {
     assert_eq!(spec.layers().len(), state.layers.len(), "one state a layer");
     (state.layers.par_iter_mut().zip(spec.layers()))
         .map(|(state, layer)| {
             let mut weights: Vec<f64> = state.weights.iter().copied().map(f64::from).collect();
-            let repaired = repair_edges(&state.mask, layer.groups, &mut weights, repair);
+            let repaired = ortho_repair_edges(&state.mask, layer.groups, &mut weights, repair);
             state.weights = weights.into_iter().map(|w| w as f32).collect();
             repaired
         })
@@ -61,7 +61,7 @@ pub fn repair_state(spec: &ModelSpec, state: &mut ModelState, repair: Repair) ->
 ///
 /// # Panics
 /// If there is not one weight an edge.
-pub fn repair_edges(mask: &Mask, groups: usize, weights: &mut [f64], repair: Repair) -> Repaired {
+pub fn ortho_repair_edges(mask: &Mask, groups: usize, weights: &mut [f64], repair: OrthoRepair) -> OrthoRepaired {
     assert_eq!(mask.edges(), weights.len(), "one weight an edge");
     let graph = Graph::new(mask, groups);
     let mut gradient = vec![0.0; weights.len()];
@@ -72,10 +72,12 @@ pub fn repair_edges(mask: &Mask, groups: usize, weights: &mut [f64], repair: Rep
             break;
         }
         let step = 2.0 * repair.learning_rate / after;
-        weights.iter_mut().zip(&gradient).for_each(|(w, g)| *w -= step * g);
+        for (w, g) in weights.iter_mut().zip(&gradient) {
+            *w -= step * g;
+        }
         after = graph.descend(weights, &mut gradient);
     }
-    Repaired { before, after }
+    OrthoRepaired { before, after }
 }
 
 /// A mask by rows and by columns.
@@ -144,12 +146,13 @@ impl Graph {
                     let start = self.row_starts[row];
                     e.fill(0.0);
                     e[row] = -1.0;
-                    for edge in start..start + gradient.len() {
-                        let weight = weights[edge];
-                        column(edge).iter().for_each(|&(other, w)| e[other as usize] += weight * w);
+                    for (offset, weight) in weights[start..start + gradient.len()].iter().enumerate() {
+                        for &(other, w) in column(start + offset) {
+                            e[other as usize] += weight * w;
+                        }
                     }
                     for (offset, g) in gradient.iter_mut().enumerate() {
-                        *g = column(start + offset).iter().map(|&(other, w)| e[other as usize] * w).sum();
+                        *g = product(e, column(start + offset));
                     }
                     e.iter().map(|x| x * x).sum::<f64>()
                 },
@@ -157,6 +160,18 @@ impl Graph {
             .collect();
         squares.iter().sum::<f64>().sqrt()
     }
+}
+
+/// Scalar product of a dense and a sparse vector; four partial sums hide the latency of additions.
+fn product(dense: &[f64], sparse: &[(u32, f64)]) -> f64 {
+    let (mut sums, chunks) = ([0.0; 4], sparse.chunks_exact(4));
+    let tail: f64 = chunks.remainder().iter().map(|&(at, w)| dense[at as usize] * w).sum();
+    for chunk in chunks {
+        for (sum, &(at, w)) in sums.iter_mut().zip(chunk) {
+            *sum += dense[at as usize] * w;
+        }
+    }
+    sums.iter().sum::<f64>() + tail
 }
 
 /// Counts, shifted by one, into starts.

@@ -4,7 +4,7 @@ use crate::density::Density;
 use crate::engine::{LayerState, ModelState};
 use crate::error::Result;
 use crate::graph::Mask;
-use crate::init::{InitMethod, Repair, er_ortho_weights, initialise, repair_state, state_from};
+use crate::init::{InitMethod, OrthoRepair, er_ortho_weights, initialise, ortho_repair, state_from};
 use crate::model::ModelSpec;
 use crate::topology::{Drawn, MaskPlan, SparseInit};
 
@@ -15,7 +15,7 @@ pub struct Beginning {
     pub masks: Option<MaskPlan>,
     /// What the weights are drawn from. [`SparseInit::ErOrtho`] brings weights of its own instead.
     pub init: InitMethod,
-    /// Whether weights are then moved towards orthogonal matrices (see [`repair_state`]).
+    /// Whether weights are then moved towards orthogonal matrices (see [`ortho_repair`]).
     pub ortho_repair: bool,
     /// Seed of the weights.
     pub seed: u64,
@@ -52,17 +52,20 @@ impl Beginning {
                 let weights = drawn.masks.iter().zip(&dense.layers).map(|(mask, layer)| chosen(mask, layer)).collect();
                 state_from(spec, drawn.masks, weights, self.seed)
             }
-            _ => initialise(spec, &drawn.masks, &drawn.densities_requested, self.init, self.seed),
+            _ => {
+                initialise(spec, &drawn.masks, &drawn.densities_requested, drawn.requested.get(), self.init, self.seed)
+            },
         };
         if self.ortho_repair {
-            repair_state(spec, &mut state, Repair::default());
+            ortho_repair(spec, &mut state, OrthoRepair::default());
         }
         Ok(state)
     }
 
     fn dense(&self, spec: &ModelSpec) -> Result<ModelState> {
         let full = all(spec)?;
-        Ok(initialise(spec, &full.masks, &full.densities_requested, self.init, self.seed))
+        let overall = self.masks.as_ref().map_or(Density::FULL, |plan| plan.density);
+        Ok(initialise(spec, &full.masks, &full.densities_requested, overall.get(), self.init, self.seed))
     }
 }
 
@@ -74,7 +77,7 @@ fn all(spec: &ModelSpec) -> Result<Drawn> {
         densities_requested: vec![1.0; layers.len()],
         dense: vec![false; layers.len()],
         repairs: vec![crate::topology::Repair::default(); layers.len()],
-        requested: Density::new(1.0)?,
+        requested: Density::FULL,
         note: None,
     })
 }

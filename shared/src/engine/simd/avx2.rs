@@ -2,7 +2,8 @@
 
 use super::{LANES, Vector, tree_sum};
 use std::arch::x86_64::{
-    __m256, _mm256_add_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_set1_ps, _mm256_store_ps, _mm256_storeu_ps,
+    __m256, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_max_ps,
+    _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_store_ps, _mm256_storeu_ps,
 };
 
 /// Two registers of 8 floats.
@@ -42,6 +43,30 @@ unsafe impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: the trait's contract (features).
+        unsafe { Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // SAFETY: the trait's contract (features). The instruction returns its second operand where one is NaN.
+        unsafe { Self(_mm256_max_ps(_mm256_setzero_ps(), self.0), _mm256_max_ps(_mm256_setzero_ps(), self.1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, test: Self) -> Self {
+        // SAFETY: the trait's contract (features).
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            Self(
+                _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_GT_OQ>(test.0, zero)),
+                _mm256_and_ps(self.1, _mm256_cmp_ps::<_CMP_GT_OQ>(test.1, zero)),
+            )
+        }
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // SAFETY: the trait's contract (features).
         unsafe { Self(_mm256_fmadd_ps(self.0, a.0, b.0), _mm256_fmadd_ps(self.1, a.1, b.1)) }
@@ -49,12 +74,18 @@ unsafe impl Vector for Avx2 {
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
+        // SAFETY: the trait's contract (features).
+        tree_sum(unsafe { self.lanes() })
+    }
+
+    #[inline(always)]
+    unsafe fn lanes(self) -> [f32; LANES] {
         let mut x = [0.0; LANES];
         // SAFETY: the trait's contract (features); `x` holds 16 floats and the stores are unaligned ones.
         unsafe {
             _mm256_storeu_ps(x.as_mut_ptr(), self.0);
             _mm256_storeu_ps(x.as_mut_ptr().add(8), self.1);
         }
-        tree_sum(x)
+        x
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{LANES, Vector, tree_sum};
 use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_set1_ps, _mm512_store_ps, _mm512_storeu_ps,
+    __m512, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_load_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
+    _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps, _mm512_storeu_ps,
 };
 
 /// One register of 16 floats.
@@ -39,6 +40,24 @@ unsafe impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: the trait's contract (features).
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // SAFETY: the trait's contract (features). The instruction returns its second operand where one is NaN.
+        Self(unsafe { _mm512_max_ps(_mm512_setzero_ps(), self.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, test: Self) -> Self {
+        // SAFETY: the trait's contract (features).
+        Self(unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(test.0, _mm512_setzero_ps()), self.0) })
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // SAFETY: the trait's contract (features).
         Self(unsafe { _mm512_fmadd_ps(self.0, a.0, b.0) })
@@ -46,9 +65,15 @@ unsafe impl Vector for Avx512 {
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
+        // SAFETY: the trait's contract (features).
+        tree_sum(unsafe { self.lanes() })
+    }
+
+    #[inline(always)]
+    unsafe fn lanes(self) -> [f32; LANES] {
         let mut x = [0.0; LANES];
         // SAFETY: the trait's contract (features); `x` holds 16 floats and the store is an unaligned one.
         unsafe { _mm512_storeu_ps(x.as_mut_ptr(), self.0) };
-        tree_sum(x)
+        x
     }
 }

@@ -94,10 +94,18 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn store(self, p: *mut f32);
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
+    /// `self · other`.
+    unsafe fn mul(self, other: Self) -> Self;
+    /// max(self, 0), but NaN stays NaN: a diverged run must be seen.
+    unsafe fn relu(self) -> Self;
+    /// `self` where `test > 0`, else 0.
+    unsafe fn where_positive(self, test: Self) -> Self;
     /// `self · a + b`.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// Sum of the lanes, in one fixed order.
     unsafe fn sum(self) -> f32;
+    /// The lanes.
+    unsafe fn lanes(self) -> [f32; LANES];
 }
 
 /// Sum of 16 floats as a tree: the same order for every instruction set.

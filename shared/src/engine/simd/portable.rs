@@ -33,6 +33,21 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        Self(self.0.map(|x| if x < 0.0 { 0.0 } else { x }))
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, test: Self) -> Self {
+        Self(std::array::from_fn(|i| if test.0[i] > 0.0 { self.0[i] } else { 0.0 }))
+    }
+
+    #[inline(always)]
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // Not f32::mul_add: without the instruction that is a library call per float.
         Self(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
@@ -41,5 +56,10 @@ unsafe impl Vector for Portable {
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
         tree_sum(self.0)
+    }
+
+    #[inline(always)]
+    unsafe fn lanes(self) -> [f32; LANES] {
+        self.0
     }
 }

@@ -1,8 +1,8 @@
 //! The default engine: CPU, and work that follows the edges.
 //!
-//! Activations lie in blocks of 16 samples, sample innermost, with a halo of stored zeros ([`tensor`]); a convolution gathers
-//! along its edges, forward and backward, and correlates once per edge for their gradients ([`kernels`], [`pass`], [`conv`]);
-//! normalisation, residual addition and ReLU are one pass ([`norm`]). Every value is computed by one thread in a fixed order, so
+//! Activations lie in blocks of 16 samples, sample innermost, with a halo of stored zeros (`tensor`); a convolution gathers
+//! along its edges, forward and backward, and correlates once per edge for their gradients (`kernels`, `pass`, `conv`);
+//! normalisation, residual addition and ReLU are one pass (`norm`). Every value is computed by one thread in a fixed order, so
 //! results do not depend on the number of threads. After the first step nothing is allocated.
 
 mod conv;

@@ -135,57 +135,73 @@ unsafe fn moments<V: Vector>(x: View, c: usize, samples: usize) -> (f64, f64) {
     let image = x.geometry.image;
     let (mut count, mut mean, mut m2) = (0.0, 0.0, 0.0);
     for b in 0..samples.div_ceil(LANES) {
-        let valid = valid_lanes(samples, b);
         let here = ((samples - b * LANES).min(LANES) * image.height * image.width) as f64;
-        let mut sum = 0.0;
-        for y in 0..image.height {
-            // SAFETY: the row exists and is only read.
-            let row = unsafe { x.row(b, c, y) };
-            sum += total(row, |v, lane| v * valid[lane]);
-        }
-        let plane_mean = sum / here;
-        let centre = plane_mean as f32;
-        let (mut squares, mut rest) = (0.0, 0.0);
-        for y in 0..image.height {
-            // SAFETY: the row exists and is only read.
-            let row = unsafe { x.row(b, c, y) };
-            squares += total(row, |v, lane| (v - centre) * (v - centre) * valid[lane]);
-            rest += total(row, |v, lane| (v - centre) * valid[lane]);
-        }
+        // SAFETY: rows exist and are only read; instructions by the caller's contract.
+        let [sum, squares, rest, centre] = unsafe {
+            let valid = Pixel(valid_lanes(samples, b)).get::<V>();
+            let [sum] = plane_sums::<V, 1>(x, b, c, |v| [v.mul(valid)]);
+            let centre = (sum / here) as f32;
+            let shift = V::splat(-centre);
+            let [squares, rest] = plane_sums::<V, 2>(x, b, c, |v| {
+                let from = v.add(shift).mul(valid);
+                [from.mul(from), from]
+            });
+            [sum, squares, rest, f64::from(centre)]
+        };
         // `centre` is the mean rounded to float32; `rest` corrects for that.
         let plane_m2 = squares - rest * rest / here;
-        let plane_mean = f64::from(centre) + rest / here;
+        let plane_mean = if sum.is_nan() { sum } else { centre + rest / here };
         let delta = plane_mean - mean;
         let all = count + here;
         mean += delta * here / all;
         m2 += plane_m2 + delta * delta * count * here / all;
         count = all;
     }
-    (mean, (m2 / count).max(if m2.is_nan() { f64::NAN } else { 0.0 }))
+    (mean, if m2 < 0.0 { 0.0 } else { m2 / count })
 }
 
-/// Sum of `f(value, lane)` over a row: lane by lane in float32 over four interleaved sums, then over lanes in float64.
+/// Sums of `f`'s values over a plane: lane by lane in float32 over four interleaved sums, then over lanes in float64.
+///
+/// # Safety
+/// The plane must exist and not be written meanwhile; [`Vector`]'s contract on instructions.
 #[inline(always)]
-pub(super) fn total(row: &[Pixel], f: impl Fn(f32, usize) -> f32) -> f64 {
-    let mut sums = [[0.0_f32; LANES]; 4];
-    let mut chunks = row.chunks_exact(4);
-    for chunk in &mut chunks {
-        for (sum, pixel) in sums.iter_mut().zip(chunk) {
-            for lane in 0..LANES {
-                sum[lane] += f(pixel.0[lane], lane);
+pub(super) unsafe fn plane_sums<V: Vector, const N: usize>(x: View, b: usize, c: usize, f: impl Fn(V) -> [V; N]) -> [f64; N] {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let mut sums = [[V::splat(0.0); N]; 4];
+        for y in 0..x.geometry.image.height {
+            let row = x.row(b, c, y);
+            let (fours, rest) = row.as_chunks::<4>();
+            for four in fours {
+                for (sums, pixel) in sums.iter_mut().zip(four) {
+                    add_all(sums, f(pixel.get()));
+                }
+            }
+            for (sums, pixel) in sums.iter_mut().zip(rest) {
+                add_all(sums, f(pixel.get()));
             }
         }
+        reduce(sums)
     }
-    for (sum, pixel) in sums.iter_mut().zip(chunks.remainder()) {
-        for lane in 0..LANES {
-            sum[lane] += f(pixel.0[lane], lane);
-        }
+}
+
+/// `sums += values`.
+#[inline(always)]
+unsafe fn add_all<V: Vector, const N: usize>(sums: &mut [V; N], values: [V; N]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        // SAFETY: instructions by the caller's contract.
+        *sum = unsafe { sum.add(value) };
     }
-    let mut all = 0.0;
-    for lane in 0..LANES {
-        all += f64::from((sums[0][lane] + sums[1][lane]) + (sums[2][lane] + sums[3][lane]));
-    }
-    all
+}
+
+/// Four interleaved sums, over lanes in float64.
+#[inline(always)]
+unsafe fn reduce<V: Vector, const N: usize>(sums: [[V; N]; 4]) -> [f64; N] {
+    std::array::from_fn(|n| {
+        // SAFETY: instructions by the caller's contract.
+        let lanes = unsafe { sums[0][n].add(sums[1][n]).add(sums[2][n].add(sums[3][n])).lanes() };
+        lanes.iter().map(|&v| f64::from(v)).sum()
+    })
 }
 
 versions! {
@@ -199,49 +215,43 @@ versions! {
 #[inline(always)]
 unsafe fn normalise<V: Vector>(x: View, y: View, epilogue: Epilogue, b: usize, c: usize, scale: f32, shift: f32) {
     for row in 0..x.geometry.image.height {
-        // SAFETY: rows exist; `y`'s is written by this call alone.
-        let (from, to) = unsafe { (x.row(b, c, row), y.row_mut(b, c, row)) };
-        // SAFETY: the residual has the shape of `y`.
-        let residual = epilogue.residual.map(|r| unsafe { r.row(b, c, row) });
-        match (residual, epilogue.relu) {
-            (None, false) => map(from, to, |v| v * scale + shift),
-            (None, true) => map(from, to, |v| relu(v * scale + shift)),
-            (Some(r), false) => map2(from, r, to, |v, r| v * scale + shift + r),
-            (Some(r), true) => map2(from, r, to, |v, r| relu(v * scale + shift + r)),
+        // SAFETY: rows exist, `y`'s is written by this call alone, the residual has the shape of `y`; instructions by the
+        // caller's contract.
+        unsafe {
+            let (from, to) = (x.row(b, c, row), y.row_mut(b, c, row));
+            let (scale, shift) = (V::splat(scale), V::splat(shift));
+            match (epilogue.residual.map(|r| r.row(b, c, row)), epilogue.relu) {
+                (None, false) => map::<V>(from, to, |v| v.mul_add(scale, shift)),
+                (None, true) => map::<V>(from, to, |v| v.mul_add(scale, shift).relu()),
+                (Some(r), false) => map2::<V>(from, r, to, |v, r| v.mul_add(scale, shift).add(r)),
+                (Some(r), true) => map2::<V>(from, r, to, |v, r| v.mul_add(scale, shift).add(r).relu()),
+            }
         }
     }
 }
 
-/// max(x, 0), but NaN stays NaN: a diverged run must be seen.
+/// `to = f(from)`, pixel by pixel.
+///
+/// # Safety
+/// [`Vector`]'s contract on instructions.
 #[inline(always)]
-pub(super) fn relu(x: f32) -> f32 {
-    if x < 0.0 { 0.0 } else { x }
-}
-
-/// `to = f(from)`, value by value.
-#[inline(always)]
-pub(super) fn map(from: &[Pixel], to: &mut [Pixel], f: impl Fn(f32) -> f32) {
+pub(super) unsafe fn map<V: Vector>(from: &[Pixel], to: &mut [Pixel], f: impl Fn(V) -> V) {
     for (to, from) in to.iter_mut().zip(from) {
-        for lane in 0..LANES {
-            to.0[lane] = f(from.0[lane]);
-        }
+        // SAFETY: passed on from the caller.
+        unsafe { to.set(f(from.get())) };
     }
 }
 
-/// `to = f(a, b)`, value by value.
+/// `to = f(a, b)`, pixel by pixel.
+///
+/// # Safety
+/// [`Vector`]'s contract on instructions.
 #[inline(always)]
-pub(super) fn map2(a: &[Pixel], b: &[Pixel], to: &mut [Pixel], f: impl Fn(f32, f32) -> f32) {
+pub(super) unsafe fn map2<V: Vector>(a: &[Pixel], b: &[Pixel], to: &mut [Pixel], f: impl Fn(V, V) -> V) {
     for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
-        for lane in 0..LANES {
-            to.0[lane] = f(a.0[lane], b.0[lane]);
-        }
+        // SAFETY: passed on from the caller.
+        unsafe { to.set(f(a.get(), b.get())) };
     }
-}
-
-/// `to = value`, or `to += value`.
-#[inline(always)]
-pub(super) fn put(to: &mut f32, value: f32, accumulate: bool) {
-    *to = if accumulate { *to + value } else { value };
 }
 
 /// One channel of the backward pass.
@@ -270,37 +280,40 @@ versions! {
 unsafe fn sums<V: Vector>(job: &Backward) -> (f64, f64) {
     let (mut all, mut all_x) = (0.0, 0.0);
     for b in 0..job.samples.div_ceil(LANES) {
-        for y in 0..job.x.geometry.image.height {
-            // SAFETY: rows exist and belong to this channel.
-            let (x, out, dy) = unsafe { (job.x.row(b, job.c, y), job.y.row(b, job.c, y), job.dy.row_mut(b, job.c, y)) };
-            if job.epilogue.relu {
-                for (dy, out) in dy.iter_mut().zip(out) {
-                    for lane in 0..LANES {
-                        dy.0[lane] = if out.0[lane] > 0.0 { dy.0[lane] } else { 0.0 };
+        // SAFETY: rows exist and belong to this channel; instructions by the caller's contract.
+        unsafe {
+            let (inverse, shift) = (V::splat(job.inverse), V::splat(-job.mean * job.inverse));
+            let mut sums = [[V::splat(0.0); 2]; 4];
+            for y in 0..job.x.geometry.image.height {
+                let (x, out, dy) = (job.x.row(b, job.c, y), job.y.row(b, job.c, y), job.dy.row_mut(b, job.c, y));
+                let residual = job.epilogue.residual.map(|r| r.row_mut(b, job.c, y));
+                if job.epilogue.relu {
+                    for (dy, out) in dy.iter_mut().zip(out) {
+                        dy.set(dy.get::<V>().where_positive(out.get()));
                     }
                 }
-            }
-            if let Some(residual) = job.epilogue.residual {
-                // SAFETY: the row exists and belongs to this channel.
-                let to = unsafe { residual.row_mut(b, job.c, y) };
-                let accumulate = job.accumulate[1];
-                for (to, dz) in to.iter_mut().zip(dy.iter()) {
-                    for lane in 0..LANES {
-                        put(&mut to.0[lane], dz.0[lane], accumulate);
+                if let Some(residual) = residual {
+                    for (to, dz) in residual.iter_mut().zip(dy.iter()) {
+                        to.put(dz.get::<V>(), job.accumulate[1]);
                     }
                 }
-            }
-            let (mut s, mut sx) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-            for (dz, x) in dy.iter().zip(x) {
-                for lane in 0..LANES {
-                    s[lane] += dz.0[lane];
-                    sx[lane] += dz.0[lane] * ((x.0[lane] - job.mean) * job.inverse);
+                let term = |dz: &Pixel, x: &Pixel| {
+                    let dz = dz.get::<V>();
+                    [dz, dz.mul(x.get::<V>().mul_add(inverse, shift))]
+                };
+                let ((dz, dz_rest), (x, x_rest)) = (dy.as_chunks::<4>(), x.as_chunks::<4>());
+                for (dz, x) in dz.iter().zip(x) {
+                    for i in 0..4 {
+                        add_all(&mut sums[i], term(&dz[i], &x[i]));
+                    }
+                }
+                for (i, (dz, x)) in dz_rest.iter().zip(x_rest).enumerate() {
+                    add_all(&mut sums[i], term(dz, x));
                 }
             }
-            for lane in 0..LANES {
-                all += f64::from(s[lane]);
-                all_x += f64::from(sx[lane]);
-            }
+            let [dz, dz_hat] = reduce(sums);
+            all += dz;
+            all_x += dz_hat;
         }
     }
     (all, all_x)
@@ -316,17 +329,20 @@ versions! {
 
 #[inline(always)]
 unsafe fn input<V: Vector>(job: &Backward, dx: View, scale: f32, [mean, mean_x]: [f32; 2]) {
-    let accumulate = job.accumulate[0];
+    // dx = scale·dz + slope·x + constant, in the lanes that hold samples.
+    let slope = -scale * mean_x * job.inverse;
+    let constant = -scale * mean - slope * job.mean;
     for b in 0..job.samples.div_ceil(LANES) {
-        let valid = valid_lanes(job.samples, b);
-        for y in 0..job.x.geometry.image.height {
-            // SAFETY: rows exist and belong to this channel.
-            let (x, dz, dx) = unsafe { (job.x.row(b, job.c, y), job.dy.row(b, job.c, y), dx.row_mut(b, job.c, y)) };
-            for ((dx, dz), x) in dx.iter_mut().zip(dz).zip(x) {
-                for lane in 0..LANES {
-                    let hat = (x.0[lane] - job.mean) * job.inverse;
-                    let g = scale * (dz.0[lane] - mean - hat * mean_x) * valid[lane];
-                    put(&mut dx.0[lane], g, accumulate);
+        // SAFETY: rows exist and belong to this channel; instructions by the caller's contract.
+        unsafe {
+            let valid = Pixel(valid_lanes(job.samples, b)).get::<V>();
+            let (scale, slope) = (V::splat(scale).mul(valid), V::splat(slope).mul(valid));
+            let constant = V::splat(constant).mul(valid);
+            for y in 0..job.x.geometry.image.height {
+                let (x, dz, dx) = (job.x.row(b, job.c, y), job.dy.row(b, job.c, y), dx.row_mut(b, job.c, y));
+                for ((dx, dz), x) in dx.iter_mut().zip(dz).zip(x) {
+                    let g = dz.get::<V>().mul_add(scale, x.get::<V>().mul_add(slope, constant));
+                    dx.put(g, job.accumulate[0]);
                 }
             }
         }

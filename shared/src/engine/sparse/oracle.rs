@@ -273,12 +273,14 @@ impl Net<'_> {
                 Op::Relu => (0..x.len()).for_each(|i| gradients[input][i] += if x[i] > 0.0 { dy[i] } else { 0.0 }),
                 Op::MaxPool { kernel, stride, padding } => {
                     windows(n, from, to, [kernel, stride, padding], |o, i| {
-                        let first = i.iter().find(|&&i| x[i] == y[o]).unwrap();
+                        let first = i.iter().find(|&&i| x[i] >= y[o]).unwrap();
                         gradients[input][*first] += dy[o];
                     });
                 }
                 Op::AvgPool { kernel, stride } => windows(n, from, to, [kernel, stride, 0], |o, i| {
-                    i.iter().for_each(|&k| gradients[input][k] += dy[o] / i.len() as f64);
+                    for &k in i {
+                        gradients[input][k] += dy[o] / i.len() as f64;
+                    }
                 }),
                 Op::GlobalAvgPool => {
                     let plane = from.height * from.width;

@@ -121,13 +121,14 @@ fn schedule_gradients(steps: &[Step], geometry: &[Geometry]) -> (Vec<[Target; 2]
     let mut holder: Vec<Option<usize>> = vec![None; geometry.len()];
     let mut take = |tensor: usize, free: &mut Vec<usize>| {
         // Only a buffer of the same geometry: its halo is zero and stays so.
-        match free.iter().position(|&b| buffers[b] == geometry[tensor]) {
-            Some(at) => free.swap_remove(at),
-            None => {
+        let same = free.iter().position(|&b| buffers[b] == geometry[tensor]);
+        same.map_or_else(
+            || {
                 buffers.push(geometry[tensor]);
                 buffers.len() - 1
-            }
-        }
+            },
+            |at| free.swap_remove(at),
+        )
     };
     let last = geometry.len() - 1;
     holder[last] = Some(take(last, &mut free));

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::norm::{map, map2, put, relu, total};
+use super::norm::{map, map2, plane_sums};
 use super::tensor::View;
-use crate::engine::simd::{Isa, LANES, Vector, versions};
+use crate::engine::simd::{Isa, Vector, versions};
 
 /// `y = max(x, 0)`.
 pub(super) fn relu_forward(isa: Isa, blocks: usize, x: View, y: View) {
@@ -61,8 +61,8 @@ versions! {
 #[inline(always)]
 unsafe fn relu_rows<V: Vector>(x: View, y: View, b: usize, c: usize) {
     for row in 0..x.geometry.image.height {
-        // SAFETY: rows exist; `y`'s is this call's own.
-        unsafe { map(x.row(b, c, row), y.row_mut(b, c, row), relu) }
+        // SAFETY: rows exist; `y`'s is this call's own; instructions by the caller's contract.
+        unsafe { map::<V>(x.row(b, c, row), y.row_mut(b, c, row), |v| v.relu()) }
     }
 }
 
@@ -75,11 +75,11 @@ versions! {
 #[inline(always)]
 unsafe fn relu_gradient_rows<V: Vector>(y: View, dy: View, dx: View, b: usize, c: usize, accumulate: bool) {
     for row in 0..y.geometry.image.height {
-        // SAFETY: rows exist; `dx`'s is this call's own.
-        let (y, dy, dx) = unsafe { (y.row(b, c, row), dy.row(b, c, row), dx.row_mut(b, c, row)) };
-        for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
-            for lane in 0..LANES {
-                put(&mut dx.0[lane], if y.0[lane] > 0.0 { dy.0[lane] } else { 0.0 }, accumulate);
+        // SAFETY: rows exist; `dx`'s is this call's own; instructions by the caller's contract.
+        unsafe {
+            let (y, dy, dx) = (y.row(b, c, row), dy.row(b, c, row), dx.row_mut(b, c, row));
+            for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
+                dx.put(dy.get::<V>().where_positive(y.get()), accumulate);
             }
         }
     }
@@ -94,8 +94,8 @@ versions! {
 #[inline(always)]
 unsafe fn add_rows<V: Vector>(a: View, b: View, y: View, block: usize, c: usize) {
     for row in 0..y.geometry.image.height {
-        // SAFETY: rows exist; `y`'s is this call's own.
-        unsafe { map2(a.row(block, c, row), b.row(block, c, row), y.row_mut(block, c, row), |a, b| a + b) }
+        // SAFETY: rows exist; `y`'s is this call's own; instructions by the caller's contract.
+        unsafe { map2::<V>(a.row(block, c, row), b.row(block, c, row), y.row_mut(block, c, row), |a, b| a.add(b)) }
     }
 }
 
@@ -108,11 +108,10 @@ versions! {
 #[inline(always)]
 unsafe fn copy_rows<V: Vector>(dy: View, dx: View, b: usize, c: usize, accumulate: bool) {
     for row in 0..dy.geometry.image.height {
-        // SAFETY: rows exist; `dx`'s is this call's own.
-        let (dy, dx) = unsafe { (dy.row(b, c, row), dx.row_mut(b, c, row)) };
-        for (dx, dy) in dx.iter_mut().zip(dy) {
-            for lane in 0..LANES {
-                put(&mut dx.0[lane], dy.0[lane], accumulate);
+        // SAFETY: rows exist; `dx`'s is this call's own; instructions by the caller's contract.
+        unsafe {
+            for (dx, dy) in dx.row_mut(b, c, row).iter_mut().zip(dy.row(b, c, row)) {
+                dx.put(dy.get::<V>(), accumulate);
             }
         }
     }
@@ -128,10 +127,9 @@ versions! {
 unsafe fn sum_rows<V: Vector>(x: View, blocks: usize, c: usize) -> f64 {
     let mut all = 0.0;
     for b in 0..blocks {
-        for y in 0..x.geometry.image.height {
-            // SAFETY: the row exists and is only read.
-            all += total(unsafe { x.row(b, c, y) }, |v, _| v);
-        }
+        // SAFETY: the plane exists and is only read.
+        let [sum] = unsafe { plane_sums::<V, 1>(x, b, c, |v| [v]) };
+        all += sum;
     }
     all
 }

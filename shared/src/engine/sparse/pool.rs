@@ -1,4 +1,8 @@
 //! Maximum, average and global average pooling.
+//!
+//! Lane by lane on arrays, which compilers turn into vector code.
+// Lanes are indexed: several arrays advance together. A window's largest value is compared with the values it was chosen from.
+#![allow(clippy::needless_range_loop, clippy::float_cmp)]
 
 use super::pointwise::planes;
 use super::tensor::{Pixel, View};

@@ -1,6 +1,6 @@
 //! Activations in blocks of 16 samples.
 
-use crate::engine::simd::LANES;
+use crate::engine::simd::{LANES, Vector};
 use crate::model::Image;
 
 /// One pixel of one channel: 16 samples side by side, one cache line.
@@ -10,6 +10,36 @@ pub(super) struct Pixel(pub(super) [f32; LANES]);
 
 impl Pixel {
     pub(super) const ZERO: Self = Self([0.0; LANES]);
+
+    /// The pixel in a register.
+    ///
+    /// # Safety
+    /// [`Vector`]'s contract on instructions.
+    #[inline(always)]
+    pub(super) unsafe fn get<V: Vector>(&self) -> V {
+        // SAFETY: 16 aligned floats.
+        unsafe { V::load(self.0.as_ptr()) }
+    }
+
+    /// Writes a register.
+    ///
+    /// # Safety
+    /// [`Vector`]'s contract on instructions.
+    #[inline(always)]
+    pub(super) unsafe fn set<V: Vector>(&mut self, value: V) {
+        // SAFETY: 16 aligned floats.
+        unsafe { value.store(self.0.as_mut_ptr()) }
+    }
+
+    /// Writes a register, or adds it to what is there.
+    ///
+    /// # Safety
+    /// [`Vector`]'s contract on instructions.
+    #[inline(always)]
+    pub(super) unsafe fn put<V: Vector>(&mut self, value: V, accumulate: bool) {
+        // SAFETY: passed on from the caller.
+        unsafe { if accumulate { self.set(self.get::<V>().add(value)) } else { self.set(value) } }
+    }
 }
 
 /// Shape and strides of a tensor `[block][channel][row + 2·halo][column + 2·halo]` of [`Pixel`]s.

@@ -146,7 +146,7 @@ fn networks() -> Vec<(&'static str, ModelSpec)> {
 /// Largest difference relative to the largest value.
 fn distance(got: &[f32], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
-    let scale = want.iter().fold(1e-3, |m: f64, v| m.max(v.abs()));
+    let scale = want.iter().fold(1e-2, |m: f64, v| m.max(v.abs()));
     got.iter().zip(want).fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs() / scale))
 }
 
