@@ -129,6 +129,15 @@ pub(crate) struct Checked {
     pub(crate) notes: Vec<String>,
 }
 
+impl Checked {
+    /// Layers that get a random mask: none in a dense run.
+    pub(crate) fn masked_layers(&self) -> Vec<usize> {
+        let Some(plan) = &self.beginning.masks else { return Vec::new() };
+        let layers = self.spec.layers().iter().enumerate();
+        layers.filter(|(l, layer)| !layer.depthwise && !plan.dense_layers.contains(l)).map(|(l, _)| l).collect()
+    }
+}
+
 impl Options {
     /// Checks everything at once.
     ///

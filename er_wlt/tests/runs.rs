@@ -176,6 +176,17 @@ fn a_checkpoint_of_another_run_can_be_the_beginning() {
 }
 
 #[test]
+fn dense_layers_are_outside_the_density() {
+    let place = Place::new();
+    place.done("--sparse --fix --sampling exact --density 0.5 --dense-layers last --model mlp-64-32 --max-steps 1 --quiet");
+    let summary = json(&place.only_run("runs").join("summary.json"));
+    let count = |key: &str| summary[key].as_f64().unwrap();
+    // 64·64 + 32·64 weights are masked, 10·32 are not.
+    assert_eq!((count("weights"), count("density")), (6464.0, (count("edges") - 320.0) / 6144.0));
+    assert!((count("density") - 0.5).abs() < 1e-3, "{summary}");
+}
+
+#[test]
 fn max_steps_ends_a_run_early() {
     let place = Place::new();
     place.done("--model mlp-16 --max-steps 7 --quiet");

@@ -73,6 +73,17 @@ fn yaml_is_a_configuration_and_text_a_table() {
 }
 
 #[test]
+fn the_configurations_of_the_project_resolve() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/er_wlt");
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let shown = shown(&format!("--config {}", file.display()));
+        assert!(shown["model"]["weights"].as_u64().unwrap() > 0, "{}", file.display());
+    }
+}
+
+#[test]
 fn configurations_hold_documented_options_only_and_all_of_them() {
     let place = Place::new();
     let help = place.done("--help");
