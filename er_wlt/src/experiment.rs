@@ -50,9 +50,12 @@ pub(crate) fn run(options: &Options, given: &Given, words: &[String]) -> Result<
 /// # Errors
 /// Options that do not fit together.
 pub(crate) fn show(options: &Options, given: &Given) -> Result<Shown> {
-    let Checked { config, spec, beginning, notes, .. } = options.check(given)?;
+    let Checked { config, spec, beginning, notes, start, .. } = options.check(given)?;
     for remark in &notes {
         note(remark);
+    }
+    if start.resume.is_some() {
+        note("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
     }
     let drawn = beginning.draw(&spec)?;
     Ok(Shown { config, spec, drawn })
@@ -74,7 +77,7 @@ fn job<'a>(options: &'a Options, checked: &'a Checked, program: &'a run::Program
         slug: slug(options, checked, &format!("s{}", deciding.train.seed)),
         run: &options.run,
         spec: &checked.spec,
-        masked: deciding.is_sparse(),
+        masked: checked.masked_layers(),
         data: deciding.data.data,
         data_options: checked.data_options,
         valid_split: deciding.data.valid_split.unwrap_or_default(),
@@ -113,9 +116,7 @@ fn facts(checked: &Checked) -> Map<String, Value> {
         facts.insert("sparse_init".into(), json!(plan.init.to_string()));
         facts.insert("density_requested".into(), json!(plan.density));
         if let SparseInit::Distribution(distribution) = &plan.init {
-            let masked =
-                checked.spec.layers().iter().enumerate().filter(|(l, layer)| !layer.depthwise && !plan.dense_layers.contains(l));
-            let shapes: Vec<_> = masked.map(|(_, layer)| layer.shape).collect();
+            let shapes: Vec<_> = checked.masked_layers().into_iter().map(|l| checked.spec.layers()[l].shape).collect();
             let solution = distribution.solve(&shapes, plan.density);
             facts.insert("distribution_constant".into(), json!(solution.ok().and_then(|s| s.note)));
         }

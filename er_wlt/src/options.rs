@@ -93,6 +93,7 @@ const MOVING: [&str; 7] =
     ["growth", "death", "redistribution", "death-rate", "update-frequency", "decay-schedule", "decay-frequency"];
 
 /// Options of the published program that mean nothing here.
+#[allow(clippy::struct_excessive_bools)] // one field an option
 #[derive(Debug, Clone, Args)]
 struct Published {
     /// Accepted: this program always runs on the CPU
@@ -126,6 +127,15 @@ pub(crate) struct Checked {
     pub(crate) deciding: Deciding,
     /// Remarks for the user.
     pub(crate) notes: Vec<String>,
+}
+
+impl Checked {
+    /// Layers that get a random mask: none in a dense run.
+    pub(crate) fn masked_layers(&self) -> Vec<usize> {
+        let Some(plan) = &self.beginning.masks else { return Vec::new() };
+        let layers = self.spec.layers().iter().enumerate();
+        layers.filter(|(l, layer)| !layer.depthwise && !plan.dense_layers.contains(l)).map(|(l, _)| l).collect()
+    }
 }
 
 impl Options {

@@ -35,14 +35,17 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Result<Exit> {
     let folder = matches.get_one::<PathBuf>("data_dir");
     let er_data = std::env::var_os("ER_DATA");
-    let sets = listing(&search_path(folder.map(PathBuf::as_path), er_data.as_deref()));
+    let roots = search_path(folder.map(PathBuf::as_path), er_data.as_deref());
+    let sets = listing(&roots);
     let json = matches.get_one::<String>("format").is_some_and(|f| f.eq_ignore_ascii_case("json"));
-    print(if json { pretty(&sets)? } else { text(&sets) }.trim_end())?;
+    print(if json { pretty(&sets)? } else { text(&sets, &roots) }.trim_end())?;
     Ok(Exit::Done)
 }
 
-fn text(sets: &[Listed]) -> String {
-    let mut text = String::new();
+/// A table; where exactly each set was looked for is in the JSON answer.
+fn text(sets: &[Listed], roots: &[PathBuf]) -> String {
+    let places: Vec<String> = roots.iter().map(|p| p.display().to_string()).collect();
+    let mut text = format!("looked in {} and their usual folders\n", places.join(", "));
     for set in sets {
         let state = match (&set.found, set.built_in, set.missing.is_empty()) {
             (_, true, _) => "built in".to_owned(),
@@ -53,9 +56,7 @@ fn text(sets: &[Listed]) -> String {
         let _ = writeln!(text, "{:<14} {:>9} {:>5} classes  {state}", set.name, set.image, set.classes);
         if !set.missing.is_empty() {
             let _ = writeln!(text, "    lacks   {}", set.missing.join(", "));
-            let places: Vec<String> = set.looked_for.iter().map(|p| p.display().to_string()).collect();
-            let _ = writeln!(text, "    looked  {}", places.join(", "));
-            let _ = writeln!(text, "    page    {}", set.page.unwrap_or_default());
+            let _ = writeln!(text, "    get it  {}", set.page.unwrap_or_default());
         }
     }
     text
@@ -70,10 +71,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("mnist")).unwrap();
         std::fs::write(folder.path().join("mnist/train-images-idx3-ubyte"), "").unwrap();
-        let text = text(&listing(&search_path(Some(folder.path()), None)));
-        let of = |name: &str| text.lines().skip_while(|l| !l.starts_with(name)).take(4).collect::<Vec<_>>().join("\n");
+        let roots = search_path(Some(folder.path()), None);
+        let text = text(&listing(&roots), &roots);
+        let of = |name: &str| text.lines().skip_while(|l| !l.starts_with(name)).take(3).collect::<Vec<_>>().join("\n");
+        assert!(text.starts_with(&format!("looked in {}", folder.path().display())), "{text}");
         assert!(of("digits").contains("built in") && of("cifar10").contains("missing"), "{text}");
-        assert!(of("cifar10").contains("page    https://") && of("cifar10").contains(folder.path().to_str().unwrap()), "{text}");
-        assert!(of("mnist").contains("t10k-images-idx3-ubyte"), "{text}");
+        assert!(of("cifar10").contains("get it  https://"), "{text}");
+        assert!(of("mnist").contains("incomplete") && of("mnist").contains("t10k-images-idx3-ubyte"), "{text}");
     }
 }

@@ -7,7 +7,7 @@ mod show;
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 pub use exit::Exit;
 pub use output::{Format, note, print};
@@ -44,7 +44,7 @@ pub trait Program {
 pub fn main<P: Program>() -> ExitCode {
     let words: Result<Vec<String>> = std::env::args_os()
         .skip(1)
-        .map(|w| w.into_string().map_err(|w| Error::usage(format!("argument {w:?} is not valid UTF-8"))))
+        .map(|w| w.into_string().map_err(|w| Error::usage(format!("argument '{}' is not valid UTF-8", w.display()))))
         .collect();
     match words.and_then(|words| dispatch::<P>(&words)) {
         Ok(exit) => exit.into(),
@@ -70,7 +70,7 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
     };
     match called.get_name() {
         "data" => data::run(&matches),
-        "show" => show::run(P::show(options::<P>(&matches)?, &given)?, &matches),
+        "show" => show::run(&P::show(options::<P>(&matches)?, &given)?, &matches),
         _ => P::run(options::<P>(&matches)?, &given, words),
     }
 }
@@ -80,13 +80,19 @@ fn options<P: Program>(matches: &ArgMatches) -> Result<P::Options> {
 }
 
 fn command<P: Program>() -> Command {
-    let with_options = |command| P::adapt(P::Options::augment_args(command));
-    with_options(Command::new(P::NAME))
+    let with_options = |name: &'static str| with_help(P::adapt(P::Options::augment_args(Command::new(name))));
+    with_options(P::NAME)
         .version(P::VERSION)
         .about(P::ABOUT)
         .disable_help_subcommand(true)
-        .subcommand(show::with_format(with_options(Command::new("show"))).bin_name(format!("{} show", P::NAME)))
-        .subcommand(data::command().bin_name(format!("{} data", P::NAME)))
+        .subcommand(show::with_format(with_options("show")).bin_name(format!("{} show", P::NAME)))
+        .subcommand(with_help(data::command()).bin_name(format!("{} data", P::NAME)))
+}
+
+/// One help text, not a short and a long one.
+fn with_help(command: Command) -> Command {
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
+    command.disable_help_flag(true).arg(help)
 }
 
 fn subcommand<'a>(command: &'a Command, word: &str) -> Result<&'a Command> {

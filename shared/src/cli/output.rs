@@ -1,5 +1,6 @@
 //! Results to standard output, everything else to standard error.
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Write, stderr, stdout};
 
 use crate::error::{Error, Result};
@@ -34,9 +35,12 @@ pub fn note(text: &str) {
 
 /// Prints an error: a line for each problem, and what to do.
 pub(super) fn error(error: &Error) {
-    let mut text: String = error.what().lines().map(|line| format!("error: {line}\n")).collect();
-    if let Some(help) = error.help_text() {
-        text += &format!("  help: {help}\n");
+    let mut text = String::new();
+    for line in error.what().lines() {
+        let _ = writeln!(text, "error: {line}");
     }
-    let _ = write!(stderr(), "{text}");
+    if let Some(help) = error.help_text() {
+        let _ = writeln!(text, "  help: {help}");
+    }
+    let _ = stderr().write_all(text.as_bytes());
 }

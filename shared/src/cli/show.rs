@@ -34,7 +34,7 @@ pub(super) fn with_format(command: Command) -> Command {
     )
 }
 
-pub(super) fn run(shown: Shown, matches: &ArgMatches) -> Result<Exit> {
+pub(super) fn run(shown: &Shown, matches: &ArgMatches) -> Result<Exit> {
     let text = match matches.get_one("format").copied().unwrap_or(Format::Text) {
         Format::Text => shown.text(),
         Format::Json => pretty(&shown.json())?,
@@ -89,8 +89,7 @@ impl Shown {
                 "weights": self.spec.weight_count(),
             },
             "density_requested": report.density_requested,
-            "density": self.edges() as f64 / self.spec.weight_count() as f64,
-            "density_of_masked_layers": report.density_achieved,
+            "density": report.density_achieved,
             "edges": self.edges(),
             "edges_added_by_flow": report.edges_added_by_flow,
             "edges_removed_by_flow": report.edges_removed_by_flow,

@@ -222,6 +222,11 @@ impl TrainOptions {
                 checks.no_effect(option, &format!("with --lr-policy {}", self.lr_policy), &help);
             }
         }
+        if let Some(late) = self.lr_milestones.iter().find(|m| **m >= self.epochs) {
+            let what =
+                format!("{}: milestone {late} is not below the {} epochs", checks.given.show("lr-milestones"), self.epochs);
+            checks.problems.add_with_help(what, "milestones are epochs, counted from 0");
+        }
         let drops = LearningRate::two_drops(self.lr, self.epochs, multiplier);
         let stretched = || self.lr_milestones.iter().map(|m| m * multiplier).collect();
         let rate = LearningRate {

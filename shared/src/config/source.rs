@@ -7,7 +7,8 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::problems::Problems;
-use super::table::{Table, accepts, fold, with_word_booleans};
+use super::table::{Table, accepts, fold, is_switch, with_word_booleans};
+use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Which options were given, and where: what is not in here has its default.
+/// Which options were given, and where. A switch that was given as false counts as not given.
 #[derive(Debug, Clone, Default)]
 pub struct Given(Vec<(String, Place)>);
 
@@ -72,22 +73,24 @@ pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
     }
     let table = Table(&command);
     let mut problems = Problems::new();
-    let mut values: Vec<(&Arg, String, Place)> = Vec::new();
+    let mut found: Vec<(&Arg, String, Place)> = Vec::new();
     let typed = words::parse(table, words, &mut problems);
     if let Some(config) = typed.iter().rev().find(|w| w.arg.get_long() == Some("config")) {
-        file(table, &config.text, &mut values, &mut problems)?;
+        file(table, &config.text, &mut found, &mut problems)?;
     }
     for word in typed {
         if let Err(why) = accepts(word.arg, &word.text) {
             problems.add(format!("--{}: {why}", word.arg.get_long().unwrap_or_default()));
         }
-        values.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
-        values.push((word.arg, word.text, Place::CommandLine));
+        found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
+        found.push((word.arg, word.text, Place::CommandLine));
     }
     problems.finish()?;
     let long = |arg: &Arg| arg.get_long().unwrap_or_default().to_owned();
-    let line: Vec<String> = values.iter().map(|(arg, text, _)| format!("--{}={text}", long(arg))).collect();
-    let given = Given(values.iter().map(|(arg, _, place)| (long(arg), place.clone())).collect());
+    let line: Vec<String> = found.iter().map(|(arg, text, _)| format!("--{}={text}", long(arg))).collect();
+    let is_off = |arg: &Arg, text: &str| is_switch(arg) && values::boolean(text) == Ok(false);
+    let given = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (long(arg), place.clone()));
+    let given = Given(given.collect());
     let matches = command.clone().no_binary_name(true).try_get_matches_from(line).map_err(|e| {
         let text = e.to_string();
         Error::usage(text.lines().next().unwrap_or_default().trim_start_matches("error: "))
@@ -186,6 +189,7 @@ mod tests {
         assert!(given.has("density") && given.has("sparse") && !given.has("epochs"));
         assert_eq!(given.show("density"), "--density");
         assert!(given.show("sparse").ends_with("run.yaml:2:1: sparse"), "{}", given.show("sparse"));
+        assert!(!run(&["--sparse", "no"]).unwrap().1.has("sparse"));
         let (last, _) = run(&["--epochs", "2", "--epochs", "3"]).unwrap();
         assert_eq!(last.epochs, 3);
     }
@@ -195,7 +199,7 @@ mod tests {
         let yaml = "densty: 0.1\nepochs: many\nsparse: true\nsparse: false\ndensity:\nconfig: x.yaml\nEPOCHS: {a: 1}\n";
         let told = with_file(yaml, &["--epochs", "0"]).unwrap_err();
         let expected = "run.yaml:1:1: unknown key 'densty' (did you mean 'density'?)\n\
-                        run.yaml:2:9: epochs: 'many' is not a whole number of at least 0\n\
+                        run.yaml:2:9: epochs: 'many' is not a whole number from 0 to 1000000000\n\
                         run.yaml:4:1: key 'sparse' is already set at line 3\n\
                         run.yaml:5:1: density has no value\n\
                         run.yaml:6:1: a configuration file cannot name another one\n\

@@ -48,15 +48,23 @@ fn names(arg: &Arg) -> impl Iterator<Item = &str> {
 }
 
 impl<'a> Table<'a> {
+    /// Every option; `--help` and `--version` are questions instead.
+    fn options(self) -> impl Iterator<Item = &'a Arg> {
+        let asks = |a: &&Arg| {
+            matches!(a.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version)
+        };
+        self.0.get_arguments().filter(move |a| !asks(a))
+    }
+
     /// The option with this long name (or alias).
     pub(super) fn exact(self, name: &str) -> Option<&'a Arg> {
         let name = fold(name);
-        self.0.get_arguments().find(|a| names(a).any(|n| fold(n) == name))
+        self.options().find(|a| names(a).any(|n| fold(n) == name))
     }
 
     /// The option with this short name.
     pub(super) fn short(self, name: char) -> Option<&'a Arg> {
-        self.0.get_arguments().find(|a| a.get_short() == Some(name))
+        self.options().find(|a| a.get_short() == Some(name))
     }
 
     /// The option with this name, or the only one whose name begins like this. Hidden options need their full name.
@@ -66,7 +74,7 @@ impl<'a> Table<'a> {
         }
         let typed = fold(name);
         let begins = |a: &&Arg| !a.is_hide_set() && names(a).any(|n| fold(n).starts_with(&typed));
-        let candidates: Vec<&Arg> = self.0.get_arguments().filter(begins).collect();
+        let candidates: Vec<&Arg> = self.options().filter(begins).collect();
         match candidates[..] {
             [] => Found::None(self.nearest(name)),
             [one] => Found::One(one),
@@ -76,7 +84,7 @@ impl<'a> Table<'a> {
 
     /// The nearest name among the documented options.
     pub(super) fn nearest(self, name: &str) -> Option<&'a str> {
-        nearest(name, self.0.get_arguments().filter(|a| !a.is_hide_set()).filter_map(|a| a.get_long()))
+        nearest(name, self.options().filter(|a| !a.is_hide_set()).filter_map(|a| a.get_long()))
     }
 }
 

@@ -44,9 +44,10 @@ pub fn count(text: &str) -> Result<usize, String> {
     whole(text).and_then(|v| if v >= 1 { Ok(v) } else { Err(format!("'{text}' is not at least 1")) })
 }
 
-/// A whole number of at least 0.
+/// A whole number up to 10⁹, so that products of two fit everywhere.
 pub fn whole(text: &str) -> Result<usize, String> {
-    text.trim().parse().map_err(|_| format!("'{text}' is not a whole number of at least 0"))
+    let value = text.trim().parse().ok().filter(|v| *v <= 1_000_000_000);
+    value.ok_or_else(|| format!("'{text}' is not a whole number from 0 to 1000000000"))
 }
 
 /// A seed: a whole number below 2⁶⁴.
@@ -104,7 +105,13 @@ mod tests {
         }
         assert!(below_one("0").is_ok() && below_one("1").is_err());
         assert!(non_negative("0").is_ok() && positive("0").is_err() && number("-200").is_ok());
-        assert!(whole("0").is_ok() && count("0").is_err() && count("1.5").is_err());
+        assert!(
+            whole("0").is_ok()
+                && whole("1000000001").is_err()
+                && whole("-1").is_err()
+                && count("0").is_err()
+                && count("1.5").is_err()
+        );
         assert_eq!(seed("18446744073709551615"), Ok(u64::MAX));
     }
 

@@ -11,6 +11,7 @@ use crate::data::{self, DataKind};
 use crate::engine::sparse::SparseEngine;
 use crate::engine::{Engine, ModelState, TrainOptions};
 use crate::error::{Error, Result};
+use crate::graph::Mask;
 use crate::model::ModelSpec;
 use crate::run::{Origin, Program, Progress, RunFolder, Signals, Start, Status, Stop};
 
@@ -27,8 +28,9 @@ pub struct Job<'a> {
     pub run: &'a RunOptions,
     /// The network.
     pub spec: &'a ModelSpec,
-    /// Whether weights may be missing; a checkpoint with masks does not fit a dense run.
-    pub masked: bool,
+    /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
+    /// masks does not fit.
+    pub masked: Vec<usize>,
     /// Data set.
     pub data: DataKind,
     /// What the data set leaves to choose.
@@ -122,7 +124,7 @@ impl Job<'_> {
             None => (fresh()?, Progress::default()),
         };
         let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
-        if !self.masked && edges < self.spec.weight_count() {
+        if self.masked.is_empty() && edges < self.spec.weight_count() {
             let what = format!("the checkpoint has {edges} of {} weights, this run is dense", self.spec.weight_count());
             return Err(Error::failure(what).help("use the options of the run that wrote it"));
         }
@@ -151,11 +153,17 @@ impl Job<'_> {
 
     fn summary(&self, engine: &dyn Engine, results: &impl Serialize) -> Result<Value> {
         let mut summary = self.facts.clone();
-        let edges: usize = engine.state().layers.iter().map(|l| l.mask.edges()).sum();
-        let weights = self.spec.weight_count();
+        let masks: Vec<Mask> = engine.state().layers.into_iter().map(|l| l.mask).collect();
+        let count = |layers: &[&Mask]| {
+            let (edges, weights) = (layers.iter().map(|m| m.edges()), layers.iter().map(|m| m.shape().weights()));
+            (edges.sum::<usize>(), weights.sum::<usize>())
+        };
+        let (edges, weights) = count(&masks.iter().collect::<Vec<_>>());
+        let (kept, of) = count(&self.masked.iter().map(|l| &masks[*l]).collect::<Vec<_>>());
         summary.insert("edges".into(), edges.into());
         summary.insert("weights".into(), weights.into());
-        summary.insert("density".into(), (edges as f64 / weights as f64).into());
+        // Comparable with the density that was requested, which dense layers are outside of.
+        summary.insert("density".into(), if of == 0 { 1.0 } else { kept as f64 / of as f64 }.into());
         let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
         if let Value::Object(results) = results {
             summary.extend(results);

@@ -162,7 +162,7 @@ pub fn train(
             (seconds, images) = (seconds + took, images + outcome.samples);
             let batches = data.train.loader().batches_per_epoch() as u64;
             let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
-            let interval = (progress.step % plan.log_interval == 0).then(|| std::mem::take(&mut progress.interval));
+            let interval = progress.step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
             let step = Step { progress, rate, outcome, seconds: took, interval, ends_epoch, batches };
             hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
             if ends_epoch {

@@ -27,11 +27,11 @@ impl Beginning {
     /// # Errors
     /// As [`MaskPlan::draw`].
     pub fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
-        let Some(plan) = &self.masks else { return all(spec) };
+        let Some(plan) = &self.masks else { return Ok(all(spec)) };
         if plan.init != SparseInit::GlobalMagnitude {
             return plan.draw(spec, None);
         }
-        let weights: Vec<Vec<f32>> = self.dense(spec)?.layers.into_iter().map(|l| l.weights).collect();
+        let weights: Vec<Vec<f32>> = self.dense(spec).layers.into_iter().map(|l| l.weights).collect();
         plan.draw(spec, Some(&weights))
     }
 
@@ -48,7 +48,7 @@ impl Beginning {
             }
             // The very weights that were compared must be the ones that stay.
             Some(SparseInit::GlobalMagnitude) => {
-                let dense = self.dense(spec)?;
+                let dense = self.dense(spec);
                 let weights = drawn.masks.iter().zip(&dense.layers).map(|(mask, layer)| chosen(mask, layer)).collect();
                 state_from(spec, drawn.masks, weights, self.seed)
             }
@@ -60,24 +60,24 @@ impl Beginning {
         Ok(state)
     }
 
-    fn dense(&self, spec: &ModelSpec) -> Result<ModelState> {
-        let full = all(spec)?;
+    fn dense(&self, spec: &ModelSpec) -> ModelState {
+        let full = all(spec);
         let overall = self.masks.as_ref().map_or(Density::FULL, |plan| plan.density);
-        Ok(initialise(spec, &full.masks, &full.densities_requested, overall.get(), self.init, self.seed))
+        initialise(spec, &full.masks, &full.densities_requested, overall.get(), self.init, self.seed)
     }
 }
 
 /// Full masks.
-fn all(spec: &ModelSpec) -> Result<Drawn> {
+fn all(spec: &ModelSpec) -> Drawn {
     let layers = spec.layers();
-    Ok(Drawn {
+    Drawn {
         masks: layers.iter().map(|l| Mask::full(l.shape)).collect(),
         densities_requested: vec![1.0; layers.len()],
         dense: vec![false; layers.len()],
         repairs: vec![crate::topology::Repair::default(); layers.len()],
         requested: Density::FULL,
         note: None,
-    })
+    }
 }
 
 /// The weights at a mask's edges, from a layer that has all of them.

@@ -1,13 +1,10 @@
 //! A training in a run folder: what goes along with it, and its results.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::{Data, Display, Ended, Hook, Plan, Recorder, Stopwatch, evaluate, train};
 use crate::engine::{Batch, Engine};
 use crate::error::{Error, Result};
-use crate::model::ModelSpec;
 use crate::run::{Checkpoint, Origin, Progress, RunFolder, Signals, Stop, peak_rss_bytes};
 
 /// One training in one folder.
@@ -94,7 +91,7 @@ impl Session<'_> {
     }
 
     fn results(&self, engine: &mut dyn Engine, data: &Data, progress: &Progress, watch: &Stopwatch) -> Result<Results> {
-        let best = read_best(&self.folder.best(), engine.spec())?;
+        let best = Checkpoint::read(&self.folder.best(), engine.spec())?;
         engine.load_state(best.state)?;
         let test = evaluate(engine, &data.test, &mut Batch::default());
         Ok(Results {
@@ -111,12 +108,4 @@ impl Session<'_> {
             peak_rss_bytes: peak_rss_bytes(),
         })
     }
-}
-
-fn read_best(path: &Path, spec: &ModelSpec) -> Result<Checkpoint> {
-    Checkpoint::read(path, spec).map_err(|e| match path.exists() {
-        true => e,
-        false => Error::failure(format!("the checkpoint of the best epoch is gone: {}", path.display()))
-            .help("remove the run's folder and run again"),
-    })
 }

@@ -1,0 +1,176 @@
+//! Everything a user can get wrong is one line that names it, and the right exit code.
+
+#![allow(clippy::unwrap_used)] // a test may panic
+
+mod common;
+
+use common::{Place, json};
+
+#[test]
+fn wrong_options() {
+    let place = Place::new();
+    for (words, texts) in [
+        ("--densty 0.1", &["unknown option '--densty'", "did you mean '--density'?"][..]),
+        ("shwo", &["unknown command 'shwo'", "did you mean 'show'?"]),
+        ("show extra", &["unexpected argument 'extra'"]),
+        ("--epochs", &["--epochs needs a value"]),
+        ("--epochs 1.5", &["--epochs", "'1.5'"]),
+        ("--batch-size 0", &["--batch-size", "'0' is not at least 1"]),
+        ("--sparse maybe", &["unexpected argument 'maybe'"]),
+        ("--sparse=maybe", &["--sparse", "'maybe'"]),
+        ("--sparse --fix --density 0", &["--density", "0"]),
+        ("--sparse --fix --density 1.5", &["--density", "1.5"]),
+        ("--sparse --fix --density nan", &["--density"]),
+        ("--model resnte18", &["resnte18", "resnet18"]),
+        ("--data cifar11", &["cifar11", "cifar10"]),
+        ("--data cifar10 --classes 7", &["7", "cifar10"]),
+        ("--data digits --input 1x9x9", &["9", "digits"]),
+        ("--data synthetic --input 1x32x32", &["--input", "1x32x32"]),
+        ("--sparse", &["without --fix edges die and grow", "add --fix"]),
+        ("--density 0.1", &["--density has no effect without --sparse", "add --sparse --fix"]),
+        ("--sparse --fix --sparse-init ER_synflow", &["ER_synflow", "scores"]),
+        ("--sparse --fix --sparse-init ERL", &["ERL"]),
+        ("--sparse --fix --flow-keep-density", &["without --flow-preservation"]),
+        ("--sparse --fix --dense-layers frist", &["frist", "first"]),
+        ("--sparse --fix --scaled --init-method normal", &["--scaled", "normal"]),
+        ("--start-epoch 3", &["--start-epoch has no effect without --resume"]),
+        ("--lr-policy cosine --lr-gamma 0.5", &["--lr-gamma has no effect with --lr-policy cosine"]),
+        ("--epochs 5 --lr-milestones 2,5", &["--lr-milestones: milestone 5 is not below the 5 epochs"]),
+        ("--epochs 99999999999", &["--epochs", "1000000000"]),
+        ("--epochs 5 --warmup-epochs 6", &["warm-up of 6 epochs"]),
+        ("--optimizer sdg", &["--optimizer", "sdg", "sgd"]),
+        ("--valid-split 1", &["--valid-split", "'1'"]),
+        ("--fp16", &["--fp16", "32 bits"]),
+        ("--bench", &["--bench", "median_step_seconds"]),
+        ("--save-features", &["--save-features"]),
+        ("--l1 0.1", &["--l1", "--l2"]),
+        ("--growth sideways --sparse --fix", &["--growth", "sideways"]),
+        ("data --format yaml", &["--format", "yaml"]),
+        ("--iters 2 --seed 18446744073709551615", &["--seed", "too large"]),
+    ] {
+        place.fails(words, 2, texts);
+    }
+    assert!(!place.path("runs").exists(), "wrong options leave no folder behind");
+}
+
+#[test]
+fn wrong_files_of_options() {
+    let place = Place::new();
+    place.write("typo.yaml", "sparse: true\nfix: true\ndensty: 0.1\n");
+    place.fails("--config typo.yaml", 2, &["typo.yaml:3:1: unknown key 'densty'", "did you mean 'density'?"]);
+    place.write("value.yaml", "sparse: true\nfix: true\ndensity:  many\n");
+    place.fails("--config value.yaml", 2, &["value.yaml:3:11: density", "many"]);
+    place.write("pair.yaml", "density: 0.1\n");
+    place.fails("show --config pair.yaml", 2, &["pair.yaml:1:1: density has no effect without --sparse"]);
+    place.fails("--config nowhere.yaml", 1, &["nowhere.yaml"]);
+    place.write("many.yaml", "epochs: 0\nmodell: vgg16\nseed: -1\n");
+    let ran = place.run("--config many.yaml --lr fast");
+    assert_eq!(ran.code, Some(2));
+    for text in ["many.yaml:1:9: epochs", "many.yaml:2:1: unknown key 'modell'", "many.yaml:3:7: seed", "--lr: 'fast'"] {
+        assert!(ran.err.contains(&format!("error: {text}")), "{text}: {}", ran.err);
+    }
+}
+
+#[test]
+fn options_without_effect_are_noted() {
+    let place = Place::new();
+    let words = "--sparse --fix --model mlp-8 --epochs 1 --quiet --growth gradient --death-rate 0.3 --no-cuda --l1 0";
+    let ran = place.run(words);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let notes: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(
+        notes,
+        [
+            "note: --growth has no effect with --fix: the mask never changes",
+            "note: --death-rate has no effect with --fix: the mask never changes"
+        ]
+    );
+}
+
+#[test]
+fn wrong_data() {
+    let place = Place::new();
+    place.fails("--data cifar10 --data-dir nowhere", 1, &["cifar10 not found", "nowhere", "https://"]);
+    for file in ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"] {
+        place.write(&format!("mnist/{file}"), [0, 0, 8, 3, 0]);
+    }
+    place.fails("--data mnist --data-dir . --model mlp-8", 1, &["train-images-idx3-ubyte"]);
+    assert!(!place.path("runs").exists(), "missing data leaves no folder behind");
+    let out = place.done("data --data-dir nowhere --format json");
+    let sets: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let cifar = sets.as_array().unwrap().iter().find(|s| s["name"] == "cifar10").unwrap();
+    assert!(cifar["found"].is_null() && cifar["looked_for"][0].as_str().unwrap().starts_with("nowhere"), "{cifar}");
+    assert!(place.done("data").contains("digits"));
+}
+
+#[test]
+fn wrong_checkpoints() {
+    let place = Place::new();
+    place.done("--sparse --fix --model mlp-8 --epochs 1 --quiet");
+    let last = place.only_run("runs").join("checkpoints/last.safetensors");
+    let resume =
+        |model: &str, file: &str| format!("--sparse --fix --model {model} --epochs 2 --quiet --out other --resume {file}");
+    place.fails(&resume("mlp-9", last.to_str().unwrap()), 1, &["is of model mlp-8, this run is mlp-9"]);
+    let whole = std::fs::read(&last).unwrap();
+    let cut = place.write("cut.safetensors", &whole[..whole.len() / 2]);
+    place.fails(&resume("mlp-8", cut.to_str().unwrap()), 1, &["cut.safetensors is damaged"]);
+    place.fails(&resume("mlp-8", "nowhere.safetensors"), 1, &["nowhere.safetensors"]);
+    let adam = format!("{} --optimizer adam", resume("mlp-8", last.to_str().unwrap()));
+    place.fails(&adam, 1, &["optimiser"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn disks_that_cannot_be_written() {
+    let place = Place::new();
+    place.write("file", "");
+    let words = "--sparse --fix --model mlp-8 --epochs 1 --quiet";
+    place.fails(&format!("{words} --out file/runs"), 1, &["file/runs"]);
+
+    // A full disk, from the first checkpoint on.
+    place.done(words);
+    let run = place.only_run("runs");
+    for entry in std::fs::read_dir(&run).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    for name in ["last", "best"] {
+        std::fs::remove_file(run.join(format!("checkpoints/{name}.safetensors"))).unwrap();
+    }
+    if std::path::Path::new("/dev/full").exists() {
+        std::os::unix::fs::symlink("/dev/full", run.join("checkpoints/best.safetensors.tmp")).unwrap();
+        place.fails(words, 1, &["best.safetensors.tmp", "No space left"]);
+        assert_eq!(json(&run.join("manifest.json"))["status"], "failed");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut show = std::process::Command::new(env!("CARGO_BIN_EXE_er_wlt"));
+        let output = show.args(["show"]).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    // With room again, the same command runs.
+    place.done(words);
+}
+
+#[test]
+fn a_diverging_training_fails_and_keeps_no_bad_checkpoint() {
+    let place = Place::new();
+    let words = "--sparse --fix --model mlp-16 --epochs 3 --quiet --lr 1e30";
+    let told = place.fails(words, 1, &["not finite", "step", "--lr"]);
+    let run = place.only_run("runs");
+    let manifest = json(&run.join("manifest.json"));
+    assert_eq!(manifest["status"], "failed");
+    assert!(told.contains(manifest["error"].as_str().unwrap()));
+    assert!(!run.join("checkpoints/last.safetensors").exists());
+    assert!(!run.join("summary.json").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let line = format!("{} show --model resnet50 | head -n 1", env!("CARGO_BIN_EXE_er_wlt"));
+    let output = std::process::Command::new("sh").args(["-c", &line]).current_dir(place.path("")).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("model resnet50"));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

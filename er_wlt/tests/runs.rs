@@ -1,0 +1,200 @@
+//! Runs on the built-in digits: results, repetition, resumption.
+
+#![allow(clippy::unwrap_used)] // a test may panic
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{Place, Ran, json, signal};
+
+/// A run of a second or so: 20 epochs of 11 steps, with checkpoints within the epochs.
+const SMALL: &str =
+    "--sparse --fix --density 0.2 --model mlp-64-32 --epochs 20 --log-interval 4 --checkpoint-interval 3 --threads 2";
+
+#[test]
+fn a_run_learns_and_explains_itself() {
+    let place = Place::new();
+    let told = place.done(&format!("{SMALL} --quiet"));
+    let run = place.only_run("runs");
+    let name = run.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-s17-"), "{name}");
+    assert!(told.contains(name) && told.starts_with("test accuracy "), "{told}");
+
+    let summary = json(&run.join("summary.json"));
+    assert!(summary["test_accuracy"].as_f64().unwrap() > 0.85, "{summary}");
+    assert_eq!((summary["steps"].as_u64(), summary["epochs"].as_u64()), (Some(220), Some(20)));
+    let (edges, weights) = (summary["edges"].as_f64().unwrap(), summary["weights"].as_f64().unwrap());
+    assert!((summary["density"].as_f64().unwrap() - edges / weights).abs() < 1e-12);
+    // Bernoulli masks: the number of edges is within five standard deviations of its mean.
+    assert!((edges - 0.2 * weights).abs() < 5.0 * (0.2 * weights).sqrt(), "{edges} of {weights}");
+    for key in ["density_requested", "median_step_seconds", "images_per_second", "validation_accuracy", "best_epoch"] {
+        assert!(summary[key].as_f64().unwrap() > 0.0, "{key}: {summary}");
+    }
+
+    let manifest = json(&run.join("manifest.json"));
+    assert_eq!((manifest["status"].as_str(), manifest["device"]["threads"].as_u64()), (Some("finished"), Some(2)));
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics.lines().count(), 1 + 220 / 4 + 20);
+    assert!(!metrics.contains("second"), "no clock values among the metrics");
+    assert_eq!(std::fs::read_to_string(run.join("timing.jsonl")).unwrap().lines().count(), 1 + 20);
+
+    // The same command, and its own configuration, find the finished run.
+    let again = place.done(SMALL);
+    assert!(again.starts_with("already finished: ") && again.contains(name), "{again}");
+    let config = run.join("config.yaml");
+    let from_file = place.done(&format!("--config {}", config.display()));
+    assert_eq!(from_file, again);
+}
+
+#[test]
+fn threads_and_folders_do_not_change_a_run() {
+    let place = Place::new();
+    place.done(&format!("{SMALL} --quiet --out a"));
+    place.done(&format!("{SMALL} --quiet --out b --save other --max-threads 1 --checkpoint-interval 1000"));
+    same(&place.only_run("a"), &place.only_run("b"), true);
+    assert!(place.only_run("b").file_name().unwrap().to_str().unwrap().starts_with("other-"));
+}
+
+/// Two folders hold the same run. The last checkpoint does not depend on the interval either, since epochs end with one.
+fn same(a: &Path, b: &Path, finished: bool) {
+    for file in ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(a) == read(b), "{file} differs");
+    }
+    if finished {
+        let timeless = |folder: &Path| {
+            let mut summary = json(&folder.join("summary.json"));
+            for key in ["median_step_seconds", "images_per_second", "peak_rss_bytes"] {
+                summary[key].take();
+            }
+            summary
+        };
+        assert_eq!(timeless(a), timeless(b));
+    }
+}
+
+/// Waits until the only run in `out` has this many lines of metrics.
+fn wait_for_lines(place: &Place, out: &str, lines: usize) -> PathBuf {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        assert!(Instant::now() < until, "the run does not get to {lines} lines");
+        if place.path(out).exists() && std::fs::read_dir(place.path(out)).unwrap().count() == 1 {
+            let run = place.only_run(out);
+            let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+            if metrics.lines().count() >= lines {
+                return run;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_and_killed_runs_go_on_bit_for_bit() {
+    let place = Place::new();
+    let words = |out: &str| format!("{SMALL} --epochs 150 --out {out} --quiet");
+    place.done(&words("whole"));
+
+    for (name, code, status) in [("INT", Some(130), "interrupted"), ("TERM", Some(75), "interrupted"), ("KILL", None, "running")]
+    {
+        let child = place.start(&words("broken"));
+        // Later each time: the header, and then some lines for each of the signals before.
+        let lines = match name {
+            "INT" => 12,
+            "TERM" => 30,
+            _ => 50,
+        };
+        let run = wait_for_lines(&place, "broken", lines);
+        signal(&child, name);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, code, "{name}: {}", ran.err);
+        assert_eq!(json(&run.join("manifest.json"))["status"], status, "{name}");
+        if code.is_some() {
+            assert!(ran.err.contains("interrupted and saved"), "{}", ran.err);
+        }
+    }
+    let told = place.done(&words("broken"));
+    assert!(told.starts_with("test accuracy"), "it had finished before it was killed: {told}");
+    same(&place.only_run("whole"), &place.only_run("broken"), true);
+    assert!(json(&place.only_run("broken").join("manifest.json"))["resumed"].is_string());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_in_progress_is_left_alone() {
+    let place = Place::new();
+    let words = format!("{SMALL} --epochs 100000 --quiet");
+    let mut child = place.start(&words);
+    wait_for_lines(&place, "runs", 3);
+    place.fails(&words, 1, &["is in use by another process", "runs/er_wlt-"]);
+    signal(&child, "USR1");
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+}
+
+#[test]
+fn several_seeds_give_a_mean() {
+    let place = Place::new();
+    let words = "--sparse --fix --density 0.2 --model mlp-16 --epochs 2 --iters 3 --seed 4 --quiet";
+    let told = place.done(words);
+    assert!(told.contains("mean and standard deviation of 3 seeds"), "{told}");
+    let files: Vec<PathBuf> = std::fs::read_dir(place.path("runs")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(files.iter().filter(|p| p.is_dir()).count(), 3, "{files:?}");
+    let table = json(files.iter().find(|p| p.extension().is_some_and(|e| e == "json")).unwrap());
+    assert_eq!(table["seeds"], serde_json::json!([4, 5, 6]));
+    let values: Vec<f64> = table["test_accuracy"]["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let mean = values.iter().sum::<f64>() / 3.0;
+    let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    assert!((table["test_accuracy"]["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert!((table["test_accuracy"]["std"].as_f64().unwrap() - std).abs() < 1e-12);
+    // A single run with one of the seeds is one of these runs.
+    assert!(place.done(&words.replace("--iters 3 --seed 4", "--seed 5")).starts_with("already finished"));
+}
+
+#[test]
+fn a_checkpoint_of_another_run_can_be_the_beginning() {
+    let place = Place::new();
+    let words = "--sparse --fix --density 0.2 --model mlp-16 --quiet --lr-policy constant";
+    place.done(&format!("{words} --epochs 3 --out short"));
+    place.done(&format!("{words} --epochs 6 --out long"));
+    let last = place.only_run("short").join("checkpoints/last.safetensors");
+    place.done(&format!("{words} --epochs 6 --out on --resume {}", last.display()));
+    let (long, on) = (place.only_run("long"), place.only_run("on"));
+    let epochs = |run: &Path| -> Vec<String> {
+        let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let lines = metrics.lines().filter(|l| l.contains("\"kind\":\"epoch\""));
+        lines.map(|l| l.split(",\"best_epoch\"").next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(epochs(&on), epochs(&long)[3..]);
+    place.done(&format!("{words} --epochs 6 --out from2 --start-epoch 2 --resume {}", last.display()));
+    assert_eq!(epochs(&place.only_run("from2")).len(), 5);
+    // Masks that are not full do not fit a run without masks.
+    let dense = format!("--model mlp-16 --epochs 6 --out dense --resume {}", last.display());
+    place.fails(&dense, 1, &["this run is dense"]);
+}
+
+#[test]
+fn dense_layers_are_outside_the_density() {
+    let place = Place::new();
+    place.done("--sparse --fix --sampling exact --density 0.5 --dense-layers last --model mlp-64-32 --max-steps 1 --quiet");
+    let summary = json(&place.only_run("runs").join("summary.json"));
+    let count = |key: &str| summary[key].as_f64().unwrap();
+    // 64·64 + 32·64 weights are masked, 10·32 are not.
+    assert_eq!((count("weights"), count("density")), (6464.0, (count("edges") - 320.0) / 6144.0));
+    assert!((count("density") - 0.5).abs() < 1e-3, "{summary}");
+}
+
+#[test]
+fn max_steps_ends_a_run_early() {
+    let place = Place::new();
+    place.done("--model mlp-16 --max-steps 7 --quiet");
+    let run = place.only_run("runs");
+    assert!(run.file_name().unwrap().to_str().unwrap().starts_with("er_wlt-mlp-16-digits-dense-s17-"), "{run:?}");
+    let summary = json(&run.join("summary.json"));
+    assert_eq!((summary["steps"].as_u64(), summary["density"].as_f64()), (Some(7), Some(1.0)));
+    let config = std::fs::read_to_string(run.join("config.yaml")).unwrap();
+    assert!(!config.contains("sparse-init") && !config.contains("growth"), "{config}");
+    assert!(place.done(&format!("--config {}", run.join("config.yaml").display())).starts_with("already finished"));
+}
