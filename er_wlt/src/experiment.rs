@@ -95,7 +95,7 @@ fn job<'a>(options: &'a Options, checked: &'a Checked, program: &'a run::Program
 fn slug(options: &Options, checked: &Checked, seeds: &str) -> String {
     let deciding = &checked.deciding;
     let mask = if deciding.is_sparse() {
-        format!("{}-{}", deciding.mask.sparse_init, deciding.mask.density)
+        format!("{}-{}", deciding.mask.sparse_init.name(), deciding.mask.density)
     } else {
         "dense".to_owned()
     };

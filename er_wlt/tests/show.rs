@@ -132,3 +132,25 @@ fn help_names_every_option_that_works_here() {
     assert_eq!(Place::new().done("show -h"), Place::new().done("show --help"));
     assert!(Place::new().done("--version").starts_with("er_wlt "));
 }
+
+#[test]
+fn densities_can_be_given_layer_by_layer() {
+    let place = Place::new();
+    place.write("given.json", "[1.0, 0.5, 0.5, 1.0]");
+    let show = |init: &str| -> Value {
+        let words = format!("show --sparse --fix --density 0.2 --sparse-init {init} --format json");
+        serde_json::from_str(&place.done(&words)).unwrap()
+    };
+    let (file, list) = (show("given.json"), show("[1,0.5,0.5,1]"));
+    assert_eq!((&file["layers"], &file["config_hash"]), (&list["layers"], &list["config_hash"]));
+    assert_eq!(file["options"]["sparse-init"], "[1.0, 0.5, 0.5, 1.0]");
+    // Rescaled to the target: the first layer and the last keep twice the density of the others.
+    let densities: Vec<f64> =
+        file["layers"].as_array().unwrap().iter().map(|l| l["density_requested"].as_f64().unwrap()).collect();
+    assert!((densities[0] - 2.0 * densities[1]).abs() < 1e-12 && (densities[1] - densities[2]).abs() < 1e-12, "{densities:?}");
+    let dry = "show --sparse --fix --sparse-init";
+    place.fails(&format!("{dry} [0.5,1]"), 2, &["2 densities for 4 layers"]);
+    place.fails(&format!("{dry} missing.json"), 2, &["cannot read missing.json"]);
+    place.write("wrong.json", "{\"a\": 1}");
+    place.fails(&format!("{dry} wrong.json"), 2, &["wrong.json is not a JSON list"]);
+}

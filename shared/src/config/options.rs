@@ -85,8 +85,8 @@ pub struct MaskOptions {
     pub density: Density,
     /// How the density is divided among the layers: ERK, ER, uniform, balanced (ER_same_params, ER_same_params_per_layer),
     /// balanced-exact, balanced-greedy, pyramid, ERK-clipped, uniform_plus, ERK_plus, ER_flow, ER_ortho,
-    /// global_magnitude
-    #[arg(long, default_value = "ERK", value_parser = values::parsed::<SparseInit>, value_name = "NAME")]
+    /// global_magnitude; or one density a layer, as a list like [0.5,0.1,1] or a JSON file, rescaled to the density
+    #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     pub sparse_init: SparseInit,
     /// How edges are drawn: bernoulli (each independently) or exact (a fixed number a layer)

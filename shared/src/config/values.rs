@@ -2,12 +2,15 @@
 //! option's name.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::Serializer;
 
+use crate::density::Distribution;
 use crate::error::Error;
 use crate::model::Image;
+use crate::topology::SparseInit;
 
 /// A truth value as a word.
 pub fn boolean(text: &str) -> Result<bool, String> {
@@ -70,6 +73,18 @@ pub fn parsed<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
         Some(help) => format!("{}; {help}", e.what()),
         None => e.what().to_owned(),
     })
+}
+
+/// An initial mask by name, or densities: a list, or the path of a JSON file that holds one.
+pub fn sparse_init(text: &str) -> Result<SparseInit, String> {
+    let path = Path::new(text.trim());
+    if path.extension().is_none_or(|e| e != "json") {
+        return parsed(text);
+    }
+    let file = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let densities: Vec<f64> =
+        serde_json::from_str(&file).map_err(|e| format!("{} is not a JSON list of one density a layer: {e}", path.display()))?;
+    Ok(SparseInit::Distribution(Distribution::List(densities)))
 }
 
 /// Stores a value as the text that is parsed back to it.

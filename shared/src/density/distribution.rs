@@ -78,7 +78,7 @@ pub(super) fn total(shapes: &[LayerShape]) -> f64 {
 }
 
 impl Distribution {
-    /// The distributions a user can name; [`Distribution::List`] comes from a file instead.
+    /// The distributions that have a name; [`Distribution::List`] is written out.
     pub const CHOICES: &[Choice<Self>] = &[
         Choice {
             value: Self::Erk { power: 1.0 },
@@ -216,14 +216,22 @@ impl Distribution {
 impl FromStr for Distribution {
     type Err = Error;
 
+    /// A name, or a list such as `[0.5, 0.1, 1]`.
     fn from_str(s: &str) -> Result<Self> {
+        if s.starts_with('[') || s.contains(',') {
+            return list::parse(s).map(Self::List);
+        }
         names::parse("distribution of densities", Self::CHOICES, s)
     }
 }
 
+/// What is parsed back to the same distribution.
 impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::List(densities) => write!(f, "{densities:?}"),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
@@ -334,6 +342,13 @@ mod tests {
         for choice in Distribution::CHOICES {
             assert_eq!(choice.value.to_string(), choice.name);
         }
+
+        let list: Distribution = "[0.5, 0.001,1]".parse().unwrap();
+        assert_eq!(list, Distribution::List(vec![0.5, 0.001, 1.0]));
+        assert_eq!(list.to_string().parse::<Distribution>().unwrap(), list);
+        assert_eq!("0.5,0.25".parse::<Distribution>().unwrap(), Distribution::List(vec![0.5, 0.25]));
+        let error = "[0.5, x]".parse::<Distribution>().unwrap_err();
+        assert_eq!(error.what(), "list of densities: \"x\" is not a number");
         let error = "balancd".parse::<Distribution>().unwrap_err();
         assert_eq!(error.to_string(), "unknown distribution of densities \"balancd\"\n  did you mean \"balanced\"?");
     }

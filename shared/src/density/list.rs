@@ -10,6 +10,20 @@ pub(super) fn solve(shapes: &[LayerShape], d: f64, given: &[f64]) -> Result<Solu
     Ok(Solution::new(shapes, densities, Some(("epsilon", epsilon))))
 }
 
+/// Numbers separated by commas, in brackets or not.
+pub(super) fn parse(text: &str) -> Result<Vec<f64>> {
+    let text = text.trim();
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    let number = |word: &str| {
+        let word = word.trim();
+        word.parse().map_err(|_| {
+            Error::usage(format!("list of densities: {word:?} is not a number"))
+                .help("write one density a layer, for example [0.5, 0.1, 1]")
+        })
+    };
+    inner.split(',').map(number).collect()
+}
+
 pub(super) fn check(given: &[f64], layers: usize) -> Result<()> {
     if given.len() != layers {
         return Err(Error::usage(format!("list of densities has {} densities for {layers} layers", given.len()))

@@ -39,12 +39,25 @@ impl SparseInit {
         ];
         distributions.chain(own.map(|(value, name, about)| Choice { value, name, aliases: &[], about })).collect()
     }
+
+    /// Canonical name; `list` for given densities.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Distribution(distribution) => distribution.name(),
+            Self::ErFlow => "ER_flow",
+            Self::GlobalMagnitude => "global_magnitude",
+            Self::ErOrtho => "ER_ortho",
+        }
+    }
 }
 
 impl FromStr for SparseInit {
     type Err = Error;
 
     fn from_str(s: &str) -> Result<Self> {
+        if s.starts_with('[') || s.contains(',') {
+            return s.parse().map(Self::Distribution);
+        }
         let choices = Self::choices();
         if let Some(name) = SCORED.into_iter().find(|name| names::same(name, s)) {
             let others: Vec<&str> = choices.iter().map(|c| c.name).collect();
@@ -57,14 +70,13 @@ impl FromStr for SparseInit {
     }
 }
 
+/// What is parsed back to the same mask.
 impl fmt::Display for SparseInit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Distribution(distribution) => distribution.name(),
-            Self::ErFlow => "ER_flow",
-            Self::GlobalMagnitude => "global_magnitude",
-            Self::ErOrtho => "ER_ortho",
-        })
+        match self {
+            Self::Distribution(distribution) => distribution.fmt(f),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
