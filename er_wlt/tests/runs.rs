@@ -95,18 +95,17 @@ fn wait_for_lines(place: &Place, out: &str, lines: usize) -> PathBuf {
 #[test]
 fn interrupted_and_killed_runs_go_on_bit_for_bit() {
     let place = Place::new();
-    let words = |out: &str| format!("{SMALL} --epochs 150 --out {out} --quiet");
+    // A line of metrics each step and a checkpoint every seventh: almost every death leaves lines to take back.
+    let words = |out: &str| format!("{SMALL} --epochs 150 --log-interval 1 --checkpoint-interval 7 --out {out} --quiet");
     place.done(&words("whole"));
 
-    for (name, code, status) in [("INT", Some(130), "interrupted"), ("TERM", Some(75), "interrupted"), ("KILL", None, "running")]
-    {
+    for (name, code, status, lines) in [
+        ("INT", Some(130), "interrupted", 30),
+        ("TERM", Some(75), "interrupted", 200),
+        ("KILL", None, "running", 400),
+        ("KILL", None, "running", 600),
+    ] {
         let child = place.start(&words("broken"));
-        // Later each time: the header, and then some lines for each of the signals before.
-        let lines = match name {
-            "INT" => 12,
-            "TERM" => 30,
-            _ => 50,
-        };
         let run = wait_for_lines(&place, "broken", lines);
         signal(&child, name);
         let ran = Ran::from(child.wait_with_output().unwrap());

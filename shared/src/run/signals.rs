@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
+/// Number of SIGINT, the same on every system.
+const INTERRUPT: usize = 2;
+
 /// Who asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -26,7 +29,8 @@ impl Signals {
         Self::default()
     }
 
-    /// Listens from now on. Only the first signal is remembered; SIGINT after any signal ends the process with code 130.
+    /// Listens from now on. SIGINT after any other signal, itself included, ends the process at once with code 130; otherwise the
+    /// latest signal counts.
     ///
     /// # Errors
     /// If the system refuses.
@@ -56,7 +60,7 @@ impl Signals {
     pub fn stop(&self) -> Option<Stop> {
         match self.received.load(Ordering::Relaxed) {
             0 => None,
-            2 => Some(Stop::Interrupt),
+            INTERRUPT => Some(Stop::Interrupt),
             _ => Some(Stop::Terminate),
         }
     }
