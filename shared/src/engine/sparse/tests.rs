@@ -151,6 +151,32 @@ fn networks() -> Vec<(&'static str, ModelSpec)> {
     ]
 }
 
+/// Every tile shape occurs: each width from 1 to 30 with several heights and numbers of blocks, both strides.
+#[test]
+fn images_of_every_width() {
+    for (width, stride) in (1..=30).flat_map(|w| [(w, 1), (w, 2), (w, 3)]) {
+        let net = Build::new(Image::new(2, 1 + width % 6, width)).conv(3, 3, 1, 1, 1, true).relu();
+        let spec = net.conv(2, 3, stride, 1, 1, false).relu().then(Op::GlobalAvgPool).linear(3, true).0;
+        for isa in Isa::available() {
+            for samples in [16, 7 * 16, 17 * 16 / (1 + width / 8)] {
+                let state = random_state(&spec, 0.6, None, width as u64);
+                let batch = random_batch(&spec, samples, 3);
+                let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
+                let mut engine = SparseEngine::with_isa(spec.clone(), state, OPTIONS, samples, 2, isa).unwrap();
+                let (_, edges, _) = engine.gradients(&batch);
+                for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
+                    let distance = distance(got, want);
+                    assert!(
+                        distance < 1e-4,
+                        "{} width={width} stride={stride} samples={samples} layer {l}: {distance}",
+                        isa.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Largest difference relative to the largest value.
 fn distance(got: &[f32], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
