@@ -111,10 +111,10 @@ fn facts(checked: &Checked) -> Map<String, Value> {
         ("model".to_owned(), json!(checked.spec.name())),
         ("data".to_owned(), json!(deciding.data.data.to_string())),
         ("seed".to_owned(), json!(deciding.train.seed)),
+        ("density_requested".to_owned(), json!(checked.beginning.masks.as_ref().map_or(1.0, |plan| plan.density.get()))),
     ]);
     if let Some(plan) = &checked.beginning.masks {
         facts.insert("sparse_init".into(), json!(plan.init.to_string()));
-        facts.insert("density_requested".into(), json!(plan.density));
         if let SparseInit::Distribution(distribution) = &plan.init {
             let shapes: Vec<_> = checked.masked_layers().into_iter().map(|l| checked.spec.layers()[l].shape).collect();
             let solution = distribution.solve(&shapes, plan.density);

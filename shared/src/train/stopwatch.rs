@@ -4,7 +4,7 @@ use super::{Hook, Step};
 use crate::engine::Engine;
 use crate::error::Result;
 
-/// Steps left out of the median: caches, pages and clock frequencies settle in the first ones.
+/// Steps left out of the median, or half of them in a session of few: caches, pages and clock frequencies settle first.
 const WARM_UP: usize = 5;
 
 /// Collects the duration of every step of this session.
@@ -15,21 +15,12 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Median duration of a step, waiting for its batch included; none unless the session had more than five steps, which do not
-    /// count.
+    /// Median duration of a step, waiting for its batch included; none before the first step.
     pub fn median_step_seconds(&self) -> Option<f64> {
-        let mut steps = self.seconds.get(WARM_UP..)?.to_vec();
-        let middle = steps.len() / 2;
-        if steps.is_empty() {
-            return None;
-        }
-        let (below, upper, _) = steps.select_nth_unstable_by(middle, f64::total_cmp);
-        let upper = *upper;
-        Some(if self.seconds.len().abs_diff(WARM_UP) % 2 == 1 {
-            upper
-        } else {
-            f64::midpoint(upper, below.iter().copied().fold(f64::NEG_INFINITY, f64::max))
-        })
+        let mut steps = self.seconds[WARM_UP.min(self.seconds.len() / 2)..].to_vec();
+        steps.sort_unstable_by(f64::total_cmp);
+        let (lower, upper) = (steps.get(steps.len().saturating_sub(1) / 2)?, steps.get(steps.len() / 2)?);
+        Some(f64::midpoint(*lower, *upper))
     }
 
     /// Images of a full batch over the median duration of a step.
@@ -52,15 +43,12 @@ mod tests {
 
     #[test]
     fn the_median_leaves_the_first_steps_out() {
-        let median = |after: &[f64]| {
-            let seconds = [9.0; WARM_UP].iter().chain(after).copied().collect();
-            Stopwatch { seconds, largest_batch: 100 }.median_step_seconds()
-        };
+        let median = |seconds: &[f64]| Stopwatch { seconds: seconds.to_vec(), largest_batch: 1 }.median_step_seconds();
         assert_eq!(median(&[]), None);
-        assert_eq!(Stopwatch { seconds: vec![1.0; 3], largest_batch: 1 }.median_step_seconds(), None);
-        assert_eq!(median(&[2.0]), Some(2.0));
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(median(&[9.0]), Some(9.0));
+        assert_eq!(median(&[9.0, 1.0]), Some(1.0));
+        assert_eq!(median(&[9.0, 4.0, 1.0, 2.0]), Some(1.5));
+        assert_eq!(median(&[9.0, 9.0, 9.0, 9.0, 9.0, 4.0, 1.0, 2.0, 3.0, 5.0, 6.0]), Some(3.5));
         let watch = Stopwatch { seconds: vec![0.5; 8], largest_batch: 100 };
         assert_eq!(watch.images_per_second(), Some(200.0));
     }
