@@ -128,12 +128,13 @@ fn facts(checked: &Checked) -> Map<String, Value> {
 fn told(launched: &Launched, summary: &Value) -> String {
     let percent = |key: &str| summary[key].as_f64().map_or_else(|| "unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
     format!(
-        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {:.6} ({} of {} weights): {}",
+        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {} requested, {:.6} achieved ({} of {} weights): {}",
         if launched.before { "already finished: " } else { "" },
         percent("test_accuracy"),
         summary["best_epoch"],
         summary["epochs"],
         percent("validation_accuracy"),
+        summary["density_requested"],
         summary["density"].as_f64().unwrap_or_default(),
         summary["edges"],
         summary["weights"],
