@@ -117,6 +117,51 @@ fn wrong_checkpoints() {
     place.fails(&resume("mlp-8", "nowhere.safetensors"), 1, &["nowhere.safetensors"]);
     let adam = format!("{} --optimizer adam", resume("mlp-8", last.to_str().unwrap()));
     place.fails(&adam, 1, &["optimiser"]);
+    let enough = resume("mlp-8", last.to_str().unwrap()).replace("--epochs 2", "--epochs 1");
+    place.fails(&enough, 1, &["after 1 epochs and 11 steps: nothing is left to train", "--start-epoch"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn damaged_folders_are_told_and_lose_nothing() {
+    let place = Place::new();
+    let words = "--sparse --fix --model mlp-8 --epochs 3 --quiet --log-interval 1";
+    place.done(words);
+    let run = place.only_run("runs");
+    let unfinish = || std::fs::remove_file(run.join("summary.json")).unwrap();
+    for (file, text) in [
+        ("manifest.json", "manifest.json is damaged"),
+        ("metrics.jsonl", "metrics.jsonl:6: line is damaged"),
+        ("checkpoints/last.safetensors", "last.safetensors is damaged"),
+        ("checkpoints/best.safetensors", "best.safetensors is damaged"),
+    ] {
+        unfinish();
+        let path = run.join(file);
+        let whole = std::fs::read(&path).unwrap();
+        let lines = String::from_utf8_lossy(&whole);
+        let broken = lines.replace("\"step\":5,", "\"step\":5 ");
+        let broken = if file.ends_with("jsonl") { broken.into_bytes() } else { whole[..whole.len() / 2].to_vec() };
+        std::fs::write(&path, &broken).unwrap();
+        let told = place.fails(words, 1, &[text]);
+        assert!(told.contains("help: "), "{told}");
+        assert_eq!(std::fs::read(&path).unwrap(), broken);
+        std::fs::write(&path, whole).unwrap();
+        place.done(words);
+    }
+    unfinish();
+    let best = std::fs::read(run.join("checkpoints/best.safetensors")).unwrap();
+    std::fs::remove_file(run.join("checkpoints/best.safetensors")).unwrap();
+    place.fails(words, 1, &["best.safetensors: No such file", "help: "]);
+    std::fs::write(run.join("checkpoints/best.safetensors"), best).unwrap();
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let head: String = metrics.split_inclusive('\n').take(5).collect();
+    std::fs::write(run.join("metrics.jsonl"), head).unwrap();
+    place.fails(words, 1, &["metrics.jsonl ends at step 4, but has been written up to step 33", "help: "]);
+    // Moving it away is the user's decision.
+    std::fs::remove_file(run.join("metrics.jsonl")).unwrap();
+    place.done(words);
+    std::fs::write(run.join("summary.json"), "3\n").unwrap();
+    place.fails(words, 1, &["summary.json is damaged"]);
 }
 
 #[cfg(unix)]

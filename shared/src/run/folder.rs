@@ -41,7 +41,10 @@ impl RunFolder {
     /// If its manifest says so but the summary is damaged.
     pub fn summary(path: &Path) -> Result<Option<Value>> {
         let finished = read_json::<Manifest>(&path.join("manifest.json"))?.is_some_and(|m| m.status == Status::Finished);
-        if finished { read_json(&path.join("summary.json")) } else { Ok(None) }
+        if !finished {
+            return Ok(None);
+        }
+        Ok(read_json(&path.join("summary.json"))?.map(Value::Object))
     }
 
     /// Opens the folder of a run, or creates it, and locks it. Writes nothing but the lock.

@@ -14,6 +14,10 @@ use crate::error::{Error, Result};
 pub struct Lines {
     path: PathBuf,
     file: File,
+    /// Latest step among the lines that were there.
+    last: u64,
+    /// Whether there was no file.
+    is_new: bool,
 }
 
 impl Lines {
@@ -22,21 +26,42 @@ impl Lines {
     /// `head`.
     ///
     /// # Errors
-    /// If the file cannot be read or written.
+    /// If the file cannot be read or written, or if an unreadable line comes before lines up to `step`, which nobody would write
+    /// again.
     pub fn open(path: &Path, head: &impl Serialize, step: u64) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io("write", path, &e).help("check free space and permissions of this folder");
-        let text = match std::fs::read(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            other => other.map_err(|e| Error::io("read", path, &e))?,
+        let (text, is_new) = match std::fs::read(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => (Vec::new(), true),
+            other => (other.map_err(|e| Error::io("read", path, &e))?, false),
         };
-        let keep: usize = text.split_inclusive(|b| *b == b'\n').take_while(|line| is_until(line, step)).map(<[u8]>::len).sum();
+        let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+        let steps: Vec<Option<u64>> = lines.iter().map(|line| step_of(line)).collect();
+        let kept = steps.iter().take_while(|s| s.is_some_and(|s| s <= step)).count();
+        if steps[kept..].iter().flatten().any(|s| *s <= step) {
+            let what = format!("{}:{}: line is damaged, and lines of steps up to {step} follow", path.display(), kept + 1);
+            return Err(Error::failure(what).help("repair the line, or move the file away to go on without its lines"));
+        }
+        let keep: usize = lines[..kept].iter().map(|line| line.len()).sum();
+        let last = steps[..kept].iter().flatten().copied().max().unwrap_or_default();
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         file.set_len(keep as u64).map_err(failed)?;
-        let mut lines = Self { path: path.to_owned(), file };
+        let mut lines = Self { path: path.to_owned(), file, last, is_new };
         if keep == 0 {
             lines.append(head)?;
         }
         Ok(lines)
+    }
+
+    /// Checks that the file, if there was one, had lines up to `step` when it was opened.
+    ///
+    /// # Errors
+    /// If its end is missing.
+    pub fn must_reach(&self, step: u64) -> Result<()> {
+        if self.is_new || self.last >= step {
+            return Ok(());
+        }
+        let what = format!("{} ends at step {}, but has been written up to step {step}", self.path.display(), self.last);
+        Err(Error::failure(what).help("put the whole file back, or move it away to go on without its lines"))
     }
 
     /// Writes one line; it is in the file when this returns.
@@ -54,10 +79,10 @@ impl Lines {
     }
 }
 
-/// Whether a line is complete and of a step up to this one (the first line has none).
-fn is_until(line: &[u8], step: u64) -> bool {
-    line.ends_with(b"\n")
-        && serde_json::from_slice::<Value>(line).is_ok_and(|v| v.get("step").and_then(Value::as_u64).is_none_or(|s| s <= step))
+/// Step of a line, 0 for the first one, which has none; nothing for a line that is cut short or damaged.
+fn step_of(line: &[u8]) -> Option<u64> {
+    let value: Value = line.ends_with(b"\n").then(|| serde_json::from_slice(line).ok())??;
+    value.is_object().then(|| value.get("step").and_then(Value::as_u64).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -89,11 +114,31 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_cut_off_that_would_not_be_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let open = |step| Lines::open(&path, &json!({"schema": 1}), step);
+        assert!(open(20).unwrap().must_reach(20).is_ok(), "there was no file");
+        let text = "{\"schema\":1}\n{\"step\":10}\ngarbage\n{\"step\":30}\n";
+        std::fs::write(&path, text).unwrap();
+        let damaged = open(30).unwrap_err();
+        assert!(damaged.what().contains("metrics.jsonl:3: line is damaged") && damaged.help_text().is_some(), "{damaged}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        // After the checkpoint, damage does not matter.
+        assert!(open(20).unwrap().must_reach(10).is_ok());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"schema\":1}\n{\"step\":10}\n");
+        let short = open(30).unwrap().must_reach(20).unwrap_err();
+        assert!(short.what().contains("ends at step 10"), "{short}");
+        std::fs::write(&path, "").unwrap();
+        assert!(open(30).unwrap().must_reach(20).is_err());
+    }
+
+    #[test]
     fn a_full_disk_is_an_error() {
         let full = Path::new("/dev/full");
         if full.exists() {
             let file = OpenOptions::new().append(true).open(full).unwrap();
-            let mut lines = Lines { path: full.to_owned(), file };
+            let mut lines = Lines { path: full.to_owned(), file, last: 0, is_new: false };
             assert!(lines.append(&json!({"step": 1})).unwrap_err().what().contains("/dev/full"));
         }
     }

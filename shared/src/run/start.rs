@@ -1,6 +1,6 @@
 //! Where a run starts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::checkpoint::Checkpoint;
 use super::folder::RunFolder;
@@ -21,14 +21,23 @@ impl Start {
     /// another run does not count in this one.
     ///
     /// # Errors
-    /// If the checkpoint is of another model or another run, or damaged.
+    /// If the checkpoint is of another model or another run, or damaged; if the one of the best epoch so far is, or is missing,
+    /// since the run could not report that epoch in the end.
     pub fn checkpoint(&self, folder: &RunFolder, spec: &ModelSpec) -> Result<Option<Checkpoint>> {
+        let own = |path: &Path| {
+            let checkpoint =
+                Checkpoint::read(path, spec).map_err(|e| e.or_help("put it back, or remove the run's folder to begin again"))?;
+            if checkpoint.origin.config_hash == folder.config_hash() {
+                return Ok(checkpoint);
+            }
+            let what = format!("checkpoint {} is of a run with other options", path.display());
+            Err(Error::failure(what).help("start from a foreign checkpoint with --resume"))
+        };
         let last = folder.last();
         if last.exists() {
-            let checkpoint = Checkpoint::read(&last, spec)?;
-            if checkpoint.origin.config_hash != folder.config_hash() {
-                return Err(Error::failure(format!("checkpoint {} is of a run with other options", last.display()))
-                    .help("start from a foreign checkpoint with --resume"));
+            let checkpoint = own(&last)?;
+            if checkpoint.progress.best.is_some() {
+                own(&folder.best())?;
             }
             return Ok(Some(checkpoint));
         }

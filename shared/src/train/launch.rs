@@ -123,6 +123,11 @@ impl Job<'_> {
             Some(checkpoint) => (checkpoint.state, checkpoint.progress),
             None => (fresh()?, Progress::default()),
         };
+        if progress.best.is_none() && self.plan.is_done(&progress) {
+            let what = format!("the checkpoint to resume from is after {} epochs and {} steps", progress.epoch, progress.step);
+            return Err(Error::failure(format!("{what}: nothing is left to train"))
+                .help("ask for more with --epochs or --max-steps, or go back with --start-epoch"));
+        }
         let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
         if self.masked.is_empty() && edges < self.spec.weight_count() {
             let what = format!("the checkpoint has {edges} of {} weights, this run is dense", self.spec.weight_count());

@@ -66,14 +66,19 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Opens the files of a folder and rewinds them to this step. A checkpoint is written after every epoch, when the training is
+    /// Opens the files of a folder and rewinds them to this progress. A checkpoint is written after every epoch, when the training is
     /// asked to stop, and every `checkpoint_interval` steps.
     ///
     /// # Errors
-    /// If files cannot be read or written.
-    pub fn open(folder: &'a RunFolder, origin: Origin, step: u64, checkpoint_interval: u64) -> Result<Self> {
+    /// If files cannot be read or written, or if metrics from before this progress are damaged or missing.
+    pub fn open(folder: &'a RunFolder, origin: Origin, progress: &Progress, checkpoint_interval: u64) -> Result<Self> {
+        let step = progress.step;
         let head = Head { schema: SCHEMA, program: &origin.program, model: &origin.model, config_hash: &origin.config_hash };
         let metrics = Lines::open(&folder.metrics(), &head, step)?;
+        if progress.best.is_some() {
+            // The last epoch is one of this run, and it has a line.
+            metrics.must_reach(step.saturating_sub(progress.batch))?;
+        }
         let timing = Lines::open(&folder.timing(), &head, step)?;
         Ok(Self { folder, origin, checkpoint_interval, metrics, timing })
     }

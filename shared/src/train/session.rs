@@ -77,7 +77,7 @@ impl Session<'_> {
             let what = format!("the checkpoint is after batch {} of an epoch, this run has {batches} an epoch", progress.batch);
             return Err(Error::failure(what).help("use the data and batch size of the run that wrote it, or --start-epoch"));
         }
-        let mut recorder = Recorder::open(self.folder, self.origin.clone(), progress.step, self.checkpoint_interval)?;
+        let mut recorder = Recorder::open(self.folder, self.origin.clone(), &progress, self.checkpoint_interval)?;
         let mut stopwatch = Stopwatch::default();
         let mut display = Display::new(self.quiet, self.plan.epochs);
         let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch];
