@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use shared::cli::{Exit, Program, Shown, note, print};
 use shared::config::Given;
+use shared::engine::ModelState;
+use shared::model::ModelSpec;
 use shared::run::{self, Device, Signals, Stop};
 use shared::topology::SparseInit;
 use shared::train::{Job, Launched};
@@ -18,10 +20,10 @@ use crate::options::{Checked, Options};
 /// # Errors
 /// Options that do not fit together, and everything that can go wrong in a run.
 pub(crate) fn run(options: &Options, given: &Given, words: &[String]) -> Result<Exit> {
-    let runs = (0..options.iters as u64).map(|i| with_seed(options, i)?.check(given)).collect::<Result<Vec<Checked>>>()?;
-    for remark in runs.iter().take(1).flat_map(|checked| &checked.notes) {
-        note(remark);
-    }
+    // Only the seeds differ, so the first and the last stand for all.
+    with_seed(options, options.iters as u64 - 1)?;
+    let first = options.check(given)?;
+    first.notes.iter().for_each(|remark| note(remark));
     let threads = options.run.threads();
     // Masks and weights are drawn in the global pool, steps in one of the engine's own.
     rayon::ThreadPoolBuilder::new()
@@ -32,17 +34,33 @@ pub(crate) fn run(options: &Options, given: &Given, words: &[String]) -> Result<
     let program = run::Program { name: Wlt::NAME, version: Wlt::VERSION, command, device: Device::this(threads) };
     let signals = Signals::listen()?;
     let mut done = Vec::new();
-    for checked in &runs {
-        let launched = job(options, checked, &program).launch(|| checked.beginning.state(&checked.spec), &mut [], &signals)?;
+    for i in 0..options.iters as u64 {
+        let checked = with_seed(options, i)?.check(given)?;
+        let fresh = || {
+            let state = checked.beginning.state(&checked.spec)?;
+            if let Some(remark) = empty_layers(&checked.spec, &state) {
+                note(&remark);
+            }
+            Ok(state)
+        };
+        let launched = job(options, &checked, &program).launch(fresh, &mut [], &signals)?;
         match &launched.end {
             Ok(summary) => {
                 print(&told(&launched, summary))?;
-                done.push((launched.folder.clone(), summary.clone()));
+                done.push((checked.deciding.train.seed, launched.folder.clone(), summary["test_accuracy"].as_f64()));
             }
             Err(stop) => return Ok(stopped(*stop, &launched.folder)),
         }
     }
-    if runs.len() > 1 { all(options, &runs, &done) } else { Ok(Exit::Done) }
+    if options.iters > 1 { all(options, &first, &done) } else { Ok(Exit::Done) }
+}
+
+/// Remark on layers that the mask leaves without an edge.
+fn empty_layers(spec: &ModelSpec, state: &ModelState) -> Option<String> {
+    let layers = spec.layers().iter().zip(&state.layers);
+    let empty: Vec<&str> = layers.filter(|(_, s)| s.mask.edges() == 0).map(|(l, _)| l.name.as_str()).collect();
+    let (n, of) = (empty.len(), spec.layers().len());
+    (n > 0).then(|| format!("{n} of {of} layers have no edge, so nothing passes through them: {}", empty.join(", ")))
 }
 
 /// Resolves a run and draws its masks.
@@ -127,8 +145,11 @@ fn facts(checked: &Checked) -> Map<String, Value> {
 /// One line on a finished run.
 fn told(launched: &Launched, summary: &Value) -> String {
     let percent = |key: &str| summary[key].as_f64().map_or_else(|| "unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
+    // Layers that stay dense are outside the density.
+    let all = summary["edges"].as_f64().zip(summary["weights"].as_f64()).map(|(edges, weights)| edges / weights);
+    let of = if all == summary["density"].as_f64() { "" } else { " in the masked layers" };
     format!(
-        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {} requested, {:.6} achieved ({} of {} weights): {}",
+        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {} requested, {:.6} achieved{of} ({} of {} weights): {}",
         if launched.before { "already finished: " } else { "" },
         percent("test_accuracy"),
         summary["best_epoch"],
@@ -148,11 +169,11 @@ fn stopped(stop: Stop, folder: &std::path::Path) -> Exit {
 }
 
 /// Mean and standard deviation over seeds: printed, and written beside the folders of the runs.
-fn all(options: &Options, runs: &[Checked], done: &[(PathBuf, Value)]) -> Result<Exit> {
-    let accuracies: Vec<f64> = done.iter().filter_map(|(_, summary)| summary["test_accuracy"].as_f64()).collect();
+fn all(options: &Options, first: &Checked, done: &[(u64, PathBuf, Option<f64>)]) -> Result<Exit> {
+    let accuracies: Vec<f64> = done.iter().filter_map(|(.., accuracy)| *accuracy).collect();
     let (mean, std) = mean_and_std(&accuracies);
-    let seeds: Vec<u64> = runs.iter().map(|c| c.deciding.train.seed).collect();
-    let (Some(first), Some(last)) = (runs.first(), seeds.last()) else { return Ok(Exit::Done) };
+    let seeds: Vec<u64> = done.iter().map(|(seed, ..)| *seed).collect();
+    let Some(last) = seeds.last() else { return Ok(Exit::Done) };
     let hash = first.config.hash();
     let name = slug(options, first, &format!("s{}-{last}", seeds[0]));
     let mut path = run::RunFolder::path_of(&options.run.out, &name, &hash).into_os_string();
@@ -162,7 +183,7 @@ fn all(options: &Options, runs: &[Checked], done: &[(PathBuf, Value)]) -> Result
         "program": Wlt::NAME,
         "seeds": seeds,
         "test_accuracy": { "mean": mean, "std": std, "values": accuracies },
-        "folders": done.iter().map(|(folder, _)| folder).collect::<Vec<_>>(),
+        "folders": done.iter().map(|(_, folder, _)| folder).collect::<Vec<_>>(),
     });
     run::replace_text(&path, &run::pretty(&table)?)?;
     let n = accuracies.len();

@@ -47,6 +47,16 @@ fn wrong_options() {
         ("--growth sideways --sparse --fix", &["--growth", "sideways"]),
         ("data --format yaml", &["--format", "yaml"]),
         ("--iters 2 --seed 18446744073709551615", &["--seed", "too large"]),
+        ("--iters 1000000000 --seed 18446744073709551615", &["--seed", "too large"]),
+        ("--threads 100000", &["--threads", "'100000' is not a whole number from 1 to 1024"]),
+        ("--out=", &["--out: the value is empty"]),
+        ("--save=", &["--save: the value is empty"]),
+        ("--sparse --fix --sparse-init [0,0,0,0]", &["list of densities: all are 0"]),
+        ("--sparse --fix --sparse-init [1,1]", &["2 densities for 4 layers"]),
+        ("--sparse --fix --sparse-init [1,0,0,0]", &["list of densities cannot reach density 0.05"]),
+        ("--sparse --fix --dense-layers conv1,conv2,conv3,fc", &["all 4 layers of digits are dense"]),
+        ("--sparse --fix --sparse-init ER_flow --model resnet20", &["ER_flow needs a plain chain", "resnet20"]),
+        ("help", &["unknown command 'help'", "--help"]),
     ] {
         place.fails(words, 2, texts);
     }
@@ -62,6 +72,8 @@ fn wrong_files_of_options() {
     place.fails("--config value.yaml", 2, &["value.yaml:3:11: density", "many"]);
     place.write("pair.yaml", "density: 0.1\n");
     place.fails("show --config pair.yaml", 2, &["pair.yaml:1:1: density has no effect without --sparse"]);
+    place.write("list.yaml", "- density\n");
+    place.fails("--config list.yaml", 2, &["list.yaml:1:1: ", "expected lines of the form 'option: value'\n"]);
     place.fails("--config nowhere.yaml", 1, &["nowhere.yaml"]);
     place.write("many.yaml", "epochs: 0\nmodell: vgg16\nseed: -1\n");
     let ran = place.run("--config many.yaml --lr fast");
@@ -85,6 +97,15 @@ fn options_without_effect_are_noted() {
             "note: --death-rate has no effect with --fix: the mask never changes"
         ]
     );
+}
+
+#[test]
+fn a_mask_without_edges_is_noted() {
+    let place = Place::new();
+    let ran = place.run("--sparse --fix --model mlp-8 --density 1e-300 --epochs 1 --quiet");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.starts_with("note: 2 of 2 layers have no edge, so nothing passes through them: fc1"), "{}", ran.err);
+    assert!(ran.out.contains("er_wlt-mlp-8-digits-ERK-1e-300-s17-"), "{}", ran.out);
 }
 
 #[test]

@@ -177,7 +177,9 @@ fn a_checkpoint_of_another_run_can_be_the_beginning() {
 #[test]
 fn dense_layers_are_outside_the_density() {
     let place = Place::new();
-    place.done("--sparse --fix --sampling exact --density 0.5 --dense-layers last --model mlp-64-32 --max-steps 1 --quiet");
+    let words = "--sparse --fix --sampling exact --density 0.5 --dense-layers last --model mlp-64-32 --max-steps 1 --quiet";
+    let told = place.done(words);
+    assert!(told.contains("achieved in the masked layers ("), "{told}");
     let summary = json(&place.only_run("runs").join("summary.json"));
     let count = |key: &str| summary[key].as_f64().unwrap();
     // 64·64 + 32·64 weights are masked, 10·32 are not.

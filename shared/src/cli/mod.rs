@@ -91,7 +91,7 @@ fn command<P: Program>() -> Command {
 
 /// One help text, not a short and a long one.
 fn with_help(command: Command) -> Command {
-    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help").help_heading(None);
     command.disable_help_flag(true).arg(help)
 }
 
@@ -102,7 +102,7 @@ fn subcommand<'a>(command: &'a Command, word: &str) -> Result<&'a Command> {
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let help = match nearest(word, names.iter().copied()) {
         Some(near) => format!("did you mean '{near}'?"),
-        None => format!("commands are {}; options begin with '--'", names.join(" and ")),
+        None => format!("commands are {}; options begin with '--', and --help lists them", names.join(" and ")),
     };
     Err(Error::usage(format!("unknown command '{word}'")).help(help))
 }

@@ -30,7 +30,8 @@ pub(super) fn with_format(command: Command) -> Command {
             .value_parser(value_parser!(Format))
             .ignore_case(true)
             .default_value("text")
-            .help("How to write the answer"),
+            .help("How to write the answer")
+            .help_heading(None),
     )
 }
 

@@ -120,7 +120,9 @@ impl MaskOptions {
         }
         let dense_layers = checks.take(resolve_dense_layers(spec, &self.dense_layers))?;
         let init = self.sparse_init.clone();
-        Some(MaskPlan { init, law: self.sampling, density: self.density, dense_layers, flow, seed })
+        let plan = MaskPlan { init, law: self.sampling, density: self.density, dense_layers, flow, seed };
+        checks.take(plan.check(spec))?;
+        Some(plan)
     }
 }
 
@@ -276,13 +278,13 @@ pub struct RunOptions {
     #[arg(long, default_value = "runs", value_name = "FOLDER")]
     pub out: PathBuf,
     /// Word that the name of the run's folder begins with [default: the program's name]
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "WORD")]
     pub save: Option<String>,
     /// Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
     /// Threads [default: one a core]
-    #[arg(long, alias = "max-threads", value_parser = values::count, value_name = "N")]
+    #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
     pub threads: Option<usize>,
     /// Steps between two lines of metrics
     #[arg(long, default_value = "100", value_parser = values::count, value_name = "STEPS")]

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::problems::Problems;
-use super::table::{Table, accepts, fold, is_switch, with_word_booleans};
+use super::table::{Table, accepts, fold, is_empty_list, is_switch, with_word_booleans};
 use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
@@ -29,7 +29,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Which options were given, and where. A switch that was given as false counts as not given.
+/// Which options were given, and where. A switch that was given as false and an empty list count as not given.
 #[derive(Debug, Clone, Default)]
 pub struct Given(Vec<(String, Place)>);
 
@@ -75,7 +75,8 @@ pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
     let mut problems = Problems::new();
     let mut found: Vec<(&Arg, String, Place)> = Vec::new();
     let typed = words::parse(table, words, &mut problems);
-    if let Some(config) = typed.iter().rev().find(|w| w.arg.get_long() == Some("config")) {
+    let config = typed.iter().rev().find(|w| w.arg.get_long() == Some("config"));
+    if let Some(config) = config.filter(|w| accepts(w.arg, &w.text).is_ok()) {
         file(table, &config.text, &mut found, &mut problems)?;
     }
     for word in typed {
@@ -87,6 +88,7 @@ pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
     }
     problems.finish()?;
     let long = |arg: &Arg| arg.get_long().unwrap_or_default().to_owned();
+    found.retain(|(arg, text, _)| !is_empty_list(arg, text));
     let line: Vec<String> = found.iter().map(|(arg, text, _)| format!("--{}={text}", long(arg))).collect();
     let is_off = |arg: &Arg, text: &str| is_switch(arg) && values::boolean(text) == Ok(false);
     let given = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (long(arg), place.clone()));
@@ -160,8 +162,11 @@ mod tests {
         /// Mask.
         #[arg(long)]
         sparse: bool,
+        /// Names.
+        #[arg(long, value_delimiter = ',')]
+        names: Vec<String>,
         /// File.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         config: Option<String>,
     }
 
@@ -192,6 +197,15 @@ mod tests {
         assert!(!run(&["--sparse", "no"]).unwrap().1.has("sparse"));
         let (last, _) = run(&["--epochs", "2", "--epochs", "3"]).unwrap();
         assert_eq!(last.epochs, 3);
+    }
+
+    #[test]
+    fn an_empty_list_is_none() {
+        let (options, given) = with_file("names: []\n", &[]).unwrap();
+        assert!(options.names.is_empty() && !given.has("names"));
+        assert_eq!(with_file("names: [a, b]\n", &[]).unwrap().0.names, ["a", "b"]);
+        assert!(with_file("names: [a, b]\n", &["--names="]).unwrap().0.names.is_empty());
+        assert_eq!(run(&["--config="]).unwrap_err().what(), "--config: the value is empty");
     }
 
     #[test]

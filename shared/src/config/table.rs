@@ -93,17 +93,28 @@ pub(super) fn is_switch(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|n| n.min_values() == 0)
 }
 
+/// Whether this is a list without entries, which is the same as not giving the option; it takes back what a file gives.
+pub(super) fn is_empty_list(arg: &Arg, text: &str) -> bool {
+    arg.get_value_delimiter().is_some() && text.trim().is_empty()
+}
+
 /// Asks an option's own parser whether it accepts this text.
 ///
 /// # Errors
 /// Why it does not, as the end of a sentence that began with the option's name.
 pub(super) fn accepts(arg: &Arg, text: &str) -> Result<(), String> {
+    if is_empty_list(arg, text) {
+        return Ok(());
+    }
     let long = arg.get_long().unwrap_or_default();
     let word = format!("--{long}={text}");
     let alone = Command::new("option").no_binary_name(true).disable_help_flag(true).arg(arg.clone());
     alone.try_get_matches_from([word]).map(|_| ()).map_err(|e| {
         if let Some(source) = e.source() {
             return source.to_string();
+        }
+        if text.is_empty() {
+            return "the value is empty".to_owned();
         }
         if let Some(ContextValue::Strings(valid)) = e.get(ContextKind::ValidValue) {
             let meant = nearest(text, valid.iter().map(String::as_str));

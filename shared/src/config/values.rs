@@ -53,6 +53,12 @@ pub fn whole(text: &str) -> Result<usize, String> {
     value.ok_or_else(|| format!("'{text}' is not a whole number from 0 to 1000000000"))
 }
 
+/// A number of threads: more than this is a mistake, and starting them takes minutes.
+pub fn threads(text: &str) -> Result<usize, String> {
+    let value = text.trim().parse().ok().filter(|v| (1..=1024).contains(v));
+    value.ok_or_else(|| format!("'{text}' is not a whole number from 1 to 1024"))
+}
+
 /// A seed: a whole number below 2⁶⁴.
 pub fn seed(text: &str) -> Result<u64, String> {
     text.trim().parse().map_err(|_| format!("'{text}' is not a whole number from 0 to {}", u64::MAX))

@@ -65,10 +65,24 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Malformed> {
         with_snippet: false,
     };
     let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|e| Malformed {
-        what: e.without_snippet().to_string().lines().next().unwrap_or_default().to_owned(),
-        at: e.location().and_then(position),
+        what: told(&e.without_snippet().to_string()),
+        at: e.location().and_then(position).or_else(|| first(text)),
     })?;
     Ok(document.0.into_iter().map(|(key, value)| entry(text, key, &value)).collect())
+}
+
+/// Where the text begins: what is wrong with a document as a whole has no place of its own.
+fn first(text: &str) -> Option<Position> {
+    let (line, content) = (1..).zip(text.lines()).find(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with('#'))?;
+    let column = 1 + content.chars().take_while(|c| c.is_whitespace()).count() as u64;
+    Some(Position { line, column })
+}
+
+/// The reader's message without its place, which is told in front, and without its advice to programmers.
+fn told(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.rsplit_once(" at line ").map_or(line, |(what, _)| what);
+    line.split_once("; use from_str").map_or(line, |(what, _)| what).to_owned()
 }
 
 fn entry(text: &str, key: Spanned<String>, value: &Spanned<Node>) -> Entry {
@@ -114,7 +128,10 @@ impl<'de> Deserialize<'de> for Document {
         impl<'de> Visitor<'de> for Entries {
             type Value = Document;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping of options to values")
+                f.write_str("lines of the form 'option: value'")
+            }
+            fn visit_unit<E>(self) -> Result<Document, E> {
+                Ok(Document(Vec::new()))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut all = Vec::new();
@@ -124,7 +141,7 @@ impl<'de> Deserialize<'de> for Document {
                 Ok(Document(all))
             }
         }
-        deserializer.deserialize_map(Entries)
+        deserializer.deserialize_any(Entries)
     }
 }
 
@@ -230,7 +247,15 @@ mod tests {
         assert_eq!(entries("# only a comment\n\n").unwrap(), []);
         let broken = entries("lr: 0.1\nseed: [1, 2\n").unwrap_err();
         assert!(broken.at.is_some_and(|p| p.line >= 2), "{broken:?}");
-        assert!(entries("just a text").is_err());
-        assert!(entries("- a\n- b\n").is_err());
+        for wrong in ["just a text", "- a\n- b\n", "3", "true"] {
+            let wrong = entries(wrong).unwrap_err();
+            assert!(wrong.what.ends_with("expected lines of the form 'option: value'"), "{wrong:?}");
+            assert!(wrong.at.is_some(), "{wrong:?}");
+        }
+        for empty in ["---\n", "null\n", "{}\n", "---\n# nothing\n...\n"] {
+            assert_eq!(entries(empty).unwrap(), [], "{empty:?}");
+        }
+        let two = entries("lr: 1\n---\nlr: 2\n").unwrap_err();
+        assert!(two.what.ends_with("documents detected") && two.at.is_some_and(|p| p.line == 3), "{two:?}");
     }
 }

@@ -31,6 +31,9 @@ pub(super) fn check(given: &[f64], layers: usize) -> Result<()> {
     }
     match given.iter().position(|p| !(0.0..=1.0).contains(p)) {
         Some(l) => Err(Error::usage(format!("list of densities: layer {} is {}, outside 0 to 1", l + 1, given[l]))),
+        None if given.iter().all(|p| *p <= 0.0) => {
+            Err(Error::usage("list of densities: all are 0").help("give some layer weights"))
+        }
         None => Ok(()),
     }
 }

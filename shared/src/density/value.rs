@@ -56,7 +56,8 @@ impl From<Density> for f64 {
 
 impl fmt::Display for Density {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        // Without a line of zeros.
+        if self.0 < 1e-4 { fmt::LowerExp::fmt(&self.0, f) } else { fmt::Display::fmt(&self.0, f) }
     }
 }
 

@@ -183,9 +183,9 @@ pub fn pretty(value: &impl Serialize) -> Result<String> {
     Ok(text + "\n")
 }
 
-/// A text that is safe as part of a file name everywhere.
+/// A text that is safe as part of a file name everywhere; its end is cut off where names would become too long (255 bytes).
 fn clean(slug: &str) -> String {
-    slug.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+    slug.chars().take(200).map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 
 /// Largest memory this process has used so far, in bytes; none where the system does not say (`VmHWM` of Linux).
@@ -211,6 +211,8 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let path = RunFolder::path_of(out.path(), "a b/c", HASH);
         assert_eq!(path, out.path().join("a-b-c-01234567"));
+        let long = RunFolder::path_of(out.path(), &"x".repeat(1000), HASH);
+        assert_eq!(long, out.path().join(format!("{}-01234567", "x".repeat(200))));
         let open = || RunFolder::open(&path, HASH, &program());
         let summary = || RunFolder::summary(&path).unwrap();
         assert_eq!(summary(), None);

@@ -46,7 +46,8 @@ fn fed_inputs(before: &Mask, shape: LayerShape) -> Vec<usize> {
     (0..shape.inp).filter(|i| degrees[i / features_per_channel] > 0).collect()
 }
 
-fn check_chain(model: &ModelSpec) -> Result<()> {
+/// Refuses a model that is not a plain chain of ungrouped layers.
+pub(super) fn check_chain(model: &ModelSpec) -> Result<()> {
     let obstacle = model.nodes().iter().enumerate().skip(1).find_map(|(k, node)| match node.op {
         Op::Add => Some(format!("it adds two branches at {}", node.name)),
         Op::Conv { groups, .. } if groups > 1 => Some(format!("{} has {groups} groups", node.name)),

@@ -77,6 +77,39 @@ struct Sampled {
 }
 
 impl MaskPlan {
+    /// Checks, without drawing, that [`MaskPlan::draw`] will give masks of this model.
+    ///
+    /// # Errors
+    /// The usage errors of [`MaskPlan::draw`], but for missing weights.
+    ///
+    /// # Panics
+    /// If a dense layer does not exist.
+    pub fn check(&self, model: &ModelSpec) -> Result<()> {
+        let dense = self.dense(model)?;
+        match &self.init {
+            SparseInit::Distribution(distribution) => {
+                let layers = model.layers().iter().zip(&dense).filter(|(_, dense)| !**dense);
+                distribution.solve(&layers.map(|(l, _)| l.shape).collect::<Vec<_>>(), self.density).map(|_| ())
+            }
+            SparseInit::ErFlow => er_flow::check_chain(model),
+            SparseInit::ErOrtho | SparseInit::GlobalMagnitude => Ok(()),
+        }
+    }
+
+    /// Whether each layer is full and outside the distribution.
+    fn dense(&self, model: &ModelSpec) -> Result<Vec<bool>> {
+        let layers = model.layers();
+        let mut dense: Vec<bool> = layers.iter().map(|l| l.depthwise).collect();
+        for l in &self.dense_layers {
+            dense[*l] = true;
+        }
+        if dense.iter().all(|d| *d) {
+            return Err(Error::usage(format!("all {} layers of {} are dense: none is left to mask", layers.len(), model.name()))
+                .help("name fewer dense layers, or train without sparsity"));
+        }
+        Ok(dense)
+    }
+
     /// Draws the masks of a model. The same plan gives the same masks on every machine. `weights` holds the initial weights of
     /// every layer, which only [`SparseInit::GlobalMagnitude`] reads and needs.
     ///
@@ -88,14 +121,7 @@ impl MaskPlan {
     /// If a dense layer does not exist or weights do not fit the model.
     pub fn draw(&self, model: &ModelSpec, weights: Option<&[Vec<f32>]>) -> Result<Drawn> {
         let layers = model.layers();
-        let mut dense: Vec<bool> = layers.iter().map(|l| l.depthwise).collect();
-        for l in &self.dense_layers {
-            dense[*l] = true;
-        }
-        if dense.iter().all(|d| *d) {
-            return Err(Error::usage(format!("all {} layers of {} are dense: none is left to mask", layers.len(), model.name()))
-                .help("name fewer dense layers, or train without sparsity"));
-        }
+        let dense = self.dense(model)?;
         let Sampled { mut masks, densities, note } = self.sample(model, &dense, weights)?;
         let mut repairs = vec![Repair::default(); layers.len()];
         if self.flow != FlowPreservation::Off {

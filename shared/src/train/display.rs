@@ -44,9 +44,9 @@ impl Hook for Display {
         let progress = step.progress;
         if let Some(bar) = &self.bar {
             if bar.length() != Some(step.batches) || progress.batch <= 1 {
-                bar.reset();
-                bar.set_length(step.batches);
                 bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
+                bar.set_length(step.batches);
+                bar.reset();
             }
             bar.set_position(progress.batch);
             bar.set_message(format!("loss {:.4}", step.outcome.loss()));

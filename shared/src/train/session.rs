@@ -80,6 +80,9 @@ impl Session<'_> {
         let mut recorder = Recorder::open(self.folder, self.origin.clone(), &progress, self.checkpoint_interval)?;
         let mut stopwatch = Stopwatch::default();
         let mut display = Display::new(self.quiet, self.plan.epochs);
+        if progress.step > 0 {
+            display.line(&format!("going on after step {}", progress.step));
+        }
         let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch];
         all.extend(hooks.iter_mut().map(|h| &mut **h as &mut dyn Hook));
         all.push(&mut recorder);
