@@ -149,7 +149,7 @@ impl Options {
         let seed = deciding.train.seed;
         self.published.refuse(&mut checks);
         let init = deciding.init_method(&mut checks);
-        let resolved = deciding.data.resolve(seed, given);
+        let resolved = deciding.data.resolve(seed);
         if let Err(error) = &resolved {
             checks.problems.add_error(error);
         }

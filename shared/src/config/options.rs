@@ -17,7 +17,7 @@ use super::values;
 use crate::data::DataKind;
 use crate::density::Density;
 use crate::engine::Optimizer;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Law;
 use crate::init::InitMethod;
 use crate::model::{self, Image, ModelSpec};
@@ -55,17 +55,9 @@ impl DataOptions {
     ///
     /// # Errors
     /// A shape or number of classes that the data set does not have; a network that does not exist or does not fit.
-    pub fn resolve(&mut self, seed: u64, given: &Given) -> Result<(ModelSpec, crate::data::Options)> {
+    pub fn resolve(&mut self, seed: u64) -> Result<(ModelSpec, crate::data::Options)> {
         self.valid_split.get_or_insert(self.data.default_valid_split());
-        let mut options = crate::data::Options { classes: self.classes, seed, ..Default::default() };
-        if let Some(image) = self.input {
-            let published = self.data.image();
-            if image.channels != published.channels || image.height != image.width {
-                let what = format!("{}: images of {} are not {image} but {published}", given.show("input"), self.data);
-                return Err(Error::usage(what).help("other sizes must be square and have the same channels"));
-            }
-            options.input = Some(image.height);
-        }
+        let options = crate::data::Options { input: self.input, classes: self.classes, seed, ..Default::default() };
         let (image, classes) = options.shape(self.data)?;
         (self.input, self.classes) = (Some(image), Some(classes));
         let name = self.model.get_or_insert_with(|| model::default_for(image).to_owned());

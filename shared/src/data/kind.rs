@@ -153,6 +153,8 @@ impl DataKind {
     /// digits are not augmented. ImageNet has its usual normalisation; its images are stored resized, so a shifted crop (border
     /// of an eighth of the side) and a flip stand in for the random resized crop, which needs the originals.
     pub fn recipe(self, image: Image) -> Recipe {
+        // Of uniform bytes: √(65,535/12)/255.
+        let uniform = (vec![0.5; image.channels], vec![0.2898; image.channels]);
         let shifted = |pad, border| Augment { pad, border, flip: true };
         let (mean, std, augment): (&[f64], &[f64], Augment) = match self {
             Self::Digits => (&[0.2878], &[0.3543], Augment::NONE),
@@ -166,8 +168,7 @@ impl DataKind {
             ),
             Self::TinyImageNet => (&[0.480, 0.448, 0.397], &[0.276, 0.269, 0.282], shifted(4, Border::Zero)),
             Self::ImageNet => (&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225], shifted(image.height / 8, Border::Zero)),
-            // Of uniform bytes: √(65,535/12)/255.
-            Self::Synthetic => (&[0.5; 3], &[0.2898; 3], Augment::NONE),
+            Self::Synthetic => (&uniform.0, &uniform.1, Augment::NONE),
         };
         Recipe { mean: mean.to_vec(), std: std.to_vec(), augment }
     }

@@ -34,8 +34,8 @@ use crate::model::Image;
 /// What a data set leaves to choose. Asking a set for what it does not leave to choose is a usage error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Side of the square images: ImageNet (224 by default) and synthetic images (32).
-    pub input: Option<usize>,
+    /// Shape of the images: any for synthetic ones (3×32×32 by default), any square of three channels for ImageNet (224×224).
+    pub input: Option<Image>,
     /// Number of classes of synthetic images (10 by default).
     pub classes: Option<usize>,
     /// Number of synthetic training images.
@@ -59,15 +59,23 @@ impl Options {
     /// Usage: an input size or number of classes that this set cannot have.
     pub fn shape(&self, kind: DataKind) -> Result<(Image, usize)> {
         let (mut image, mut classes) = (kind.image(), kind.classes());
-        if let Some(side) = self.input.filter(|&side| side != image.height) {
-            if !matches!(kind, DataKind::ImageNet | DataKind::Synthetic) {
-                return Err(Error::usage(format!("input size {side}: images of {kind} are {image}"))
-                    .help(format!("leave the input size out or use {}", image.height)));
+        if let Some(asked) = self.input.filter(|&asked| asked != image) {
+            let fits = match kind {
+                DataKind::Synthetic => true,
+                DataKind::ImageNet => asked.channels == image.channels && asked.height == asked.width,
+                _ => false,
+            };
+            if !fits {
+                let help = match kind {
+                    DataKind::ImageNet => "other sizes must be square and have three channels".to_owned(),
+                    _ => format!("leave the input out or use {image}"),
+                };
+                return Err(Error::usage(format!("input {asked}: images of {kind} are {image}")).help(help));
             }
-            if !(1..=1024).contains(&side) {
-                return Err(Error::usage(format!("input size {side} is outside 1..1024")));
+            if [asked.channels, asked.height, asked.width].iter().any(|n| !(1..=1024).contains(n)) {
+                return Err(Error::usage(format!("input {asked}: channels, height and width must be from 1 to 1024")));
             }
-            image = Image::new(image.channels, side, side);
+            image = asked;
         }
         if let Some(asked) = self.classes.filter(|&asked| asked != classes) {
             if kind != DataKind::Synthetic {
@@ -117,20 +125,26 @@ mod tests {
             let set = load(kind, &[], &Options { train: 3, test: 2, ..Options::default() }).unwrap();
             assert_eq!((set.image, set.classes, set.name.as_str()), (kind.image(), kind.classes(), kind.name()));
         }
-        let options = Options { input: Some(9), classes: Some(4), train: 3, test: 2, seed: 5 };
+        let options = Options { input: Some(Image::new(1, 9, 7)), classes: Some(4), train: 3, test: 2, seed: 5 };
         let set = load(DataKind::Synthetic, &[], &options).unwrap();
-        assert_eq!((set.image, set.classes), (Image::new(3, 9, 9), 4));
+        assert_eq!((set.image, set.classes), (Image::new(1, 9, 7), 4));
     }
 
     #[test]
     fn options_without_effect_are_refused() {
         let shape = |kind, input, classes| Options { input, classes, ..Options::default() }.shape(kind);
-        assert_eq!(shape(DataKind::Cifar10, Some(32), Some(10)).unwrap(), (Image::new(3, 32, 32), 10));
-        assert_eq!(shape(DataKind::ImageNet, Some(64), None).unwrap().0, Image::new(3, 64, 64));
+        assert_eq!(shape(DataKind::Cifar10, Some(Image::new(3, 32, 32)), Some(10)).unwrap(), (Image::new(3, 32, 32), 10));
+        assert_eq!(shape(DataKind::ImageNet, Some(Image::new(3, 64, 64)), None).unwrap().0, Image::new(3, 64, 64));
         for (kind, input, classes, text) in [
-            (DataKind::Cifar10, Some(64), None, "input size 64: images of cifar10 are 3x32x32"),
+            (DataKind::Cifar10, Some(Image::new(3, 64, 64)), None, "input 3x64x64: images of cifar10 are 3x32x32"),
+            (DataKind::ImageNet, Some(Image::new(3, 64, 32)), None, "input 3x64x32: images of imagenet are 3x224x224"),
             (DataKind::Mnist, None, Some(5), "5 classes: mnist has 10"),
-            (DataKind::Synthetic, Some(0), None, "input size 0 is outside 1..1024"),
+            (
+                DataKind::Synthetic,
+                Some(Image::new(3, 0, 2)),
+                None,
+                "input 3x0x2: channels, height and width must be from 1 to 1024",
+            ),
             (DataKind::Synthetic, None, Some(0), "0 classes of synthetic images are outside 1..100000"),
         ] {
             let error = shape(kind, input, classes).unwrap_err();
