@@ -12,7 +12,6 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::checks::Checks;
-use super::source::Given;
 use super::values;
 use crate::data::DataKind;
 use crate::density::Density;
