@@ -51,6 +51,11 @@ pub(crate) fn run(options: &Options, given: &Given, words: &[String]) -> Result<
             }
             Err(stop) => return Ok(stopped(*stop, &launched.folder)),
         }
+        // A run about to end is not interrupted; the next one must not begin.
+        if let Some(stop) = signals.stop().filter(|_| i + 1 < options.iters as u64) {
+            note(&format!("interrupted after {} of {} runs; the same command goes on from there", i + 1, options.iters));
+            return Ok(stop.into());
+        }
     }
     if options.iters > 1 { all(options, &first, &done) } else { Ok(Exit::Done) }
 }

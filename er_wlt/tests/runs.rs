@@ -123,6 +123,23 @@ fn interrupted_and_killed_runs_go_on_bit_for_bit() {
 
 #[cfg(unix)]
 #[test]
+fn repetitions_stop_between_runs_too() {
+    let place = Place::new();
+    // Runs of one step end before they can be interrupted.
+    let child = place.start("--model mlp-4 --max-steps 1 --iters 100000 --quiet");
+    let until = Instant::now() + Duration::from_secs(30);
+    while std::fs::read_dir(place.path("runs")).map_or(0, Iterator::count) < 3 {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "INT");
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(130), "{}", ran.err);
+    assert!(ran.err.contains("of 100000 runs; the same command goes on"), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_run_in_progress_is_left_alone() {
     let place = Place::new();
     let words = format!("{SMALL} --epochs 100000 --quiet");
