@@ -62,7 +62,15 @@ pub(super) struct Conv {
 impl Conv {
     /// Lays out the edges of `mask`; `blocks` is the largest number of blocks it will see, `input_gradient` whether anyone
     /// needs the gradient of the input. O(edges · s²).
+    ///
+    /// # Panics
+    /// If a halo is too small for the taps, or a block of samples too large for the offsets of edges.
     pub(super) fn new(conv: ConvShape, mask: &Mask, ends: Ends, blocks: usize, input_gradient: bool) -> Self {
+        assert!(ends.input.halo >= conv.input_halo(), "halo of the input");
+        assert!(ends.output_gradient.halo >= conv.output_halo(ends.input.image, ends.output.image), "halo of the gradient");
+        for block in [ends.input.block(), ends.output_gradient.block()] {
+            assert!(i32::try_from(block).is_ok(), "{block} pixels in a block of 16 samples, more than offsets can tell apart");
+        }
         let image = ends.output.image;
         let forward = Pass::new(
             conv.shape.out,

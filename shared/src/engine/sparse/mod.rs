@@ -73,7 +73,7 @@ impl SparseEngine {
     /// has.
     ///
     /// # Errors
-    /// If the state belongs to another model, or threads cannot be started.
+    /// If the model does not end with logits, the state belongs to another model, or threads cannot be started.
     pub fn new(spec: ModelSpec, state: ModelState, options: TrainOptions, max_batch: usize, threads: usize) -> Result<Self> {
         Self::with_isa(spec, state, options, max_batch, threads, Isa::detect())
     }
@@ -95,6 +95,11 @@ impl SparseEngine {
         }
         if max_batch == 0 {
             return Err(Error::usage("a batch must hold at least one sample"));
+        }
+        let logits = spec.nodes().last().map_or(spec.input(), |n| n.output);
+        if logits.height * logits.width != 1 {
+            let name = spec.name();
+            return Err(Error::usage(format!("model {name}: ends with {logits}, and logits have height and width 1")));
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("engine-{i}"));
         let threads = pool.build().map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))?;
@@ -200,7 +205,7 @@ impl SparseEngine {
                         }
                         Mode::Evaluate => self.norms[norm.index].use_running(&values),
                     }
-                    self.norms[norm.index].forward(isa, blocks, x, y, Epilogue { residual: second, relu });
+                    self.norms[norm.index].forward(isa, samples, x, y, Epilogue { residual: second, relu });
                 }
                 Step::Relu { .. } => pointwise::relu_forward(isa, blocks, x, y),
                 Step::Add { .. } => pointwise::add_forward(isa, blocks, x, second.unwrap_or(x), y),
@@ -254,7 +259,7 @@ impl SparseEngine {
                 }
                 (Step::Add { .. }, dx) => {
                     let other = second.filter(|_| !targets[1].skip).map(|t| self.gradient(t));
-                    for (to, target) in [dx, other].into_iter().zip(targets) {
+                    for (to, target) in [dx, other].into_iter().zip(targets).rev() {
                         if let Some(to) = to {
                             pointwise::add_backward(isa, blocks, dy, to, target.accumulate);
                         }

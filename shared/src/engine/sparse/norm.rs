@@ -71,13 +71,16 @@ impl Norm {
         self.shift[c] = (values.beta.map_or(0.0, |b| f64::from(b[c])) - mean * scale) as f32;
     }
 
-    /// `y = relu(scale·x + shift + residual)`, as far as the epilogue asks for it.
-    pub(super) fn forward(&self, isa: Isa, blocks: usize, x: View, y: View, epilogue: Epilogue) {
+    /// `y = relu(scale·x + shift + residual)`, as far as the epilogue asks for it; in lanes without a sample, scale and shift are 0.
+    ///
+    /// Statistics do not know these lanes: normalised by those of few samples, their values could grow from layer to layer until
+    /// they are infinite, and infinity times a gradient of 0 is not 0.
+    pub(super) fn forward(&self, isa: Isa, samples: usize, x: View, y: View, epilogue: Epilogue) {
         let channels = x.geometry.image.channels;
-        (0..blocks * channels).into_par_iter().for_each(|item| {
+        (0..samples.div_ceil(LANES) * channels).into_par_iter().for_each(|item| {
             let (b, c) = (item / channels, item % channels);
             // SAFETY: each item writes its own plane of `y`.
-            unsafe { normalise_plane(isa, x, y, epilogue, b, c, self.scale[c], self.shift[c]) }
+            unsafe { normalise_plane(isa, x, y, epilogue, [b, c], [self.scale[c], self.shift[c]], samples) }
         });
     }
 
@@ -209,17 +212,26 @@ versions! {
     ///
     /// # Safety
     /// No one else may touch the plane of `y` meanwhile or write those of `x` and the residual.
-    unsafe fn normalise_plane(x: View, y: View, epilogue: Epilogue, b: usize, c: usize, scale: f32, shift: f32) = normalise;
+    unsafe fn normalise_plane(x: View, y: View, epilogue: Epilogue, plane: [usize; 2], map: [f32; 2], samples: usize) = normalise;
 }
 
 #[inline(always)]
-unsafe fn normalise<V: Vector>(x: View, y: View, epilogue: Epilogue, b: usize, c: usize, scale: f32, shift: f32) {
+unsafe fn normalise<V: Vector>(
+    x: View,
+    y: View,
+    epilogue: Epilogue,
+    [b, c]: [usize; 2],
+    [scale, shift]: [f32; 2],
+    samples: usize,
+) {
+    let valid = Pixel(valid_lanes(samples, b));
     for row in 0..x.geometry.image.height {
         // SAFETY: rows exist, `y`'s is written by this call alone, the residual has the shape of `y`; instructions by the
         // caller's contract.
         unsafe {
             let (from, to) = (x.row(b, c, row), y.row_mut(b, c, row));
-            let (scale, shift) = (V::splat(scale), V::splat(shift));
+            let valid = valid.get::<V>();
+            let (scale, shift) = (V::splat(scale).mul(valid), V::splat(shift).mul(valid));
             match (epilogue.residual.map(|r| r.row(b, c, row)), epilogue.relu) {
                 (None, false) => map::<V>(from, to, |v| v.mul_add(scale, shift)),
                 (None, true) => map::<V>(from, to, |v| v.mul_add(scale, shift).relu()),

@@ -124,7 +124,8 @@ impl Pass {
             let output_at = tile.block * to.block() + first + segment.at + pass.output_step * (tile.y * to.pitch() + tile.x);
             let bias = bias.map_or(std::ptr::null(), |b| b[segment.first..segment.first + segment.count].as_ptr());
             // SAFETY: tiles cover the grid and segments the units exactly once, so no two items write the same pixel; the grid's
-            // pixels lie within the output and every tap within the input or its halo, which `Conv` sized for its taps.
+            // pixels lie within the output and every tap within the input or its halo, which `Conv::new` has checked to be wide
+            // enough.
             unsafe {
                 let job = TileJob {
                     rows: tile.rows,

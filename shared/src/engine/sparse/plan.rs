@@ -41,7 +41,7 @@ impl Step {
         }
     }
 
-    /// Tensors read, in the order in which the backward step writes their gradients.
+    /// Tensors read. The backward step writes their gradients in the reverse order, which matters where both are one tensor.
     pub(super) fn inputs(&self) -> [Option<TensorId>; 2] {
         match *self {
             Self::Norm { input, residual, .. } => [Some(input), residual],
@@ -134,7 +134,7 @@ fn schedule_gradients(steps: &[Step], geometry: &[Geometry]) -> (Vec<[Target; 2]
     holder[last] = Some(take(last, &mut free));
     let mut targets = vec![[Target::default(); 2]; steps.len()];
     for (s, step) in steps.iter().enumerate().rev() {
-        for (target, input) in targets[s].iter_mut().zip(step.inputs()) {
+        for (target, input) in targets[s].iter_mut().zip(step.inputs()).rev() {
             let Some(input) = input else { continue };
             target.skip = input == 0;
             target.accumulate = holder[input].is_some();
