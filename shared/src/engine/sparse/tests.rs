@@ -337,9 +337,9 @@ fn steps_follow_the_optimiser() {
                     }
                 }
                 let mut moments = pass.moments.iter();
-                for d in 0..state.dense.len() {
+                for (d, slots) in dense_slots.iter_mut().enumerate() {
                     for (i, g) in pass.dense[d].iter().enumerate() {
-                        step_one(&options, lr, step as i32, &mut values.dense[d][i], *g, &mut dense_slots[d][i]);
+                        step_one(&options, lr, step as i32, &mut values.dense[d][i], *g, &mut slots[i]);
                     }
                     if state.dense[d].name.ends_with("running_mean") {
                         for (c, (mean, variance)) in moments.next().unwrap().iter().enumerate() {
