@@ -4,9 +4,10 @@
 
 use rand::RngExt;
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimizer, TrainOptions};
-use shared::graph::{Law, sample};
-use shared::model::{Image, ModelSpec, ParamKind, build};
+use shared::engine::{Batch, Engine, Optimizer, TrainOptions};
+use shared::graph::{Law, Mask, sample};
+use shared::init::{InitMethod, initialise};
+use shared::model::{Image, Layer, ModelSpec, build};
 use shared::rng::{Purpose, stream};
 
 const BATCH: usize = 128;
@@ -16,20 +17,11 @@ fn main() {
 }
 
 fn engine(spec: &ModelSpec, density: f64) -> SparseEngine {
-    let layers = spec.layers().iter().enumerate().map(|(l, layer)| {
-        let mask = sample(layer.shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64));
-        let mut rng = stream(1, Purpose::Init, l as u64);
-        let bound = (3.0 / (density * layer.shape.fan_in() as f64)).sqrt() as f32;
-        let weights = (0..mask.edges()).map(|_| rng.random_range(-bound..bound)).collect();
-        LayerState { mask, weights, slots: Vec::new() }
-    });
-    let layers = layers.collect();
-    let parameters = spec.parameters();
-    let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).map(|p| {
-        let value = if matches!(p.kind, ParamKind::Scale | ParamKind::Variance) { 1.0 } else { 0.0 };
-        DenseState { name: p.name.clone(), values: vec![value; p.len()], slots: Vec::new() }
-    });
-    let state = ModelState { layers, dense: dense.collect(), steps: 0 };
+    let draw =
+        |(l, layer): (usize, &Layer)| sample(layer.shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64));
+    let masks: Vec<Mask> = spec.layers().iter().enumerate().map(draw).collect();
+    let densities = vec![density; masks.len()];
+    let state = initialise(spec, &masks, &densities, density, InitMethod::Normal, 1);
     let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
     let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
     let all = std::thread::available_parallelism().map_or(1, usize::from);

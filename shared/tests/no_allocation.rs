@@ -3,9 +3,10 @@
 use std::alloc::System;
 
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimizer, TrainOptions};
+use shared::engine::{Batch, Engine, Optimizer, TrainOptions};
 use shared::graph::Mask;
-use shared::model::{Image, ParamKind, build};
+use shared::init::{InitMethod, initialise};
+use shared::model::{Image, Layer, build};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -17,15 +18,9 @@ const JOBS_PER_BLOCK: usize = 63;
 #[test]
 fn steps_allocate_nothing() {
     let spec = build("resnet20", Image::new(3, 32, 32), 10).unwrap();
-    let layers = spec.layers().iter().map(|l| {
-        let mask = Mask::from_positions(l.shape, (0..l.shape.weights()).step_by(10));
-        LayerState { weights: vec![0.1; mask.edges()], mask, slots: Vec::new() }
-    });
-    let layers = layers.collect();
-    let parameters = spec.parameters();
-    let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
-    let dense = dense.map(|p| DenseState { name: p.name.clone(), values: vec![1.0; p.len()], slots: Vec::new() });
-    let state = ModelState { layers, dense: dense.collect(), steps: 0 };
+    let tenth = |l: &Layer| Mask::from_positions(l.shape, (0..l.shape.weights()).step_by(10));
+    let masks: Vec<Mask> = spec.layers().iter().map(tenth).collect();
+    let state = initialise(&spec, &masks, &vec![0.1; masks.len()], 0.1, InitMethod::Default, 1);
     let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
     let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
     let mut engine = SparseEngine::new(spec.clone(), state, options, 32, 2).unwrap();

@@ -41,7 +41,7 @@ pub struct Results {
     pub epochs: u64,
     /// Steps trained.
     pub steps: u64,
-    /// Median duration of a step of the last session, without its first five.
+    /// Median duration of a step of the last session, without its first five, or the first half of fewer than ten.
     pub median_step_seconds: Option<f64>,
     /// Images of a full batch over that duration.
     pub images_per_second: Option<f64>,

@@ -1,6 +1,6 @@
 //! 16 floats as two AVX2 registers.
 
-use super::{LANES, Vector, tree_sum};
+use super::{LANES, Vector};
 use std::arch::x86_64::{
     __m256, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_max_ps,
     _mm256_mul_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_store_ps, _mm256_storeu_ps,
@@ -70,12 +70,6 @@ unsafe impl Vector for Avx2 {
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // SAFETY: the trait's contract (features).
         unsafe { Self(_mm256_fmadd_ps(self.0, a.0, b.0), _mm256_fmadd_ps(self.1, a.1, b.1)) }
-    }
-
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        // SAFETY: the trait's contract (features).
-        tree_sum(unsafe { self.lanes() })
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! 16 floats as one AVX-512 register.
 
-use super::{LANES, Vector, tree_sum};
+use super::{LANES, Vector};
 use std::arch::x86_64::{
     __m512, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_load_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
     _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps, _mm512_storeu_ps,
@@ -61,12 +61,6 @@ unsafe impl Vector for Avx512 {
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // SAFETY: the trait's contract (features).
         Self(unsafe { _mm512_fmadd_ps(self.0, a.0, b.0) })
-    }
-
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        // SAFETY: the trait's contract (features).
-        tree_sum(unsafe { self.lanes() })
     }
 
     #[inline(always)]

@@ -103,7 +103,11 @@ pub(super) unsafe trait Vector: Copy {
     /// `self · a + b`.
     unsafe fn mul_add(self, a: Self, b: Self) -> Self;
     /// Sum of the lanes, in one fixed order.
-    unsafe fn sum(self) -> f32;
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: the trait's contract (features).
+        tree_sum(unsafe { self.lanes() })
+    }
     /// The lanes.
     unsafe fn lanes(self) -> [f32; LANES];
 }

@@ -1,6 +1,6 @@
 //! 16 floats as an array: what every target can do, and what the others are tested against.
 
-use super::{LANES, Vector, tree_sum};
+use super::{LANES, Vector};
 
 /// 16 floats in an array.
 #[derive(Clone, Copy)]
@@ -51,11 +51,6 @@ unsafe impl Vector for Portable {
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // Not f32::mul_add: without the instruction that is a library call per float.
         Self(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
-    }
-
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        tree_sum(self.0)
     }
 
     #[inline(always)]
