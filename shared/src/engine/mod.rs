@@ -125,15 +125,23 @@ pub trait Engine {
     /// If the batch is empty, larger than what the engine was made for, or does not fit the model.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome;
 
-    /// Loss and accuracy with running statistics; changes nothing.
+    /// Loss and accuracy of any number of samples with running statistics; changes nothing.
     ///
     /// # Panics
-    /// As [`Engine::train_step`].
+    /// If the batch is empty or does not fit the model.
     fn evaluate(&mut self, batch: &Batch) -> Outcome;
 
     /// Forward and backward with batch statistics, without an update: gradients of the mean loss on the edges, one vector per
     /// layer in edge order, and of the dense parameters in the order of [`ModelState::dense`] (empty for buffers).
     fn gradients(&mut self, batch: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>);
+
+    /// As [`Engine::gradients`] for what a step computes; and hands the gradient of every weight of each layer, whether there is an
+    /// edge or not, to `visit(layer, gradient)`, last layer first, in the order of positions. One layer's weights are held at a time;
+    /// a layer costs what a dense one would.
+    ///
+    /// # Panics
+    /// As [`Engine::train_step`].
+    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, &[f32]) + Send)) -> Outcome;
 
     /// A copy of everything that must outlive the process.
     fn state(&self) -> ModelState;

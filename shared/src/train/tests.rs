@@ -51,6 +51,10 @@ impl Engine for Fake {
         unreachable!("the loop asks for no gradients")
     }
 
+    fn weight_gradients(&mut self, _: &Batch, _: &mut (dyn FnMut(usize, &[f32]) + Send)) -> Outcome {
+        unreachable!("training loops do not ask for gradients")
+    }
+
     fn state(&self) -> ModelState {
         let mask = Mask::from_positions(LayerShape::linear(2, 1), [1]);
         let layers = vec![LayerState { mask, weights: vec![self.weight], slots: Vec::new() }];

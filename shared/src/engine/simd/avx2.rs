@@ -14,6 +14,7 @@ pub(in crate::engine) struct Avx2(__m256, __m256);
 unsafe impl Vector for Avx2 {
     // 16 registers: 4 pixels of two, one broadcast weight, the rest for operands.
     const TILE: usize = 4;
+    const DENSE: [usize; 2] = [3, 2];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -49,9 +50,9 @@ unsafe impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn relu(self) -> Self {
+    unsafe fn at_least(self, floor: Self) -> Self {
         // SAFETY: the trait's contract (features). The instruction returns its second operand where one is NaN.
-        unsafe { Self(_mm256_max_ps(_mm256_setzero_ps(), self.0), _mm256_max_ps(_mm256_setzero_ps(), self.1)) }
+        unsafe { Self(_mm256_max_ps(floor.0, self.0), _mm256_max_ps(floor.1, self.1)) }
     }
 
     #[inline(always)]

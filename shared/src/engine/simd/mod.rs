@@ -75,6 +75,17 @@ impl Isa {
             Self::Avx512 => Avx512::TILE,
         }
     }
+
+    /// Units and pixels that a dense kernel accumulates at once.
+    pub(super) fn dense_tile(self) -> [usize; 2] {
+        match self {
+            Self::Portable => Portable::DENSE,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::DENSE,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::DENSE,
+        }
+    }
 }
 
 /// 16 floats and the arithmetic kernels need.
@@ -86,6 +97,8 @@ impl Isa {
 pub(super) unsafe trait Vector: Copy {
     /// Accumulators of a tile.
     const TILE: usize;
+    /// Units and pixels of a dense tile.
+    const DENSE: [usize; 2];
     /// All lanes `x`.
     unsafe fn splat(x: f32) -> Self;
     /// Reads 16 floats.
@@ -96,8 +109,8 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// `self · other`.
     unsafe fn mul(self, other: Self) -> Self;
-    /// max(self, 0), but NaN stays NaN: a diverged run must be seen.
-    unsafe fn relu(self) -> Self;
+    /// max(self, floor), but NaN stays NaN: a diverged run must be seen. With floor 0 a ReLU, with -∞ nothing.
+    unsafe fn at_least(self, floor: Self) -> Self;
     /// `self` where `test > 0`, else 0.
     unsafe fn where_positive(self, test: Self) -> Self;
     /// `self · a + b`.
@@ -107,6 +120,12 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn sum(self) -> f32 {
         // SAFETY: the trait's contract (features).
         tree_sum(unsafe { self.lanes() })
+    }
+    /// Sums of the lanes of eight vectors, each in the order of [`Vector::sum`].
+    #[inline(always)]
+    unsafe fn sums(vectors: [Self; 8]) -> [f32; 8] {
+        // SAFETY: the trait's contract (features).
+        vectors.map(|v| unsafe { v.sum() })
     }
     /// The lanes.
     unsafe fn lanes(self) -> [f32; LANES];

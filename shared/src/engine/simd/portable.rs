@@ -9,6 +9,7 @@ pub(in crate::engine) struct Portable([f32; LANES]);
 // SAFETY: plain array arithmetic; pointers are dereferenced only as the trait's contract allows.
 unsafe impl Vector for Portable {
     const TILE: usize = 4;
+    const DENSE: [usize; 2] = [2, 2];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
@@ -38,8 +39,8 @@ unsafe impl Vector for Portable {
     }
 
     #[inline(always)]
-    unsafe fn relu(self) -> Self {
-        Self(self.0.map(|x| if x < 0.0 { 0.0 } else { x }))
+    unsafe fn at_least(self, floor: Self) -> Self {
+        Self(std::array::from_fn(|i| if self.0[i] < floor.0[i] { floor.0[i] } else { self.0[i] }))
     }
 
     #[inline(always)]

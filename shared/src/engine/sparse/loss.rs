@@ -26,7 +26,7 @@ pub(super) fn cross_entropy(
                 }
                 None => {
                     if let Some(gradient) = gradient {
-                        for c in 0..logits.geometry.image.channels {
+                        for c in 0..logits.image.channels {
                             set(gradient, b, c, lane, 0.0);
                         }
                     }
@@ -43,9 +43,9 @@ pub(super) fn cross_entropy(
 
 /// One sample; writes its gradient divided by `samples`.
 fn sample(logits: View, gradient: Option<View>, b: usize, lane: usize, label: usize, smoothing: f64, samples: usize) -> Outcome {
-    let classes = logits.geometry.image.channels;
+    let classes = logits.image.channels;
     // SAFETY: pixel (0, 0) of an existing channel; logits are only read here.
-    let logit = |c: usize| f64::from(unsafe { logits.row(b, c, 0) }[0].0[lane]);
+    let logit = |c: usize| f64::from(unsafe { logits.pixels(b, c) }[0].0[lane]);
     let (mut best, mut top) = (0, f64::NEG_INFINITY);
     for c in 0..classes {
         if logit(c) > top {
@@ -68,6 +68,6 @@ fn sample(logits: View, gradient: Option<View>, b: usize, lane: usize, label: us
 
 fn set(gradient: View, b: usize, c: usize, lane: usize, value: f32) {
     // SAFETY: pixel (0, 0) of an existing channel, in a block that one thread handles.
-    let row = unsafe { gradient.row_mut(b, c, 0) };
-    row[0].0[lane] = value;
+    let pixel = unsafe { gradient.pixels_mut(b, c) };
+    pixel[0].0[lane] = value;
 }

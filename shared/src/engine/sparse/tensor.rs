@@ -1,4 +1,4 @@
-//! Activations in blocks of 16 samples.
+//! Activations as the kernels see them.
 
 use crate::engine::simd::{LANES, Vector};
 use crate::model::Image;
@@ -10,6 +10,11 @@ pub(super) struct Pixel(pub(super) [f32; LANES]);
 
 impl Pixel {
     pub(super) const ZERO: Self = Self([0.0; LANES]);
+
+    /// 1 for the lanes of a block that hold samples, 0 for the rest.
+    pub(super) fn valid(samples: usize, block: usize) -> Self {
+        Self(std::array::from_fn(|lane| if block * LANES + lane < samples { 1.0 } else { 0.0 }))
+    }
 
     /// The pixel in a register.
     ///
@@ -42,64 +47,33 @@ impl Pixel {
     }
 }
 
-/// Shape and strides of a tensor `[block][channel][row + 2·halo][column + 2·halo]` of [`Pixel`]s.
-///
-/// The halo around every plane is zero and is never written: a kernel's tap that leaves the image reads a zero there, so
-/// convolutions need no bounds checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Geometry {
-    pub(super) image: Image,
-    pub(super) halo: usize,
-}
-
-impl Geometry {
-    /// Pixels from a row to the next.
-    pub(super) const fn pitch(&self) -> usize {
-        self.image.width + 2 * self.halo
-    }
-
-    /// Pixels from a channel to the next.
-    pub(super) const fn channel(&self) -> usize {
-        (self.image.height + 2 * self.halo) * self.pitch()
-    }
-
-    /// Pixels from a block of samples to the next.
-    pub(super) const fn block(&self) -> usize {
-        self.image.channels * self.channel()
-    }
-
-    /// Where the first pixel inside the halo lies.
-    pub(super) const fn origin(&self) -> usize {
-        self.halo * self.pitch() + self.halo
-    }
-
-    /// Where a row's first pixel inside the halo lies.
-    pub(super) const fn row(&self, block: usize, channel: usize, y: usize) -> usize {
-        block * self.block() + channel * self.channel() + self.origin() + y * self.pitch()
-    }
-}
-
-/// A tensor for some number of blocks.
-#[derive(Debug, Clone)]
+/// A tensor `[block][channel][row][column]` of [`Pixel`]s for some number of blocks.
+#[derive(Clone)]
 pub(super) struct Tensor {
-    pub(super) geometry: Geometry,
+    pub(super) image: Image,
     pub(super) data: Vec<Pixel>,
 }
 
 impl Tensor {
-    pub(super) fn new(geometry: Geometry, blocks: usize) -> Self {
-        Self { geometry, data: vec![Pixel::ZERO; blocks * geometry.block()] }
+    pub(super) fn new(image: Image, blocks: usize) -> Self {
+        Self { image, data: vec![Pixel::ZERO; blocks * image.len()] }
     }
 
     pub(super) fn view(&mut self) -> View {
-        View { geometry: self.geometry, data: self.data.as_mut_ptr(), len: self.data.len() }
+        View { image: self.image, data: self.data.as_mut_ptr(), len: self.data.len() }
     }
 }
 
-/// A tensor shared by the threads of one operation, each of which writes rows that no other thread touches.
+impl std::fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tensor({} blocks of {})", self.data.len() / self.image.len().max(1), self.image)
+    }
+}
+
+/// A tensor shared by the threads of one operation, each of which writes planes or rows that no other thread touches.
 #[derive(Clone, Copy)]
 pub(super) struct View {
-    pub(super) geometry: Geometry,
+    pub(super) image: Image,
     data: *mut Pixel,
     len: usize,
 }
@@ -110,31 +84,70 @@ unsafe impl Send for View {}
 unsafe impl Sync for View {}
 
 impl View {
-    /// Pointer to a pixel.
+    /// The same memory as a tensor of another image, which must not be larger than this one's memory holds for `blocks` blocks.
+    pub(super) fn with_image(self, image: Image, blocks: usize) -> Self {
+        assert!(blocks * image.len() <= self.len, "{blocks} blocks of {image} in memory for {} pixels", self.len);
+        Self { image, ..self }
+    }
+
+    /// Pointer to the first pixel of a plane.
     ///
     /// # Safety
-    /// `at` must be within the tensor, which must be alive.
-    pub(super) unsafe fn at(&self, at: usize) -> *mut Pixel {
-        debug_assert!(at < self.len, "pixel {at} outside a tensor of {}", self.len);
+    /// The plane must be within the tensor, which must be alive.
+    pub(super) unsafe fn plane(&self, block: usize, channel: usize) -> *mut Pixel {
+        let at = block * self.image.len() + channel * self.image.height * self.image.width;
+        debug_assert!(at < self.len.max(1), "pixel {at} outside a tensor of {}", self.len);
         // SAFETY: within the tensor by contract.
         unsafe { self.data.add(at) }
     }
 
-    /// A row without its halo.
+    /// The pixels of a plane.
     ///
     /// # Safety
-    /// The row must exist, the tensor be alive, and no thread write the row while the slice lives.
-    pub(super) unsafe fn row<'a>(&self, block: usize, channel: usize, y: usize) -> &'a [Pixel] {
-        // SAFETY: the row lies within the tensor; the rest by contract.
-        unsafe { std::slice::from_raw_parts(self.at(self.geometry.row(block, channel, y)), self.geometry.image.width) }
+    /// The plane must exist, the tensor be alive, and no thread write the plane while the slice lives.
+    pub(super) unsafe fn pixels<'a>(&self, block: usize, channel: usize) -> &'a [Pixel] {
+        // SAFETY: the plane lies within the tensor; the rest by contract.
+        unsafe { std::slice::from_raw_parts(self.plane(block, channel), self.image.height * self.image.width) }
     }
 
-    /// A row without its halo, to write.
+    /// The pixels of a plane, to write.
     ///
     /// # Safety
-    /// The row must exist, the tensor be alive, and no one else read or write the row while the slice lives.
-    pub(super) unsafe fn row_mut<'a>(&self, block: usize, channel: usize, y: usize) -> &'a mut [Pixel] {
-        // SAFETY: the row lies within the tensor; the rest by contract.
-        unsafe { std::slice::from_raw_parts_mut(self.at(self.geometry.row(block, channel, y)), self.geometry.image.width) }
+    /// The plane must exist, the tensor be alive, and no one else read or write the plane while the slice lives.
+    pub(super) unsafe fn pixels_mut<'a>(&self, block: usize, channel: usize) -> &'a mut [Pixel] {
+        // SAFETY: the plane lies within the tensor; the rest by contract.
+        unsafe { std::slice::from_raw_parts_mut(self.plane(block, channel), self.image.height * self.image.width) }
+    }
+}
+
+/// Values of which each thread of one operation writes its own.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<T> {
+    data: *mut T,
+    len: usize,
+}
+
+// SAFETY: a pointer; every access is an `unsafe` call whose caller promises that no other thread uses the range.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub(super) fn new(values: &mut [T]) -> Self {
+        Self { data: values.as_mut_ptr(), len: values.len() }
+    }
+
+    /// Some of the values, to write.
+    ///
+    /// # Safety
+    /// The values must be alive, and no one else use the range while the slice lives.
+    ///
+    /// # Panics
+    /// If the range is not within the values.
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn range<'a>(&self, first: usize, count: usize) -> &'a mut [T] {
+        assert!(first + count <= self.len, "values {first}..{} of {}", first + count, self.len);
+        // SAFETY: within the values; the rest by contract.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(first), count) }
     }
 }

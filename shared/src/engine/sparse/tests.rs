@@ -413,15 +413,13 @@ fn logits_must_be_one_pixel() {
 }
 
 #[test]
-#[should_panic(expected = "pixels in a block of 16 samples")]
+#[should_panic(expected = "pixels in a region of 16 samples")]
 fn offsets_that_do_not_fit_are_refused() {
-    let image = Image::new(1 << 16, 200, 200);
+    let image = Image::new(1 << 21, 4, 400);
     let shape = LayerShape::conv(1, image.channels, [1, 1]);
-    let ends = [image, Image::new(1, 200, 200)].map(|image| tensor::Geometry { image, halo: 0 });
-    let [input, output] = ends;
-    let ends = Ends { input, output, input_gradient: input, output_gradient: output };
     let conv = conv::ConvShape { shape, stride: 1, padding: 0, groups: 1, linear: false };
-    Conv::new(conv, &Mask::from_positions(shape, [image.channels - 1]), ends, 1, false);
+    let mask = Mask::from_positions(shape, [image.channels - 1]);
+    Conv::new(Isa::Portable, conv, &mask, [image, Image::new(1, 4, 400)], false, false);
 }
 
 #[test]

@@ -1,0 +1,347 @@
+//! Tiles of a convolution: a few output pixels gathered along edges, or along all weights of a dense layer, and what is done with
+//! them while they are in registers.
+
+use crate::engine::simd::{Vector, versions};
+use crate::engine::sparse::tensor::Pixel;
+
+/// An edge as the kernels stream it: where its input pixel lies, relative to the first pixel of a tile, and its weight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub(in crate::engine) struct Edge {
+    pub(in crate::engine) offset: i32,
+    pub(in crate::engine) weight: f32,
+}
+
+/// One tile for a range of units (the channels of the receiving side).
+///
+/// `rows × columns` pixels: pixel `(r, x)` reads at `input + r·input_pitch + x·input_step + offset` and is written at
+/// `output + at + unit·output_unit + r·output_pitch + x·output_step` (all in pixels).
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct TileJob {
+    pub(in crate::engine) rows: usize,
+    pub(in crate::engine) columns: usize,
+    pub(in crate::engine) input: *const Pixel,
+    pub(in crate::engine) input_pitch: usize,
+    pub(in crate::engine) input_step: usize,
+    pub(in crate::engine) at: usize,
+    pub(in crate::engine) output_pitch: usize,
+    pub(in crate::engine) output_step: usize,
+    /// Units.
+    pub(in crate::engine) first: usize,
+    pub(in crate::engine) last: usize,
+}
+
+/// What is gathered along: the edges of unit u are `edges[starts[u]..starts[u + 1]]`.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct SparseWeights {
+    pub(in crate::engine) starts: *const u32,
+    pub(in crate::engine) edges: *const Edge,
+}
+
+/// All weights: in groups of units, then `[channel][tap][unit of the group]`.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct DenseWeights {
+    pub(in crate::engine) weights: *const f32,
+    pub(in crate::engine) channels: usize,
+    /// Pixels from an input channel to the next.
+    pub(in crate::engine) channel: usize,
+    /// Offset of each tap.
+    pub(in crate::engine) taps: *const i32,
+    pub(in crate::engine) tap_count: usize,
+}
+
+/// Where finished pixels go, and what is taken from them on the way.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct Output {
+    pub(in crate::engine) pixels: *mut Pixel,
+    /// Pixels from a unit to the next.
+    pub(in crate::engine) unit: usize,
+    /// One value per unit, or null for zeros.
+    pub(in crate::engine) bias: *const f32,
+    /// Add to what is there.
+    pub(in crate::engine) accumulate: bool,
+    /// Per unit a pivot, and sums of deviations from it and of their squares; or null.
+    pub(in crate::engine) moments: *mut [Pixel; 3],
+    /// Zero what is not behind a positive `scale·x + shift`; x at the place of writing, or null. Scale and shift are 1 and 0 if
+    /// null.
+    pub(in crate::engine) mask: *const Pixel,
+    pub(in crate::engine) mask_scale: *const f32,
+    pub(in crate::engine) mask_shift: *const f32,
+    /// Sums over what is written.
+    pub(in crate::engine) watches: [WatchJob; crate::engine::sparse::blend::MOST],
+    pub(in crate::engine) watch_count: usize,
+    /// Per unit the sum of what is written, if anybody watches.
+    pub(in crate::engine) total: *mut Pixel,
+}
+
+/// Per unit the sum of what is written times `inverse·x + offset`, x at the place of writing.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct WatchJob {
+    pub(in crate::engine) x: *const Pixel,
+    pub(in crate::engine) inverse: *const f32,
+    pub(in crate::engine) offset: *const f32,
+    pub(in crate::engine) sums: *mut Pixel,
+}
+
+versions! {
+    /// Gathers one tile along edges: `output[u] = bias[u] + Σ_edges weight · input[edge]`. `first` says that sums begin here.
+    ///
+    /// # Safety
+    /// Every pixel and value that the arguments name must be valid, those written be used by no one else. `rows` and `columns` must
+    /// be powers of two with a product of at most [`Vector::TILE`], `input_step` 1 or 2 unless `columns` is 1.
+    unsafe fn gather_sparse(job: &TileJob, weights: &SparseWeights, output: &Output, first: bool) = any_sparse;
+}
+
+versions! {
+    /// Gathers one tile along all weights; the units are one group.
+    ///
+    /// # Safety
+    /// As [`gather_sparse`], with at most [`Vector::DENSE`] units and pixels.
+    unsafe fn gather_dense(job: &TileJob, weights: &DenseWeights, output: &Output, first: bool) = any_dense;
+}
+
+#[inline(always)]
+unsafe fn any_sparse<V: Vector>(job: &TileJob, weights: &SparseWeights, output: &Output, first: bool) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        match (job.rows, job.columns, job.input_step) {
+            (1, 16, 1) if V::TILE >= 16 => sparse::<V, 1, 16, 1>(job, weights, output, first),
+            (2, 8, 1) if V::TILE >= 16 => sparse::<V, 2, 8, 1>(job, weights, output, first),
+            (4, 4, 1) if V::TILE >= 16 => sparse::<V, 4, 4, 1>(job, weights, output, first),
+            (8, 2, 1) if V::TILE >= 16 => sparse::<V, 8, 2, 1>(job, weights, output, first),
+            (16, 1, _) if V::TILE >= 16 => sparse::<V, 16, 1, 1>(job, weights, output, first),
+            (1, 8, 1) if V::TILE >= 8 => sparse::<V, 1, 8, 1>(job, weights, output, first),
+            (2, 4, 1) if V::TILE >= 8 => sparse::<V, 2, 4, 1>(job, weights, output, first),
+            (4, 2, 1) if V::TILE >= 8 => sparse::<V, 4, 2, 1>(job, weights, output, first),
+            (8, 1, _) if V::TILE >= 8 => sparse::<V, 8, 1, 1>(job, weights, output, first),
+            (1, 4, 1) => sparse::<V, 1, 4, 1>(job, weights, output, first),
+            (2, 2, 1) => sparse::<V, 2, 2, 1>(job, weights, output, first),
+            (4, 1, _) => sparse::<V, 4, 1, 1>(job, weights, output, first),
+            (1, 2, 1) => sparse::<V, 1, 2, 1>(job, weights, output, first),
+            (2, 1, _) => sparse::<V, 2, 1, 1>(job, weights, output, first),
+            (1, 1, _) => sparse::<V, 1, 1, 1>(job, weights, output, first),
+            (1, 16, 2) if V::TILE >= 16 => sparse::<V, 1, 16, 2>(job, weights, output, first),
+            (2, 8, 2) if V::TILE >= 16 => sparse::<V, 2, 8, 2>(job, weights, output, first),
+            (4, 4, 2) if V::TILE >= 16 => sparse::<V, 4, 4, 2>(job, weights, output, first),
+            (8, 2, 2) if V::TILE >= 16 => sparse::<V, 8, 2, 2>(job, weights, output, first),
+            (1, 8, 2) if V::TILE >= 8 => sparse::<V, 1, 8, 2>(job, weights, output, first),
+            (2, 4, 2) if V::TILE >= 8 => sparse::<V, 2, 4, 2>(job, weights, output, first),
+            (4, 2, 2) if V::TILE >= 8 => sparse::<V, 4, 2, 2>(job, weights, output, first),
+            (1, 4, 2) => sparse::<V, 1, 4, 2>(job, weights, output, first),
+            (2, 2, 2) => sparse::<V, 2, 2, 2>(job, weights, output, first),
+            (1, 2, 2) => sparse::<V, 1, 2, 2>(job, weights, output, first),
+            (r, c, s) => unreachable!("no kernel for a tile of {r}x{c} with step {s}"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn any_dense<V: Vector>(job: &TileJob, weights: &DenseWeights, output: &Output, first: bool) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        match (job.rows, job.columns, job.input_step) {
+            (1, 4, 1) if V::DENSE[1] >= 4 => units::<V, 1, 4, 1>(job, weights, output, first),
+            (2, 2, 1) if V::DENSE[1] >= 4 => units::<V, 2, 2, 1>(job, weights, output, first),
+            (4, 1, _) if V::DENSE[1] >= 4 => units::<V, 4, 1, 1>(job, weights, output, first),
+            (1, 4, 2) if V::DENSE[1] >= 4 => units::<V, 1, 4, 2>(job, weights, output, first),
+            (2, 2, 2) if V::DENSE[1] >= 4 => units::<V, 2, 2, 2>(job, weights, output, first),
+            (1, 2, 1) => units::<V, 1, 2, 1>(job, weights, output, first),
+            (2, 1, _) => units::<V, 2, 1, 1>(job, weights, output, first),
+            (1, 1, _) => units::<V, 1, 1, 1>(job, weights, output, first),
+            (1, 2, 2) => units::<V, 1, 2, 2>(job, weights, output, first),
+            (r, c, s) => unreachable!("no dense kernel for a tile of {r}x{c} with step {s}"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn units<V: Vector, const R: usize, const X: usize, const S: usize>(
+    job: &TileJob,
+    weights: &DenseWeights,
+    output: &Output,
+    first: bool,
+) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        match job.last - job.first {
+            1 => dense::<V, R, X, S, 1>(job, weights, output, first),
+            2 => dense::<V, R, X, S, 2>(job, weights, output, first),
+            3 if V::DENSE[0] >= 3 => dense::<V, R, X, S, 3>(job, weights, output, first),
+            4 if V::DENSE[0] >= 4 => dense::<V, R, X, S, 4>(job, weights, output, first),
+            5 if V::DENSE[0] >= 5 => dense::<V, R, X, S, 5>(job, weights, output, first),
+            6 if V::DENSE[0] >= 6 => dense::<V, R, X, S, 6>(job, weights, output, first),
+            n => unreachable!("no dense kernel for {n} units"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sparse<V: Vector, const R: usize, const X: usize, const S: usize>(
+    job: &TileJob,
+    weights: &SparseWeights,
+    output: &Output,
+    first: bool,
+) {
+    // SAFETY: every pointer is one the contract makes valid.
+    unsafe {
+        for u in job.first..job.last {
+            let (begin, end) = (*weights.starts.add(u) as usize, *weights.starts.add(u + 1) as usize);
+            let mut sums = [[start::<V>(output, u); X]; R];
+            for e in begin..end {
+                let edge = *weights.edges.add(e);
+                let weight = V::splat(edge.weight);
+                let from = job.input.offset(edge.offset as isize);
+                for (r, row) in sums.iter_mut().enumerate() {
+                    let from = from.add(r * job.input_pitch);
+                    for (x, sum) in row.iter_mut().enumerate() {
+                        *sum = V::load(from.add(x * S).cast()).mul_add(weight, *sum);
+                    }
+                }
+            }
+            finish::<V, R, X>(job, output, u, sums, first);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn dense<V: Vector, const R: usize, const X: usize, const S: usize, const U: usize>(
+    job: &TileJob,
+    weights: &DenseWeights,
+    output: &Output,
+    first: bool,
+) {
+    // SAFETY: every pointer is one the contract makes valid.
+    unsafe {
+        let mut sums = [[[V::splat(0.0); X]; R]; U];
+        for (u, sums) in sums.iter_mut().enumerate() {
+            *sums = [[start::<V>(output, job.first + u); X]; R];
+        }
+        let mut weight = weights.weights;
+        let mut input = job.input;
+        for _ in 0..weights.channels {
+            for t in 0..weights.tap_count {
+                let from = input.offset(*weights.taps.add(t) as isize);
+                let mut pixels = [[V::splat(0.0); X]; R];
+                for (r, row) in pixels.iter_mut().enumerate() {
+                    for (x, pixel) in row.iter_mut().enumerate() {
+                        *pixel = V::load(from.add(r * job.input_pitch + x * S).cast());
+                    }
+                }
+                for (u, sums) in sums.iter_mut().enumerate() {
+                    let weight = V::splat(*weight.add(u));
+                    for (sums, pixels) in sums.iter_mut().zip(&pixels) {
+                        for (sum, pixel) in sums.iter_mut().zip(pixels) {
+                            *sum = pixel.mul_add(weight, *sum);
+                        }
+                    }
+                }
+                weight = weight.add(U);
+            }
+            input = input.add(weights.channel);
+        }
+        for (u, sums) in sums.into_iter().enumerate() {
+            finish::<V, R, X>(job, output, job.first + u, sums, first);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn start<V: Vector>(output: &Output, u: usize) -> V {
+    // SAFETY: one bias per unit, if any.
+    unsafe { V::splat(if output.bias.is_null() { 0.0 } else { *output.bias.add(u) }) }
+}
+
+/// Writes a unit's pixels.
+#[inline(always)]
+unsafe fn finish<V: Vector, const R: usize, const X: usize>(
+    job: &TileJob,
+    output: &Output,
+    u: usize,
+    mut sums: [[V; X]; R],
+    first: bool,
+) {
+    // SAFETY: every pointer is one the contract makes valid.
+    unsafe {
+        let at = job.at + u * output.unit;
+        let place = |r: usize, x: usize| at + r * job.output_pitch + x * job.output_step;
+        if output.accumulate {
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (x, sum) in row.iter_mut().enumerate() {
+                    *sum = sum.add((*output.pixels.add(place(r, x))).get());
+                }
+            }
+        }
+        if !output.mask.is_null() {
+            let plain = output.mask_scale.is_null();
+            let scale = V::splat(if plain { 1.0 } else { *output.mask_scale.add(u) });
+            let shift = V::splat(if plain { 0.0 } else { *output.mask_shift.add(u) });
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (x, sum) in row.iter_mut().enumerate() {
+                    *sum = sum.where_positive((*output.mask.add(place(r, x))).get::<V>().mul_add(scale, shift));
+                }
+            }
+        }
+        for (r, row) in sums.iter().enumerate() {
+            for (x, sum) in row.iter().enumerate() {
+                (*output.pixels.add(place(r, x))).set(*sum);
+            }
+        }
+        if !output.moments.is_null() {
+            add_moments(&mut *output.moments.add(u), &sums, first);
+        }
+        if output.watch_count > 0 {
+            add(&mut *output.total.add(u), total(&sums), first);
+            for watch in &output.watches[..output.watch_count] {
+                let inverse = V::splat(*watch.inverse.add(u));
+                let offset = V::splat(*watch.offset.add(u));
+                let mut all = V::splat(0.0);
+                for (r, row) in sums.iter().enumerate() {
+                    for (x, sum) in row.iter().enumerate() {
+                        let hat = (*watch.x.add(place(r, x))).get::<V>().mul_add(inverse, offset);
+                        all = hat.mul_add(*sum, all);
+                    }
+                }
+                add(&mut *watch.sums.add(u), all, first);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn total<V: Vector, const R: usize, const X: usize>(values: &[[V; X]; R]) -> V {
+    // SAFETY: instructions by the caller's contract.
+    unsafe {
+        let mut all = V::splat(0.0);
+        for value in values.as_flattened() {
+            all = all.add(*value);
+        }
+        all
+    }
+}
+
+#[inline(always)]
+unsafe fn add<V: Vector>(to: &mut Pixel, value: V, first: bool) {
+    // SAFETY: instructions by the caller's contract.
+    unsafe { to.put(value, !first) }
+}
+
+/// Lane by lane, relative to the mean of the first tile: close enough to all values that nothing cancels.
+#[inline(always)]
+unsafe fn add_moments<V: Vector, const R: usize, const X: usize>(moments: &mut [Pixel; 3], values: &[[V; X]; R], first: bool) {
+    // SAFETY: instructions by the caller's contract.
+    unsafe {
+        let [pivot, sum, squares] = moments;
+        if first {
+            pivot.set(total(values).mul(V::splat(-1.0 / (R * X) as f32)));
+        }
+        let from = pivot.get::<V>();
+        let (mut all, mut all_squares) = (V::splat(0.0), V::splat(0.0));
+        for value in values.as_flattened() {
+            let deviation = value.add(from);
+            all = all.add(deviation);
+            all_squares = deviation.mul_add(deviation, all_squares);
+        }
+        add(sum, all, first);
+        add(squares, all_squares, first);
+    }
+}

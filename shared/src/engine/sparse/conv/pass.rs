@@ -1,0 +1,161 @@
+//! One direction of a convolution: the forward pass, or one phase of its input gradient.
+
+use super::gather::{DenseWeights, Output, SparseWeights, TileJob, gather_dense, gather_sparse};
+use super::region::{Tile, tiles};
+use super::weights::{Dense, Sparse};
+use crate::engine::simd::Isa;
+use crate::engine::sparse::tensor::Pixel;
+use crate::model::Image;
+
+/// What a pass gathers along.
+#[derive(Debug, Clone)]
+pub(super) enum Weights {
+    Sparse(Sparse),
+    Dense(Dense),
+}
+
+/// A gather for every unit of the receiving side.
+///
+/// With stride s, the input gradient falls into s² phases: input pixels with the same remainder of (row, column) modulo s see
+/// the same taps, at constant offsets into the output gradient, and each phase is a convolution with stride 1 whose results
+/// are written s pixels apart.
+#[derive(Debug, Clone)]
+pub(super) struct Pass {
+    pub(super) weights: Weights,
+    /// Image that is written.
+    pub(super) image: Image,
+    /// Columns computed per unit.
+    pub(super) columns: usize,
+    /// Distance between the input pixels of neighbouring grid points.
+    pub(super) input_step: usize,
+    /// Distance between the output pixels of neighbouring grid points.
+    pub(super) output_step: usize,
+    /// Row and column of the output pixel of grid point (0, 0).
+    pub(super) output_first: [usize; 2],
+    pub(super) tilings: Vec<Tiling>,
+}
+
+/// Tiles of regions with some blocks and grid rows.
+#[derive(Debug, Clone)]
+pub(super) struct Tiling {
+    blocks: usize,
+    rows: usize,
+    tiles: Vec<Tile>,
+}
+
+/// Where a pass reads: a copy of a region with zeros around.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input {
+    pub(super) pixels: *const Pixel,
+    pub(super) pitch: usize,
+    pub(super) block: usize,
+}
+
+/// Grid points of a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grid {
+    pub(super) block: usize,
+    pub(super) blocks: usize,
+    /// First grid row, and number of rows.
+    pub(super) first: usize,
+    pub(super) rows: usize,
+}
+
+impl Pass {
+    /// Makes the tiles of a grid, if there are none yet.
+    pub(super) fn tile(&mut self, isa: Isa, grid: Grid) {
+        if self.tilings.iter().any(|t| t.blocks == grid.blocks && t.rows == grid.rows) {
+            return;
+        }
+        let largest = match self.weights {
+            Weights::Sparse(_) => isa.tile(),
+            Weights::Dense(_) => isa.dense_tile()[1],
+        };
+        let widest = if self.input_step <= 2 { largest } else { 1 };
+        let tiles = tiles(grid.blocks, [grid.rows, self.columns], largest, widest);
+        self.tilings.push(Tiling { blocks: grid.blocks, rows: grid.rows, tiles });
+    }
+
+    /// A part's share of the receiving units.
+    pub(super) fn share(&self, part: usize, parts: usize) -> std::ops::Range<usize> {
+        let split = |part: usize| match &self.weights {
+            Weights::Sparse(sparse) => part * (sparse.starts.len() - 1) / parts,
+            Weights::Dense(dense) => dense.split(part, parts),
+        };
+        split(part)..split(part + 1)
+    }
+
+    /// Whether nothing is gathered.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.weights, Weights::Sparse(sparse) if sparse.edges.is_empty())
+    }
+
+    /// Takes over the layer's weights, in edge order.
+    pub(super) fn set_weights(&mut self, weights: &[f32]) {
+        match &mut self.weights {
+            Weights::Sparse(sparse) => sparse.set(weights),
+            Weights::Dense(dense) => dense.set(weights),
+        }
+    }
+
+    /// Gathers the grid for some units. `first` says that the output's sums begin here; returns whether they still do.
+    ///
+    /// # Safety
+    /// The input must hold the region with every pixel the taps reach; the output's pixels of the grid and units, and its sums,
+    /// must be the caller's own.
+    pub(super) unsafe fn run(
+        &self,
+        isa: Isa,
+        grid: Grid,
+        input: Input,
+        output: &Output,
+        units: std::ops::Range<usize>,
+        mut first: bool,
+    ) -> bool {
+        let Some(tiling) = self.tilings.iter().find(|t| t.blocks == grid.blocks && t.rows == grid.rows) else {
+            unreachable!("regions are tiled when they are cut")
+        };
+        let image = self.image;
+        for tile in &tiling.tiles {
+            let row = self.output_first[0] + self.output_step * (grid.first + tile.y);
+            let column = self.output_first[1] + self.output_step * tile.x;
+            let from = tile.block * input.block + self.input_step * (tile.y * input.pitch + tile.x);
+            let mut job = TileJob {
+                rows: tile.rows,
+                columns: tile.columns,
+                // SAFETY: within the region by contract.
+                input: unsafe { input.pixels.add(from) },
+                input_pitch: if tile.across_blocks { input.block } else { self.input_step * input.pitch },
+                input_step: self.input_step,
+                at: (grid.block + tile.block) * image.len() + row * image.width + column,
+                output_pitch: if tile.across_blocks { image.len() } else { self.output_step * image.width },
+                output_step: self.output_step,
+                first: units.start,
+                last: units.end,
+            };
+            match &self.weights {
+                Weights::Sparse(sparse) => {
+                    let weights = SparseWeights { starts: sparse.starts.as_ptr(), edges: sparse.edges.as_ptr() };
+                    // SAFETY: tiles lie within the grid; the rest by contract.
+                    unsafe { gather_sparse(isa, &job, &weights, output, first) };
+                }
+                Weights::Dense(dense) => {
+                    for group in dense.groups_of(&units) {
+                        (job.first, job.last) = dense.group(group);
+                        let weights = DenseWeights {
+                            weights: dense.of_group(group).as_ptr(),
+                            channels: dense.channels,
+                            channel: dense.channel,
+                            taps: dense.taps.as_ptr(),
+                            tap_count: dense.taps.len(),
+                        };
+                        // SAFETY: as above.
+                        unsafe { gather_dense(isa, &job, &weights, output, first) };
+                    }
+                }
+            }
+            first = false;
+        }
+        first
+    }
+}
