@@ -38,6 +38,38 @@ use super::{Batch, Engine, LayerState, ModelState, Outcome, TrainOptions};
 use crate::error::{Error, Result};
 use crate::model::{Image, ModelSpec};
 
+/// How layers are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// Layer by layer whichever is expected to be faster at the layer's density.
+    Faster,
+    /// Along edges.
+    Edges,
+    /// With all weights, zeros included; grouped convolutions along edges.
+    Weights,
+}
+
+/// What an engine runs on, and for how many samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Samples in the largest training batch.
+    pub max_batch: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Instructions; one of [`Isa::available`].
+    pub isa: Isa,
+    /// How layers are computed.
+    pub kernels: Kernels,
+}
+
+impl Setup {
+    /// The best instructions this machine has, and the faster kernels.
+    #[must_use]
+    pub fn new(max_batch: usize, threads: usize) -> Self {
+        Self { max_batch, threads, isa: Isa::detect(), kernels: Kernels::Faster }
+    }
+}
+
 /// Trains one model on the edges of its masks, on the CPU.
 ///
 /// Memory: activations that convolutions, additions and poolings write, and those of their gradients that live together, for the
@@ -47,6 +79,7 @@ pub struct SparseEngine {
     plan: Plan,
     options: TrainOptions,
     isa: Isa,
+    kernels: Kernels,
     threads: Arc<rayon::ThreadPool>,
     max_batch: usize,
     /// Activations, and memory for gradients; computed on through the views.
@@ -98,21 +131,15 @@ impl SparseEngine {
     /// # Errors
     /// If the model does not end with logits, the state belongs to another model, or threads cannot be started.
     pub fn new(spec: ModelSpec, state: ModelState, options: TrainOptions, max_batch: usize, threads: usize) -> Result<Self> {
-        Self::with_isa(spec, state, options, max_batch, threads, Isa::detect())
+        Self::with(spec, state, options, Setup::new(max_batch, threads))
     }
 
-    /// As [`SparseEngine::new`], with the instructions of `isa`, which must be one of [`Isa::available`].
+    /// As [`SparseEngine::new`], with every choice made by the caller.
     ///
     /// # Errors
-    /// As [`SparseEngine::new`], and if this machine does not have `isa`.
-    pub fn with_isa(
-        spec: ModelSpec,
-        state: ModelState,
-        options: TrainOptions,
-        max_batch: usize,
-        threads: usize,
-        isa: Isa,
-    ) -> Result<Self> {
+    /// As [`SparseEngine::new`], and if this machine does not have the instructions.
+    pub fn with(spec: ModelSpec, state: ModelState, options: TrainOptions, setup: Setup) -> Result<Self> {
+        let Setup { max_batch, threads, isa, kernels } = setup;
         if !Isa::available().contains(&isa) {
             return Err(Error::usage(format!("this machine has no {} instructions", isa.name())));
         }
@@ -143,6 +170,7 @@ impl SparseEngine {
             plan,
             options,
             isa,
+            kernels,
             max_batch,
         };
         engine.load_state(state)?;
@@ -164,9 +192,16 @@ impl SparseEngine {
         };
         let input = plan.sources[*input].tensor;
         let ends = [input, *output].map(|t| plan.tensors[t]);
-        let dense = conv::all_weights_pay(plan.convs[index], state.mask.density());
+        let conv = plan.convs[index];
+        // A grouped convolution has no weights between groups to compute with.
+        let dense = conv.groups == 1
+            && match self.kernels {
+                Kernels::Faster => state.mask.density() >= conv::DENSE,
+                Kernels::Edges => false,
+                Kernels::Weights => true,
+            };
         let needed = plan.back.iter().zip(&plan.steps).any(|(b, s)| of_layer(&s) && b.writes[0].is_some());
-        let mut conv = Conv::new(self.isa, plan.convs[index], &state.mask, ends, needed, dense);
+        let mut conv = Conv::new(self.isa, conv, &state.mask, ends, needed, dense);
         conv.set_weights(&state.weights);
         conv.parts(self.isa, self.max_batch);
         for scratch in &self.scratch {

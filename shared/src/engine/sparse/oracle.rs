@@ -11,6 +11,8 @@ pub(super) struct Pass {
     pub(super) logits: Vec<f64>,
     /// Per layer, in edge order.
     pub(super) edges: Vec<Vec<f64>>,
+    /// Per layer, of all weights, edges or not.
+    pub(super) weights: Vec<Vec<f64>>,
     /// Per dense parameter; empty for buffers.
     pub(super) dense: Vec<Vec<f64>>,
     /// Per normalisation in node order: (mean, unbiased variance) of each channel.
@@ -64,9 +66,9 @@ pub(super) fn run(spec: &ModelSpec, values: &Values, state: &ModelState, batch: 
         }
     }
     let (weights, dense) = net.backward(&cache, gradient);
-    let edges = state.layers.iter().zip(weights);
+    let edges = state.layers.iter().zip(&weights);
     let edges = edges.map(|(l, g)| l.mask.iter().map(|p| g[p]).collect()).collect();
-    Pass { loss, logits, edges, dense, moments }
+    Pass { loss, logits, edges, weights, dense, moments }
 }
 
 struct Net<'a> {

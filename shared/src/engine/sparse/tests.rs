@@ -171,7 +171,7 @@ fn images_of_every_width() {
                 let state = random_state(&spec, 0.6, None, width as u64);
                 let batch = random_batch(&spec, samples, 3);
                 let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
-                let mut engine = SparseEngine::with_isa(spec.clone(), state, OPTIONS, samples, 2, isa).unwrap();
+                let mut engine = SparseEngine::with(spec.clone(), state, OPTIONS, Setup { isa, ..Setup::new(samples, 2) }).unwrap();
                 let (_, edges, _) = engine.gradients(&batch);
                 for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
                     let distance = distance(got, want);
@@ -196,27 +196,57 @@ fn distance(got: &[f32], want: &[f64]) -> f64 {
 #[test]
 fn gradients_equal_those_of_the_oracle() {
     for (name, spec) in networks() {
-        for isa in Isa::available() {
-            for (samples, density, empty) in
-                [(1, 0.5, None), (21, 0.3, None), (32, 1.0, None), (40, 0.1, Some(1)), (19, 0.4, Some(0))]
-            {
-                let state = random_state(&spec, density, empty, 7);
-                let batch = random_batch(&spec, samples, 3);
-                let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
-                let mut engine = SparseEngine::with_isa(spec.clone(), state, OPTIONS, 270, 2, isa).unwrap();
+        for (samples, density, empty) in
+            [(1, 0.5, None), (21, 0.3, None), (32, 1.0, None), (40, 0.1, Some(1)), (19, 0.4, Some(0))]
+        {
+            let state = random_state(&spec, density, empty, 7);
+            let batch = random_batch(&spec, samples, 3);
+            let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
+            // Channels that are constant, or nearly so with one sample, amplify rounding by 1/√ε.
+            let tolerance = if samples == 1 || empty.is_some() { 2e-2 } else { 3e-4 };
+            for (isa, kernels) in Isa::available().into_iter().flat_map(|i| [(i, Kernels::Edges), (i, Kernels::Weights)]) {
+                let setup = Setup { isa, kernels, ..Setup::new(270, 2) };
+                let mut engine = SparseEngine::with(spec.clone(), state.clone(), OPTIONS, setup).unwrap();
                 let (outcome, edges, dense) = engine.gradients(&batch);
-                let case = format!("{name} {} samples={samples} density={density}", isa.name());
+                let case = format!("{name} {} {kernels:?} samples={samples} density={density}", isa.name());
                 assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{case}: {} {}", outcome.loss(), want.loss);
                 assert_eq!(outcome.samples, samples);
-                // Channels that are constant, or nearly so with one sample, amplify rounding by 1/√ε.
-                let tolerance = if samples == 1 || empty.is_some() { 2e-2 } else { 3e-4 };
                 for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
                     assert!(distance(got, want) < tolerance, "{case}: layer {l}: {}", distance(got, want));
                 }
                 for (d, (got, want)) in dense.iter().zip(&want.dense).enumerate() {
                     assert!(distance(got, want) < tolerance, "{case}: dense {d}: {}", distance(got, want));
                 }
+                let mut layers = spec.layers().len();
+                let same = engine.weight_gradients(&batch, &mut |layer, gradient| {
+                    layers -= 1;
+                    assert_eq!(layer, layers, "{case}: last layer first");
+                    let distance = distance(gradient, &want.weights[layer]);
+                    assert!(distance < tolerance, "{case}: all weights of layer {layer}: {distance}");
+                });
+                assert_eq!((same, layers), (outcome, 0), "{case}");
+                let (_, again, _) = engine.gradients(&batch);
+                assert_eq!(edges, again, "{case}");
             }
+        }
+    }
+}
+
+/// Shapes at which regions are cut into bands, images into strips, and units into segments.
+#[test]
+fn large_layers_are_cut_into_regions() {
+    let net = Build::new(Image::new(3, 40, 40)).conv(70, 3, 1, 1, 1, false).norm(true).relu();
+    let net = net.conv(66, 5, 2, 2, 1, false).norm(true).relu().conv(130, 3, 1, 1, 1, true).relu();
+    let spec = net.then(Op::AvgPool { kernel: 5, stride: 5 }).linear(33, true).relu().linear(4, true).0;
+    let state = random_state(&spec, 0.02, None, 5);
+    let batch = random_batch(&spec, 18, 3);
+    let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
+    for kernels in [Kernels::Edges, Kernels::Weights] {
+        let mut engine =
+            SparseEngine::with(spec.clone(), state.clone(), OPTIONS, Setup { kernels, ..Setup::new(18, 2) }).unwrap();
+        let (_, edges, _) = engine.gradients(&batch);
+        for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
+            assert!(distance(got, want) < 3e-4, "{kernels:?} layer {l}: {}", distance(got, want));
         }
     }
 }
@@ -227,7 +257,8 @@ fn evaluation_uses_running_statistics_and_changes_nothing() {
         let state = random_state(&spec, 0.4, None, 11);
         let batch = random_batch(&spec, 18, 5);
         let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, false);
-        let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 32, 2).unwrap();
+        // Room for fewer samples than there are: they come in several chunks.
+        let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 7, 2).unwrap();
         let before = engine.state();
         let outcome = engine.evaluate(&batch);
         assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{name}: {} {}", outcome.loss(), want.loss);
@@ -371,7 +402,7 @@ fn places_without_a_sample_stay_out_of_the_gradients() {
     for isa in Isa::available() {
         for samples in [1, 2, 18] {
             let mut engine =
-                SparseEngine::with_isa(spec.clone(), random_state(&spec, 1.0, None, 3), OPTIONS, 32, 1, isa).unwrap();
+                SparseEngine::with(spec.clone(), random_state(&spec, 1.0, None, 3), OPTIONS, Setup { isa, ..Setup::new(32, 1) }).unwrap();
             let (_, edges, dense) = engine.gradients(&random_batch(&spec, samples, 1));
             assert!(edges.iter().chain(&dense).flatten().all(|g| g.is_finite()), "{} samples={samples}", isa.name());
         }

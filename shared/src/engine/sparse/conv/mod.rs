@@ -101,13 +101,8 @@ impl FrameShape {
     }
 }
 
-/// Density from which computing with all weights is faster than with edges.
-const DENSE: f64 = 0.3;
-
-/// Whether computing with all weights of a layer is faster than with its edges.
-pub(super) fn all_weights_pay(conv: ConvShape, density: f64) -> bool {
-    conv.groups == 1 && density >= DENSE
-}
+/// Density from which computing with all weights of a layer is faster than with its edges; see `docs/performance.md`.
+pub(super) const DENSE: f64 = 0.3;
 
 /// Memory of one thread.
 #[derive(Default)]
