@@ -16,7 +16,7 @@ use crate::rng::{Purpose, stream};
 pub const CHUNK: usize = size_of::<Chunk>();
 
 /// Measurements are the best of this many.
-const TRIES: usize = 5;
+const TRIES: usize = 10;
 /// Bytes a thread visits in one measurement, or its whole working set if that is larger.
 const VISITED: usize = 256 << 20;
 /// Multiply-adds of one measurement in registers, for each register.
@@ -207,9 +207,11 @@ versions! {
 
 #[inline(always)]
 unsafe fn any_write<V: Vector>(chunks: &mut [Chunk], value: f32) {
-    for line in chunks.iter_mut().flat_map(|c| &mut c.0) {
-        // SAFETY: passed on from the caller; a line of a chunk is 16 aligned floats.
-        unsafe { V::splat(value).store(line.as_mut_ptr()) };
+    for chunk in chunks {
+        for line in &mut chunk.0 {
+            // SAFETY: passed on from the caller; a line of a chunk is 16 aligned floats.
+            unsafe { V::splat(value).store(line.as_mut_ptr()) };
+        }
     }
 }
 
