@@ -1,19 +1,27 @@
-"""Times whole training steps of er_wlt and of PyTorch on this machine and prints a table of ratios.
+"""Times whole training steps of er_wlt and of PyTorch on this machine and prints a table of speeds, ratios and memory.
 
 PyTorch does what masked training usually does: dense weights, multiplied by a 0/1 mask after every step, in the faster of its two
-memory formats. Both sides: batch 128, 3x32x32, random images, SGD with Nesterov momentum and weight decay, uniform random masks on
-every layer, all cores.
+memory formats (the first round of each case finds it). Both sides: batch 128, 3x32x32, random images, SGD with Nesterov momentum
+and weight decay, uniform random masks on every layer, float32, all cores unless --threads says otherwise. --amp adds PyTorch in
+bfloat16 (autocast, channels last).
+
+The sides take turns, each in a process of its own, and ratios are medians over the rounds, so that other load on the machine
+cancels. Memory is the largest resident memory of the process, libraries and data included.
 
     pip install torch
     cargo build --release -p er_wlt
     python shared/benches/compare_torch.py [--models vgg16,resnet18,resnet50] [--densities 0.01,0.05,0.1,1] [--steps 10]
+                                           [--rounds 3] [--threads N] [--amp]
 """
 
 import argparse
 import json
+import multiprocessing
 import pathlib
+import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -79,44 +87,84 @@ MODELS = {
 }
 
 
-def torch_step(name, density, steps):
-    """Median seconds of a step in the faster memory format."""
-    best = float("inf")
-    for memory in [torch.contiguous_format, torch.channels_last]:
-        torch.manual_seed(0)
-        model = MODELS[name]().to(memory_format=memory)
-        x = torch.randn(BATCH, 3, 32, 32).contiguous(memory_format=memory)
-        y = torch.randint(0, 10, (BATCH,))
-        weights = [p for p in model.parameters() if p.dim() > 1]
-        masks = [(torch.rand_like(p) < density).float() for p in weights]
-        optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+def torch_step(name, density, steps, threads, channels_last, amp):
+    """Median seconds of a step, and the largest memory of this process in bytes."""
+    if threads:
+        torch.set_num_threads(threads)
+    memory = torch.channels_last if channels_last else torch.contiguous_format
+    torch.manual_seed(0)
+    model = MODELS[name]().to(memory_format=memory)
+    x = torch.randn(BATCH, 3, 32, 32).contiguous(memory_format=memory)
+    y = torch.randint(0, 10, (BATCH,))
+    weights = [p for p in model.parameters() if p.dim() > 1]
+    masks = [(torch.rand_like(p) < density).float() for p in weights]
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
 
-        def mask():
-            with torch.no_grad():
-                for weight, m in zip(weights, masks):
-                    weight.mul_(m)
+    def mask():
+        with torch.no_grad():
+            for weight, m in zip(weights, masks):
+                weight.mul_(m)
 
+    mask()
+    seconds = []
+    for _ in range(2 + steps):
+        before = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
         mask()
-        seconds = []
-        for _ in range(2 + steps):
-            before = time.perf_counter()
-            optimizer.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(model(x), y).backward()
-            optimizer.step()
-            mask()
-            seconds.append(time.perf_counter() - before)
-        best = min(best, statistics.median(seconds[2:]))
-    return best
+        seconds.append(time.perf_counter() - before)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return statistics.median(seconds[2:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def our_step(name, density, steps):
-    """Median seconds of a step of er_wlt."""
+def in_process(*case):
+    """`torch_step` in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(torch_step, case)
+
+
+def our_step(name, density, steps, threads):
+    """The same of er_wlt."""
     with tempfile.TemporaryDirectory() as out:
         command = [BINARY, "--data", "synthetic", "--model", name, "--lr", "0.01", "--max-steps", str(5 + steps), "--out", out]
-        command += ["--sparse", "--fix", "--sparse-init", "uniform", "--density", str(density), "--quiet"]
+        command += ["--sparse", "--fix", "--sparse-init", "uniform", "--density", density, "--quiet"]
+        command += ["--threads", str(threads)] if threads else []
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        (summary,) = pathlib.Path(out).glob("*/summary.json")
-        return json.loads(summary.read_text())["median_step_seconds"]
+        (path,) = pathlib.Path(out).glob("*/summary.json")
+        summary = json.loads(path.read_text())
+        return summary["median_step_seconds"], summary["peak_rss_bytes"]
+
+
+def row(name, density, options):
+    """One line of the table."""
+    case, common = (name, float(density)), (options.steps, options.threads)
+    formats = [False, True]
+    ours, peer, half = [], [], []
+    for _ in range(options.rounds):
+        ours.append(our_step(name, density, *common))
+        tried = [(in_process(*case, *common, channels_last, False), channels_last) for channels_last in formats]
+        fastest, channels_last = min(tried)
+        formats = [channels_last]
+        peer.append(fastest)
+        if options.amp:
+            half.append(in_process(*case, *common, True, True))
+
+    def speed(side):
+        return f"{statistics.median(BATCH / seconds for seconds, _ in side):.0f}"
+
+    def ratio(side):
+        return f"{statistics.median(theirs / mine for (mine, _), (theirs, _) in zip(ours, side)):.1f}"
+
+    def memory(side):
+        sizes = [size for _, size in side]
+        return f"{max(sizes) / 2**20:.0f}" if all(sizes) else "?"
+
+    cells = [name, density, speed(ours), speed(peer), ratio(peer)]
+    cells += [speed(half), ratio(half)] if options.amp else []
+    return cells + [memory(ours), memory(peer)]
 
 
 def main():
@@ -124,13 +172,17 @@ def main():
     parser.add_argument("--models", default="vgg16,resnet18,resnet50")
     parser.add_argument("--densities", default="0.01,0.05,0.1,1")
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--amp", action="store_true")
     options = parser.parse_args()
-    print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
-    print("| network | density | images/s | PyTorch | ratio |\n|---|---|---|---|---|")
+    print(f"PyTorch {torch.__version__}, threads: {options.threads or torch.get_num_threads()}\n")
+    titles = ["network", "density", "images/s", "PyTorch", "ratio"] + (["bf16", "ratio"] if options.amp else [])
+    titles += ["memory, MiB", "PyTorch memory, MiB"]
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
     for name in options.models.split(","):
         for density in options.densities.split(","):
-            ours, peer = our_step(name, density, options.steps), torch_step(name, float(density), options.steps)
-            print(f"| {name} | {density} | {BATCH / ours:.0f} | {BATCH / peer:.0f} | {peer / ours:.1f} |", flush=True)
+            print(f"| {' | '.join(row(name, density, options))} |", flush=True)
 
 
 if __name__ == "__main__":

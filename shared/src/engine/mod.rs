@@ -4,6 +4,7 @@
 #![allow(clippy::inline_always)]
 
 mod optim;
+pub mod roofline;
 mod simd;
 pub mod sparse;
 

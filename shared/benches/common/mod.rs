@@ -1,0 +1,38 @@
+//! What benches have in common: engines on uniform random masks, and batches of noise.
+
+use rand::RngExt;
+use shared::engine::sparse::SparseEngine;
+use shared::engine::{Batch, Optimizer, TrainOptions};
+use shared::graph::{Law, Mask, sample};
+use shared::init::{InitMethod, initialise};
+use shared::model::{Layer, ModelSpec};
+use shared::rng::{Purpose, stream};
+
+/// Samples of a step.
+pub(crate) const BATCH: usize = 128;
+
+/// As many threads as this process may use.
+pub(crate) fn all_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// An engine whose every layer has a random mask of this density.
+pub(crate) fn engine(spec: &ModelSpec, density: f64, threads: usize) -> SparseEngine {
+    let draw =
+        |(l, layer): (usize, &Layer)| sample(layer.shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64));
+    let masks: Vec<Mask> = spec.layers().iter().enumerate().map(draw).collect();
+    let densities = vec![density; masks.len()];
+    let state = initialise(spec, &masks, &densities, density, InitMethod::Normal, 1);
+    let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
+    let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
+    SparseEngine::new(spec.clone(), state, options, BATCH, threads).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Random images and labels.
+pub(crate) fn batch(spec: &ModelSpec) -> Batch {
+    let mut rng = stream(1, Purpose::Data, 0);
+    Batch {
+        images: (0..BATCH * spec.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect(),
+        labels: (0..BATCH).map(|_| rng.random_range(0..spec.classes() as u32)).collect(),
+    }
+}
