@@ -2,7 +2,7 @@
 
 use super::{LANES, Vector};
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_fmadd_ps, _mm512_load_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
+    __m512, _CMP_GT_OQ, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtss_f32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
     _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_store_ps, _mm512_storeu_ps,
 };
 
@@ -62,6 +62,17 @@ unsafe impl Vector for Avx512 {
     unsafe fn mul_add(self, a: Self, b: Self) -> Self {
         // SAFETY: the trait's contract (features).
         Self(unsafe { _mm512_fmadd_ps(self.0, a.0, b.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: the trait's contract (features).
+        unsafe {
+            let v = _mm512_add_ps(self.0, _mm512_shuffle_f32x4::<0x4E>(self.0, self.0));
+            let v = _mm512_add_ps(v, _mm512_shuffle_f32x4::<0xB1>(v, v));
+            let v = _mm512_add_ps(v, _mm512_shuffle_ps::<0x4E>(v, v));
+            _mm512_cvtss_f32(_mm512_add_ps(v, _mm512_shuffle_ps::<0xB1>(v, v)))
+        }
     }
 
     #[inline(always)]

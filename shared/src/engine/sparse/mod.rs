@@ -205,7 +205,7 @@ impl SparseEngine {
         conv.set_weights(&state.weights);
         conv.parts(self.isa, self.max_batch);
         for scratch in &self.scratch {
-            conv.reserve(&mut scratch.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            conv.reserve(self.isa, &mut scratch.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         }
         SparseLayer { gradient: vec![0.0; state.mask.edges()], state, conv }
     }

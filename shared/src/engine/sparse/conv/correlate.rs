@@ -1,5 +1,6 @@
-//! Gradients of weights: for some edges of one or a few units, the sum over pixels of input times gradient.
+//! Gradients of weights: the sum over pixels of input times gradient, for the edges of a tile's units or for all weights of a strip.
 
+use super::gather::{SparseWeights, TileJob};
 use crate::engine::simd::{Vector, versions};
 use crate::engine::sparse::tensor::Pixel;
 
@@ -23,9 +24,8 @@ pub(in crate::engine) struct CorrelateJob {
     pub(in crate::engine) blocks: usize,
     pub(in crate::engine) rows: usize,
     pub(in crate::engine) columns: usize,
-    /// Offset of the first edge, and the distance to the next in units of `i32`.
+    /// Offsets of the edges.
     pub(in crate::engine) offsets: *const i32,
-    pub(in crate::engine) offset_step: usize,
     pub(in crate::engine) edges: usize,
     pub(in crate::engine) units: usize,
     /// One value per edge, unit after unit at a distance of `result_unit`.
@@ -91,7 +91,7 @@ unsafe fn group<V: Vector, const U: usize, const E: usize>(job: &CorrelateJob, f
     // SAFETY: every pointer is one the job's contract makes valid.
     unsafe {
         let inputs: [*const Pixel; E] =
-            std::array::from_fn(|e| job.input.offset(*job.offsets.add((first + e) * job.offset_step) as isize));
+            std::array::from_fn(|e| job.input.offset(*job.offsets.add(first + e) as isize));
         let mut sums = [[V::splat(0.0); E]; U];
         for b in 0..job.blocks {
             for y in 0..job.rows {
@@ -130,4 +130,136 @@ unsafe fn group<V: Vector, const U: usize, const E: usize>(job: &CorrelateJob, f
 unsafe fn put(to: *mut f32, value: f32, accumulate: bool) {
     // SAFETY: a result of the caller's own.
     unsafe { *to = if accumulate { *to + value } else { value } }
+}
+
+/// Where a tile's gradients are, and where those of its edges go.
+#[derive(Clone, Copy)]
+pub(in crate::engine) struct TileGradient {
+    /// First pixel of the tile of unit 0.
+    pub(in crate::engine) pixels: *const Pixel,
+    pub(in crate::engine) unit: usize,
+    pub(in crate::engine) pitch: usize,
+    /// One value per edge, in the order of the weights.
+    pub(in crate::engine) result: *mut f32,
+    /// Add to the result instead of replacing it.
+    pub(in crate::engine) accumulate: bool,
+}
+
+versions! {
+    /// `result[edge] = Σ input · gradient` over one tile, or added to it, for the edges of some units.
+    ///
+    /// # Safety
+    /// As [`super::gather::gather_sparse`]; every pixel and value that the arguments name must be valid, the results be the caller's own.
+    unsafe fn correlate_tile(job: &TileJob, weights: &SparseWeights, gradient: &TileGradient) = any_tile;
+}
+
+#[inline(always)]
+unsafe fn any_tile<V: Vector>(job: &TileJob, weights: &SparseWeights, gradient: &TileGradient) {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        match (job.rows, job.columns, job.input_step) {
+            (1, 16, 1) if V::TILE >= 16 => tile::<V, 1, 16, 1>(job, weights, gradient),
+            (2, 8, 1) if V::TILE >= 16 => tile::<V, 2, 8, 1>(job, weights, gradient),
+            (4, 4, 1) if V::TILE >= 16 => tile::<V, 4, 4, 1>(job, weights, gradient),
+            (8, 2, 1) if V::TILE >= 16 => tile::<V, 8, 2, 1>(job, weights, gradient),
+            (16, 1, _) if V::TILE >= 16 => tile::<V, 16, 1, 1>(job, weights, gradient),
+            (1, 8, 1) if V::TILE >= 8 => tile::<V, 1, 8, 1>(job, weights, gradient),
+            (2, 4, 1) if V::TILE >= 8 => tile::<V, 2, 4, 1>(job, weights, gradient),
+            (4, 2, 1) if V::TILE >= 8 => tile::<V, 4, 2, 1>(job, weights, gradient),
+            (8, 1, _) if V::TILE >= 8 => tile::<V, 8, 1, 1>(job, weights, gradient),
+            (1, 4, 1) => tile::<V, 1, 4, 1>(job, weights, gradient),
+            (2, 2, 1) => tile::<V, 2, 2, 1>(job, weights, gradient),
+            (4, 1, _) => tile::<V, 4, 1, 1>(job, weights, gradient),
+            (1, 2, 1) => tile::<V, 1, 2, 1>(job, weights, gradient),
+            (2, 1, _) => tile::<V, 2, 1, 1>(job, weights, gradient),
+            (1, 1, _) => tile::<V, 1, 1, 1>(job, weights, gradient),
+            (1, 16, 2) if V::TILE >= 16 => tile::<V, 1, 16, 2>(job, weights, gradient),
+            (2, 8, 2) if V::TILE >= 16 => tile::<V, 2, 8, 2>(job, weights, gradient),
+            (4, 4, 2) if V::TILE >= 16 => tile::<V, 4, 4, 2>(job, weights, gradient),
+            (8, 2, 2) if V::TILE >= 16 => tile::<V, 8, 2, 2>(job, weights, gradient),
+            (1, 8, 2) if V::TILE >= 8 => tile::<V, 1, 8, 2>(job, weights, gradient),
+            (2, 4, 2) if V::TILE >= 8 => tile::<V, 2, 4, 2>(job, weights, gradient),
+            (4, 2, 2) if V::TILE >= 8 => tile::<V, 4, 2, 2>(job, weights, gradient),
+            (1, 4, 2) => tile::<V, 1, 4, 2>(job, weights, gradient),
+            (2, 2, 2) => tile::<V, 2, 2, 2>(job, weights, gradient),
+            (1, 2, 2) => tile::<V, 1, 2, 2>(job, weights, gradient),
+            (r, c, s) => unreachable!("no kernel for a tile of {r}x{c} with step {s}"),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<V: Vector, const R: usize, const X: usize, const S: usize>(
+    job: &TileJob,
+    weights: &SparseWeights,
+    gradient: &TileGradient,
+) {
+    // SAFETY: every pointer is one the contract makes valid.
+    unsafe {
+        for k in 0..weights.chunks {
+            let starts = weights.starts.add(k * weights.units);
+            for u in job.first..job.last {
+                let (begin, end) = (*starts.add(u) as usize, *starts.add(u + 1) as usize);
+                if begin == end {
+                    continue;
+                }
+                let from = gradient.pixels.add(u * gradient.unit);
+                let mut tile = [[V::splat(0.0); X]; R];
+                for (r, row) in tile.iter_mut().enumerate() {
+                    for (x, pixel) in row.iter_mut().enumerate() {
+                        *pixel = (*from.add(r * gradient.pitch + x)).get();
+                    }
+                }
+                let mut e = begin;
+                while e + 8 <= end {
+                    edges::<V, R, X, S, 8>(job, weights, gradient, &tile, e);
+                    e += 8;
+                }
+                // Eight edges hide each other's latency; what is left is hidden by the next unit's.
+                if end - e >= 4 {
+                    edges::<V, R, X, S, 4>(job, weights, gradient, &tile, e);
+                    e += 4;
+                }
+                if end - e >= 2 {
+                    edges::<V, R, X, S, 2>(job, weights, gradient, &tile, e);
+                    e += 2;
+                }
+                if end > e {
+                    edges::<V, R, X, S, 1>(job, weights, gradient, &tile, e);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn edges<V: Vector, const R: usize, const X: usize, const S: usize, const E: usize>(
+    job: &TileJob,
+    weights: &SparseWeights,
+    gradient: &TileGradient,
+    tile: &[[V; X]; R],
+    first: usize,
+) {
+    // SAFETY: every pointer is one the contract makes valid.
+    unsafe {
+        let inputs: [*const Pixel; E] =
+            std::array::from_fn(|e| job.input.offset((*weights.edges.add(first + e)).offset as isize));
+        let mut sums = [V::splat(0.0); E];
+        for (r, row) in tile.iter().enumerate() {
+            for (x, pixel) in row.iter().enumerate() {
+                for (sum, input) in sums.iter_mut().zip(inputs) {
+                    *sum = V::load(input.add(r * job.input_pitch + x * S).cast()).mul_add(*pixel, *sum);
+                }
+            }
+        }
+        let result = gradient.result.add(first);
+        if E == 1 {
+            put(result, sums[0].sum(), gradient.accumulate);
+        } else {
+            let sums = V::sums(std::array::from_fn(|e| sums[e % E]));
+            for (e, sum) in sums.into_iter().enumerate().take(E) {
+                put(result.add(e), sum, gradient.accumulate);
+            }
+        }
+    }
 }

@@ -31,11 +31,15 @@ pub(in crate::engine) struct TileJob {
     pub(in crate::engine) last: usize,
 }
 
-/// What is gathered along: the edges of unit u are `edges[starts[u]..starts[u + 1]]`.
+/// What is gathered along: the edges of unit u in chunk k are `edges[starts[k·units + u]..starts[k·units + u + 1]]`.
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct SparseWeights {
     pub(in crate::engine) starts: *const u32,
     pub(in crate::engine) edges: *const Edge,
+    pub(in crate::engine) units: usize,
+    pub(in crate::engine) chunks: usize,
+    /// Memory for one tile of each unit between chunks.
+    pub(in crate::engine) partial: *mut Pixel,
 }
 
 /// All weights: in groups of units, then `[channel][tap][unit of the group]`.
@@ -184,21 +188,42 @@ unsafe fn sparse<V: Vector, const R: usize, const X: usize, const S: usize>(
 ) {
     // SAFETY: every pointer is one the contract makes valid.
     unsafe {
-        for u in job.first..job.last {
-            let (begin, end) = (*weights.starts.add(u) as usize, *weights.starts.add(u + 1) as usize);
-            let mut sums = [[start::<V>(output, u); X]; R];
-            for e in begin..end {
-                let edge = *weights.edges.add(e);
-                let weight = V::splat(edge.weight);
-                let from = job.input.offset(edge.offset as isize);
-                for (r, row) in sums.iter_mut().enumerate() {
-                    let from = from.add(r * job.input_pitch);
-                    for (x, sum) in row.iter_mut().enumerate() {
-                        *sum = V::load(from.add(x * S).cast()).mul_add(weight, *sum);
+        for k in 0..weights.chunks {
+            let last = k + 1 == weights.chunks;
+            let starts = weights.starts.add(k * weights.units);
+            for u in job.first..job.last {
+                let (begin, end) = (*starts.add(u) as usize, *starts.add(u + 1) as usize);
+                if begin == end && k > 0 && !last {
+                    continue;
+                }
+                let partial = weights.partial.add((u - job.first) * R * X);
+                let mut sums = [[V::splat(0.0); X]; R];
+                if k == 0 {
+                    sums = [[start::<V>(output, u); X]; R];
+                } else {
+                    for (p, sum) in sums.as_flattened_mut().iter_mut().enumerate() {
+                        *sum = (*partial.add(p)).get();
+                    }
+                }
+                for e in begin..end {
+                    let edge = *weights.edges.add(e);
+                    let weight = V::splat(edge.weight);
+                    let from = job.input.offset(edge.offset as isize);
+                    for (r, row) in sums.iter_mut().enumerate() {
+                        let from = from.add(r * job.input_pitch);
+                        for (x, sum) in row.iter_mut().enumerate() {
+                            *sum = V::load(from.add(x * S).cast()).mul_add(weight, *sum);
+                        }
+                    }
+                }
+                if last {
+                    finish::<V, R, X>(job, output, u, sums, first);
+                } else {
+                    for (p, sum) in sums.as_flattened().iter().enumerate() {
+                        (*partial.add(p)).set(*sum);
                     }
                 }
             }
-            finish::<V, R, X>(job, output, u, sums, first);
         }
     }
 }

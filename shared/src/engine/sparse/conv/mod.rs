@@ -15,10 +15,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rayon::prelude::*;
 
 use self::correlate::{CorrelateJob, UNITS, correlate};
-use self::gather::{Edge, Output, WatchJob};
-use self::pass::{Grid, Input, Pass, Weights};
+use self::gather::{Output, WatchJob};
+use self::pass::{GradientInput, Grid, Input, Pass, Weights};
 use self::region::{Cutting, Region, Regions};
-use self::weights::{Dense, Link, Sparse};
+use self::weights::{Arc, Dense, Link, Sparse};
 use super::blend::{Frame, MOST, Operand, Operands, read};
 use super::norm::{Moments, lane_sum};
 use super::plane::Completion;
@@ -29,6 +29,10 @@ use crate::model::Image;
 
 /// Gradient pixels that are correlated at once: enough to make up for adding up lanes, few enough to stay in cache.
 const STRIP: usize = 64;
+/// Pixels that the L1 cache holds besides what else is in use.
+const L1: usize = (36 << 10) / size_of::<Pixel>();
+/// Edges of a unit in a chunk that make up for reading and writing its sums.
+const ENOUGH_EDGES: f64 = 4.0;
 /// Weights whose sums a thread adds up at once.
 const CHUNK: usize = 1 << 12;
 
@@ -112,6 +116,8 @@ pub(super) struct Scratch {
     /// Sums per unit, lane by lane.
     sums: Vec<Pixel>,
     moments: Vec<[Pixel; 3]>,
+    /// Tiles of units between chunks.
+    partial: Vec<Pixel>,
 }
 
 impl std::fmt::Debug for Scratch {
@@ -246,7 +252,7 @@ impl Conv {
     }
 
     /// Makes a thread's memory large enough for the layer.
-    pub(super) fn reserve(&self, scratch: &mut Scratch) {
+    pub(super) fn reserve(&self, isa: Isa, scratch: &mut Scratch) {
         let grow = |memory: &mut Vec<Pixel>, size: usize| {
             if memory.len() < size {
                 memory.resize(size, Pixel::ZERO);
@@ -255,6 +261,7 @@ impl Conv {
         grow(&mut scratch.value, self.value.block() * self.cutting.blocks);
         grow(&mut scratch.gradient, self.gradient.block() * self.cutting.blocks);
         grow(&mut scratch.sums, self.input.channels * (MOST + 1));
+        grow(&mut scratch.partial, self.input.channels.max(self.output.channels) * isa.tile());
         if scratch.moments.len() < self.output.channels {
             scratch.moments.resize(self.output.channels, [Pixel::ZERO; 3]);
         }
@@ -292,7 +299,8 @@ impl Conv {
                     moments: moments.map_or(std::ptr::null_mut(), |_| scratch.moments.as_mut_ptr()),
                     ..plain_output(output)
                 };
-                self.forward.run(machine.isa, forward_grid(region), input, &target, units.clone(), true);
+                let partial = scratch.partial.as_mut_ptr();
+                self.forward.run(machine.isa, forward_grid(region), input, &target, partial, units.clone(), true);
             }
             if let Some(moments) = moments {
                 let valid = Pixel::valid(machine.samples, region.block);
@@ -350,17 +358,29 @@ impl Conv {
                 }
             }
         });
-        let partial = &*partial;
-        let sum = |at: usize| (0..slots).map(|s| partial[s * length + at]).sum::<f32>();
-        let (to, positions) = match weights {
-            WeightGradient::Edges(to) => (to, self.positions.as_ref()),
-            WeightGradient::All(to) => (to, None),
-        };
-        to.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, to)| {
-            for (i, to) in (chunk * CHUNK..).zip(to) {
-                *to = sum(positions.map_or(i, |p| p[i] as usize));
+        let (all, rest) = partial.split_at_mut(length);
+        all.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, all)| {
+            for slot in rest.chunks(length.max(1)) {
+                for (sum, value) in all.iter_mut().zip(&slot[chunk * CHUNK..]) {
+                    *sum += value;
+                }
             }
         });
+        match weights {
+            WeightGradient::All(to) => to.copy_from_slice(all),
+            WeightGradient::Edges(to) => {
+                let places = match (&self.positions, &self.forward.weights) {
+                    (Some(positions), _) => positions,
+                    (None, Weights::Sparse(sparse)) => &sparse.places,
+                    (None, Weights::Dense(_)) => unreachable!("a dense layer knows its edges' positions"),
+                };
+                to.par_chunks_mut(CHUNK).zip(places.par_chunks(CHUNK)).for_each(|(to, places)| {
+                    for (to, &place) in to.iter_mut().zip(places) {
+                        *to = all[place as usize];
+                    }
+                });
+            }
+        }
     }
 
     /// Gathers the gradient of one region's input.
@@ -406,7 +426,8 @@ impl Conv {
             }
             let grid = backward_grid(region, pass, self.conv.stride, self.input);
             // SAFETY: regions, phases and segments have disjoint pixels; the copy has zeros where taps reach over the image.
-            first = unsafe { pass.run(machine.isa, grid, from, &target, units.clone(), first) };
+            let partial = scratch.partial.as_mut_ptr();
+            first = unsafe { pass.run(machine.isa, grid, from, &target, partial, units.clone(), first) };
         }
         if first {
             // No pixel of the input belongs to the region.
@@ -439,60 +460,67 @@ impl Conv {
         all: bool,
     ) {
         let width = self.output.width;
+        let reach = self.gradient.beside;
+        if let (Weights::Sparse(sparse), false) = (&self.forward.weights, all) {
+            // SAFETY: the copies hold the region and what its taps reach; results by contract.
+            unsafe {
+                let from = Input { pixels: gradient.pixels.add(reach * gradient.pitch + reach), ..gradient };
+                let result = sums.range(slot, sparse.edges.len()).as_mut_ptr();
+                let from = GradientInput { input: from, unit: self.gradient.channel, result };
+                self.forward.correlate(isa, sparse, forward_grid(region), input, from, units, accumulate);
+            }
+            return;
+        }
         let strip = (STRIP / (width * region.blocks)).max(1);
-        let (reach, fan_in) = (self.gradient.beside, self.conv.shape.fan_in());
+        let fan_in = self.conv.shape.fan_in();
         let per_group = self.conv.shape.out / self.conv.groups;
         let together = if isa.tile() >= 16 && self.conv.groups == 1 { UNITS } else { 1 };
         for y in (0..region.rows.len()).step_by(strip) {
             let row = y * self.conv.stride * input.pitch;
             let gradient_at = (y + reach) * gradient.pitch + reach;
-            // SAFETY: the copies hold the region and what its taps reach; results by contract.
-            unsafe {
-                let mut job = CorrelateJob {
-                    input: input.pixels.add(row),
-                    input_block: input.block,
-                    input_pitch: self.conv.stride * input.pitch,
-                    input_step: self.conv.stride,
-                    gradient: gradient.pixels.add(gradient_at),
-                    gradient_unit: self.gradient.channel,
-                    gradient_block: gradient.block,
-                    gradient_pitch: gradient.pitch,
-                    blocks: region.blocks,
-                    rows: strip.min(region.rows.len() - y),
-                    columns: width,
-                    offsets: self.offsets.as_ptr(),
-                    offset_step: 1,
-                    edges: fan_in,
-                    units: 1,
-                    result: std::ptr::null_mut(),
-                    result_unit: fan_in,
-                    accumulate: accumulate || y > 0,
-                };
-                match &self.forward.weights {
-                    Weights::Sparse(sparse) if !all => {
-                        job.offset_step = size_of::<Edge>() / size_of::<i32>();
-                        for o in units.clone() {
-                            let (first, last) = (sparse.starts[o] as usize, sparse.starts[o + 1] as usize);
-                            job.gradient = gradient.pixels.add(gradient_at + o * self.gradient.channel);
-                            job.offsets = sparse.edges.as_ptr().add(first).cast();
-                            job.edges = last - first;
-                            job.result = sums.range(slot + first, last - first).as_mut_ptr();
-                            correlate(isa, &job);
-                        }
-                    }
-                    _ => {
-                        for o in units.clone().step_by(together) {
-                            job.units = together.min(units.end - o);
-                            job.input = input.pixels.add(row + o / per_group * self.conv.shape.inp * self.value.channel);
-                            job.gradient = gradient.pixels.add(gradient_at + o * self.gradient.channel);
-                            job.result = sums.range(slot + o * fan_in, job.units * fan_in).as_mut_ptr();
-                            correlate(isa, &job);
-                        }
-                    }
+            for o in units.clone().step_by(together) {
+                let of_group = o / per_group * self.conv.shape.inp * self.value.channel;
+                let count = together.min(units.end - o);
+                // SAFETY: as above.
+                unsafe {
+                    let job = CorrelateJob {
+                        input: input.pixels.add(row + of_group),
+                        input_block: input.block,
+                        input_pitch: self.conv.stride * input.pitch,
+                        input_step: self.conv.stride,
+                        gradient: gradient.pixels.add(gradient_at + o * self.gradient.channel),
+                        gradient_unit: self.gradient.channel,
+                        gradient_block: gradient.block,
+                        gradient_pitch: gradient.pitch,
+                        blocks: region.blocks,
+                        rows: strip.min(region.rows.len() - y),
+                        columns: width,
+                        offsets: self.offsets.as_ptr(),
+                        edges: fan_in,
+                        units: count,
+                        result: sums.range(slot + o * fan_in, count * fan_in).as_mut_ptr(),
+                        result_unit: fan_in,
+                        accumulate: accumulate || y > 0,
+                    };
+                    correlate(isa, &job);
                 }
             }
         }
     }
+}
+
+/// Channels whose pixels that a tile gathers from fit into the L1 cache, or so many that a unit has enough edges among them to make
+/// up for putting its sums aside.
+fn chunk(channels: usize, groups: usize, seen: usize, taps: usize, density: f64) -> usize {
+    if groups > 1 {
+        return channels;
+    }
+    let fit = std::env::var("L1").map_or(L1, |l| l.parse::<usize>().unwrap()) / seen.max(1);
+    let enough_edges = std::env::var("EE").map_or(ENOUGH_EDGES, |l| l.parse::<f64>().unwrap());
+    let enough = (enough_edges / (taps as f64 * density)).ceil() as usize;
+    let chunk = fit.max(enough).max(1);
+    // Chunks of equal size; a second one that is hardly worth it would not be.
+    channels.div_ceil(channels.div_ceil(chunk).max(1)).max(1)
 }
 
 /// Copies a region's rows of all channels to memory with zeros around.
@@ -557,14 +585,17 @@ fn forward(isa: Isa, conv: ConvShape, mask: &Mask, frame: FrameShape, output: Im
         let taps = (0..shape.taps()).map(|t| conv.tap(t, frame.pitch) as i32).collect();
         Weights::Dense(Dense::new([shape.out, shape.inp, frame.channel], taps, isa.dense_tile()[0], links))
     } else {
-        let links = mask.iter().map(|p| {
-            let [o, i, tap] = conv.position(p);
-            Some((o, (i * frame.channel + conv.tap(tap, frame.pitch)) as i32))
+        let arcs = mask.iter().map(|p| {
+            let [unit, channel, tap] = conv.position(p);
+            Some(Arc { unit, channel, offset: (channel * frame.channel + conv.tap(tap, frame.pitch)) as i32 })
         });
-        Weights::Sparse(Sparse::new(shape.out, links))
+        let seen = (3 * conv.stride + shape.kernel[0]) * (3 * conv.stride + shape.kernel[1]);
+        let chunk = chunk(frame.channels, conv.groups, seen, shape.taps(), mask.density());
+        Weights::Sparse(Sparse::new(shape.out, frame.channels, chunk, arcs))
     };
     Pass {
         weights,
+        taps: shape.kernel,
         image: output,
         columns: output.width,
         input_step: conv.stride,
@@ -588,6 +619,7 @@ fn backward(isa: Isa, layer: &Conv, mask: &Mask, reach: usize, phase: [usize; 2]
         let x = distance(phase[1], tap % shape.kernel[1])?;
         Some(y * frame.pitch as i32 + x)
     };
+    let reached = shape.kernel.map(|k| k.div_ceil(stride));
     let weights = if dense {
         let taps: Vec<usize> = (0..shape.taps()).filter(|&t| offset(t).is_some()).collect();
         let links = mask.iter().map(|p| {
@@ -597,14 +629,17 @@ fn backward(isa: Isa, layer: &Conv, mask: &Mask, reach: usize, phase: [usize; 2]
         let offsets = taps.iter().filter_map(|&t| offset(t)).collect();
         Weights::Dense(Dense::new([shape.inp, shape.out, frame.channel], offsets, isa.dense_tile()[0], links))
     } else {
-        let links = mask.iter().map(|p| {
-            let [o, i, tap] = conv.position(p);
-            Some((i, (o * frame.channel) as i32 + offset(tap)?))
+        let arcs = mask.iter().map(|p| {
+            let [channel, unit, tap] = conv.position(p);
+            Some(Arc { unit, channel, offset: (channel * frame.channel) as i32 + offset(tap)? })
         });
-        Weights::Sparse(Sparse::new(shape.inp * groups, links))
+        let seen = (3 + reached[0]) * (3 + reached[1]);
+        let chunk = chunk(frame.channels, groups, seen, reached[0] * reached[1], mask.density());
+        Weights::Sparse(Sparse::new(shape.inp * groups, frame.channels, chunk, arcs))
     };
     Pass {
         weights,
+        taps: reached,
         image: layer.input,
         columns: layer.input.width.saturating_sub(phase[1]).div_ceil(stride),
         input_step: 1,

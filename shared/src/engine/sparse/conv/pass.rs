@@ -1,11 +1,13 @@
 //! One direction of a convolution: the forward pass, or one phase of its input gradient.
 
+use super::correlate::{TileGradient, correlate_tile};
 use super::gather::{DenseWeights, Output, SparseWeights, TileJob, gather_dense, gather_sparse};
 use super::region::{Tile, tiles};
 use super::weights::{Dense, Sparse};
 use crate::engine::simd::Isa;
 use crate::engine::sparse::tensor::Pixel;
 use crate::model::Image;
+use std::ops::Range;
 
 /// What a pass gathers along.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub(super) struct Pass {
     pub(super) output_step: usize,
     /// Row and column of the output pixel of grid point (0, 0).
     pub(super) output_first: [usize; 2],
+    /// Rows and columns of input that a pixel gathers from.
+    pub(super) taps: [usize; 2],
     pub(super) tilings: Vec<Tiling>,
 }
 
@@ -72,14 +76,14 @@ impl Pass {
             Weights::Dense(_) => isa.dense_tile()[1],
         };
         let widest = if self.input_step <= 2 { largest } else { 1 };
-        let tiles = tiles(grid.blocks, [grid.rows, self.columns], largest, widest);
+        let tiles = tiles(grid.blocks, [grid.rows, self.columns], largest, widest, self.taps);
         self.tilings.push(Tiling { blocks: grid.blocks, rows: grid.rows, tiles });
     }
 
     /// A part's share of the receiving units.
-    pub(super) fn share(&self, part: usize, parts: usize) -> std::ops::Range<usize> {
+    pub(super) fn share(&self, part: usize, parts: usize) -> Range<usize> {
         let split = |part: usize| match &self.weights {
-            Weights::Sparse(sparse) => part * (sparse.starts.len() - 1) / parts,
+            Weights::Sparse(sparse) => part * sparse.units / parts,
             Weights::Dense(dense) => dense.split(part, parts),
         };
         split(part)..split(part + 1)
@@ -98,64 +102,129 @@ impl Pass {
         }
     }
 
-    /// Gathers the grid for some units. `first` says that the output's sums begin here; returns whether they still do.
+    /// The tiles of a grid.
+    fn tiles(&self, grid: Grid) -> &[Tile] {
+        let Some(tiling) = self.tilings.iter().find(|t| t.blocks == grid.blocks && t.rows == grid.rows) else {
+            unreachable!("regions are tiled when they are cut")
+        };
+        &tiling.tiles
+    }
+
+    /// A tile for some units.
     ///
     /// # Safety
-    /// The input must hold the region with every pixel the taps reach; the output's pixels of the grid and units, and its sums,
-    /// must be the caller's own.
+    /// The input must hold the tile's region.
+    unsafe fn job(&self, grid: Grid, tile: &Tile, input: Input, units: &Range<usize>) -> TileJob {
+        let row = self.output_first[0] + self.output_step * (grid.first + tile.y);
+        let column = self.output_first[1] + self.output_step * tile.x;
+        let from = tile.block * input.block + self.input_step * (tile.y * input.pitch + tile.x);
+        TileJob {
+            rows: tile.rows,
+            columns: tile.columns,
+            // SAFETY: within the region by contract.
+            input: unsafe { input.pixels.add(from) },
+            input_pitch: if tile.across_blocks { input.block } else { self.input_step * input.pitch },
+            input_step: self.input_step,
+            at: (grid.block + tile.block) * self.image.len() + row * self.image.width + column,
+            output_pitch: if tile.across_blocks { self.image.len() } else { self.output_step * self.image.width },
+            output_step: self.output_step,
+            first: units.start,
+            last: units.end,
+        }
+    }
+
+    /// Gathers the grid for some units. `partial` is memory for a tile of each unit. `first` says that the output's sums begin here;
+    /// returns whether they still do.
+    ///
+    /// # Safety
+    /// The input must hold the region with every pixel the taps reach; the output's pixels of the grid and units, its sums and
+    /// `partial` must be the caller's own.
     pub(super) unsafe fn run(
         &self,
         isa: Isa,
         grid: Grid,
         input: Input,
         output: &Output,
-        units: std::ops::Range<usize>,
+        partial: *mut Pixel,
+        units: Range<usize>,
         mut first: bool,
     ) -> bool {
-        let Some(tiling) = self.tilings.iter().find(|t| t.blocks == grid.blocks && t.rows == grid.rows) else {
-            unreachable!("regions are tiled when they are cut")
-        };
-        let image = self.image;
-        for tile in &tiling.tiles {
-            let row = self.output_first[0] + self.output_step * (grid.first + tile.y);
-            let column = self.output_first[1] + self.output_step * tile.x;
-            let from = tile.block * input.block + self.input_step * (tile.y * input.pitch + tile.x);
-            let mut job = TileJob {
-                rows: tile.rows,
-                columns: tile.columns,
-                // SAFETY: within the region by contract.
-                input: unsafe { input.pixels.add(from) },
-                input_pitch: if tile.across_blocks { input.block } else { self.input_step * input.pitch },
-                input_step: self.input_step,
-                at: (grid.block + tile.block) * image.len() + row * image.width + column,
-                output_pitch: if tile.across_blocks { image.len() } else { self.output_step * image.width },
-                output_step: self.output_step,
-                first: units.start,
-                last: units.end,
-            };
-            match &self.weights {
-                Weights::Sparse(sparse) => {
-                    let weights = SparseWeights { starts: sparse.starts.as_ptr(), edges: sparse.edges.as_ptr() };
-                    // SAFETY: tiles lie within the grid; the rest by contract.
-                    unsafe { gather_sparse(isa, &job, &weights, output, first) };
-                }
-                Weights::Dense(dense) => {
-                    for group in dense.groups_of(&units) {
-                        (job.first, job.last) = dense.group(group);
-                        let weights = DenseWeights {
-                            weights: dense.of_group(group).as_ptr(),
-                            channels: dense.channels,
-                            channel: dense.channel,
-                            taps: dense.taps.as_ptr(),
-                            tap_count: dense.taps.len(),
-                        };
-                        // SAFETY: as above.
-                        unsafe { gather_dense(isa, &job, &weights, output, first) };
+        for tile in self.tiles(grid) {
+            // SAFETY: tiles lie within the grid; the rest by contract.
+            unsafe {
+                let mut job = self.job(grid, tile, input, &units);
+                match &self.weights {
+                    Weights::Sparse(sparse) => gather_sparse(isa, &job, &sparse_weights(sparse, partial), output, first),
+                    Weights::Dense(dense) => {
+                        for group in dense.groups_of(&units) {
+                            (job.first, job.last) = dense.group(group);
+                            let weights = DenseWeights {
+                                weights: dense.of_group(group).as_ptr(),
+                                channels: dense.channels,
+                                channel: dense.channel,
+                                taps: dense.taps.as_ptr(),
+                                tap_count: dense.taps.len(),
+                            };
+                            gather_dense(isa, &job, &weights, output, first);
+                        }
                     }
                 }
             }
             first = false;
         }
         first
+    }
+
+    /// Correlates input and gradient of the grid for the edges of some units; `gradient` is the grid's first pixel of unit 0.
+    /// Results are in the order of the weights.
+    ///
+    /// # Safety
+    /// The input must hold the region with every pixel the taps reach, and the gradient the grid; the results of the units' edges must be
+    /// the caller's own.
+    pub(super) unsafe fn correlate(
+        &self,
+        isa: Isa,
+        sparse: &Sparse,
+        grid: Grid,
+        input: Input,
+        gradient: GradientInput,
+        units: Range<usize>,
+        mut accumulate: bool,
+    ) {
+        for tile in self.tiles(grid) {
+            // SAFETY: tiles lie within the grid; the rest by contract.
+            unsafe {
+                let job = self.job(grid, tile, input, &units);
+                let from = gradient.input;
+                let tile_gradient = TileGradient {
+                    pixels: from.pixels.add(tile.block * from.block + tile.y * from.pitch + tile.x),
+                    unit: gradient.unit,
+                    pitch: if tile.across_blocks { from.block } else { from.pitch },
+                    result: gradient.result,
+                    accumulate,
+                };
+                correlate_tile(isa, &job, &sparse_weights(sparse, std::ptr::null_mut()), &tile_gradient);
+            }
+            accumulate = true;
+        }
+    }
+}
+
+/// The gradient that a layer's input is correlated with, and where the results go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GradientInput {
+    pub(super) input: Input,
+    /// Pixels from a unit to the next.
+    pub(super) unit: usize,
+    pub(super) result: *mut f32,
+}
+
+fn sparse_weights(sparse: &Sparse, partial: *mut Pixel) -> SparseWeights {
+    SparseWeights {
+        starts: sparse.starts.as_ptr(),
+        edges: sparse.edges.as_ptr(),
+        units: sparse.units,
+        chunks: sparse.chunks,
+        partial,
     }
 }

@@ -99,8 +99,18 @@ pub(super) struct Tile {
     pub(super) across_blocks: bool,
 }
 
-/// Covers `blocks` × grid with tiles of at most `largest` pixels and `widest` columns.
-pub(super) fn tiles(blocks: usize, [height, width]: [usize; 2], largest: usize, widest: usize) -> Vec<Tile> {
+/// Covers `blocks` × grid with tiles of at most `largest` pixels and `widest` columns: as few as possible, and of those the ones
+/// that gather from the fewest pixels if each of theirs sees `taps` rows and columns.
+pub(super) fn tiles(blocks: usize, grid: [usize; 2], largest: usize, widest: usize, taps: [usize; 2]) -> Vec<Tile> {
+    let widths = (0..=widest.ilog2()).map(|log| 1 << log);
+    let seen = |tile: &Tile| (tile.rows + taps[0] - 1) * (tile.columns + taps[1] - 1);
+    let cost = |tiles: &Vec<Tile>| (tiles.len(), tiles.iter().map(seen).sum::<usize>());
+    // Of equals the widest: its pixels lie side by side.
+    let all = widths.rev().map(|widest| tiles_up_to(blocks, grid, largest, widest));
+    all.min_by_key(cost).unwrap_or_default()
+}
+
+fn tiles_up_to(blocks: usize, [height, width]: [usize; 2], largest: usize, widest: usize) -> Vec<Tile> {
     let mut tiles = Vec::new();
     for (x, columns) in powers(width, widest) {
         let rows = largest / columns;

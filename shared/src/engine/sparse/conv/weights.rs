@@ -11,46 +11,61 @@ pub(super) struct Link {
     pub(super) tap: usize,
 }
 
-/// Edges, unit by unit.
+/// An edge as seen from the receiving side of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Arc {
+    pub(super) unit: usize,
+    /// Sending channel.
+    pub(super) channel: usize,
+    /// Where the edge reads, relative to the first pixel of a tile.
+    pub(super) offset: i32,
+}
+
+/// Edges, chunk by chunk of sending channels, and unit by unit within a chunk.
 #[derive(Debug, Clone)]
 pub(super) struct Sparse {
-    /// Edges of unit u are `starts[u]..starts[u + 1]`.
+    pub(super) units: usize,
+    pub(super) chunks: usize,
+    /// Edges of unit u in chunk k are `starts[k·units + u]..starts[k·units + u + 1]`.
     pub(super) starts: Vec<u32>,
     pub(super) edges: Vec<Edge>,
-    /// Index of each edge in the layer's edge order.
-    order: Vec<u32>,
+    /// Where each edge of the layer lies, in edge order; `u32::MAX` if it belongs to another pass.
+    pub(super) places: Vec<u32>,
 }
 
 impl Sparse {
-    /// Sorts links by unit; the order within a unit is kept. O(links + units).
-    pub(super) fn new(units: usize, links: impl Iterator<Item = Option<(usize, i32)>>) -> Self {
-        let links: Vec<_> = links.collect();
-        let mut starts = vec![0_u32; units + 1];
-        for (unit, _) in links.iter().flatten() {
-            starts[unit + 1] += 1;
+    /// Sorts arcs by chunk of `chunk` channels and unit; the order within is kept. O(arcs + units · chunks).
+    pub(super) fn new(units: usize, channels: usize, chunk: usize, arcs: impl Iterator<Item = Option<Arc>>) -> Self {
+        let arcs: Vec<_> = arcs.collect();
+        let chunks = channels.div_ceil(chunk).max(1);
+        let place = |arc: &Arc| arc.channel / chunk * units + arc.unit;
+        let mut starts = vec![0_u32; chunks * units + 1];
+        for arc in arcs.iter().flatten() {
+            starts[place(arc) + 1] += 1;
         }
-        for u in 0..units {
+        for u in 0..chunks * units {
             starts[u + 1] += starts[u];
         }
-        let total = starts[units] as usize;
+        let total = starts[chunks * units] as usize;
         let mut next = starts.clone();
         let mut edges = vec![Edge { offset: 0, weight: 0.0 }; total];
-        let mut order = vec![0; total];
-        for (e, link) in links.into_iter().enumerate() {
-            if let Some((unit, offset)) = link {
-                let at = next[unit] as usize;
-                next[unit] += 1;
-                edges[at].offset = offset;
-                order[at] = e as u32;
+        let mut places = vec![u32::MAX; arcs.len()];
+        for (arc, to) in arcs.iter().zip(&mut places) {
+            if let Some(arc) = arc {
+                *to = next[place(arc)];
+                next[place(arc)] += 1;
+                edges[*to as usize].offset = arc.offset;
             }
         }
-        Self { starts, edges, order }
+        Self { units, chunks, starts, edges, places }
     }
 
     /// Takes over the layer's weights, in edge order.
     pub(super) fn set(&mut self, weights: &[f32]) {
-        for (edge, &e) in self.edges.iter_mut().zip(&self.order) {
-            edge.weight = weights[e as usize];
+        for (&place, &weight) in self.places.iter().zip(weights) {
+            if place != u32::MAX {
+                self.edges[place as usize].weight = weight;
+            }
         }
     }
 }
