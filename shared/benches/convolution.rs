@@ -18,6 +18,7 @@ use clap::Parser;
 use common::{BATCH, all_threads, batch, engine};
 use shared::Result;
 use shared::engine::Engine;
+use shared::engine::sparse::Kernels;
 use shared::graph::LayerShape;
 use shared::model::{DefaultInit, Image, ModelSpec, Op};
 
@@ -38,6 +39,9 @@ struct Options {
     /// Threads [default: all]
     #[arg(long)]
     threads: Option<usize>,
+    /// Compute along edges, with all weights, or as the engine chooses.
+    #[arg(long, value_parser = kernels, default_value = "faster")]
+    kernels: Kernels,
     /// Steps of each network; the median counts.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
@@ -54,6 +58,15 @@ fn shape(text: &str) -> Result<(usize, usize), String> {
     sides.ok_or_else(|| "not of the form 64x32".into())
 }
 
+fn kernels(text: &str) -> Result<Kernels, String> {
+    match text {
+        "faster" => Ok(Kernels::Faster),
+        "edges" => Ok(Kernels::Edges),
+        "weights" => Ok(Kernels::Weights),
+        _ => Err("not one of faster, edges, weights".into()),
+    }
+}
+
 /// Equal convolutions one after the other, and a small head.
 fn chain(convolutions: usize, channels: usize, side: usize) -> Result<ModelSpec> {
     let mut spec = ModelSpec::new("chain", Image::new(channels, side, side), DefaultInit::KaimingNormal);
@@ -68,9 +81,10 @@ fn chain(convolutions: usize, channels: usize, side: usize) -> Result<ModelSpec>
 }
 
 /// Edges and seconds of one convolution.
-fn measure(channels: usize, side: usize, density: f64, threads: usize, rounds: usize) -> Result<(f64, f64)> {
-    let [mut few, mut many] =
-        [engine(&chain(FEW, channels, side)?, density, threads), engine(&chain(FEW + MORE, channels, side)?, density, threads)];
+fn measure(channels: usize, side: usize, density: f64, threads: usize, options: &Options) -> Result<(f64, f64)> {
+    let engine =
+        |convolutions| -> Result<_> { Ok(engine(&chain(convolutions, channels, side)?, density, threads, options.kernels)) };
+    let [mut few, mut many] = [engine(FEW)?, engine(FEW + MORE)?];
     let batch = batch(few.spec());
     // At rate 0 weights stay what they are.
     let step = |engine: &mut dyn Engine| {
@@ -80,7 +94,7 @@ fn measure(channels: usize, side: usize, density: f64, threads: usize, rounds: u
     };
     step(&mut few);
     step(&mut many);
-    let mut differences: Vec<f64> = (0..rounds.max(1)).map(|_| step(&mut many) - step(&mut few)).collect();
+    let mut differences: Vec<f64> = (0..options.rounds.max(1)).map(|_| step(&mut many) - step(&mut few)).collect();
     differences.sort_unstable_by(f64::total_cmp);
     let edges = |engine: &dyn Engine| -> usize {
         engine.state().layers.iter().map(|l| if l.mask.shape().linear { 0 } else { l.mask.edges() }).sum()
@@ -100,7 +114,7 @@ fn main() -> Result<()> {
     }
     for &(channels, side) in &options.shapes {
         for &density in &options.densities {
-            let (edges, seconds) = measure(channels, side, density, threads, options.rounds)?;
+            let (edges, seconds) = measure(channels, side, density, threads, &options)?;
             let gflops = 2e-9 * 3.0 * edges * (side * side * BATCH) as f64 / seconds;
             let ms = 1e3 * seconds;
             if options.json {

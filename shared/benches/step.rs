@@ -9,6 +9,7 @@ use common::{BATCH, all_threads, batch, engine};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use shared::engine::Engine;
+use shared::engine::sparse::Kernels;
 use shared::model::{Image, build};
 
 fn main() {
@@ -19,7 +20,7 @@ fn step(bencher: Bencher, model: &str, density: f64) {
     let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or_else(all_threads);
     let spec = build(model, Image::new(3, 32, 32), 10).unwrap_or_else(|e| panic!("{e}"));
     let batch = batch(&spec);
-    let mut engine = engine(&spec, density, threads);
+    let mut engine = engine(&spec, density, threads, Kernels::Faster);
     engine.train_step(&batch, 0.01);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01));
 }

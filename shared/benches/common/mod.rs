@@ -1,7 +1,7 @@
 //! What benches have in common: engines on uniform random masks, and batches of noise.
 
 use rand::RngExt;
-use shared::engine::sparse::SparseEngine;
+use shared::engine::sparse::{Kernels, Setup, SparseEngine};
 use shared::engine::{Batch, Optimizer, TrainOptions};
 use shared::graph::{Law, Mask, sample};
 use shared::init::{InitMethod, initialise};
@@ -17,7 +17,7 @@ pub(crate) fn all_threads() -> usize {
 }
 
 /// An engine whose every layer has a random mask of this density.
-pub(crate) fn engine(spec: &ModelSpec, density: f64, threads: usize) -> SparseEngine {
+pub(crate) fn engine(spec: &ModelSpec, density: f64, threads: usize, kernels: Kernels) -> SparseEngine {
     let draw =
         |(l, layer): (usize, &Layer)| sample(layer.shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64));
     let masks: Vec<Mask> = spec.layers().iter().enumerate().map(draw).collect();
@@ -25,7 +25,8 @@ pub(crate) fn engine(spec: &ModelSpec, density: f64, threads: usize) -> SparseEn
     let state = initialise(spec, &masks, &densities, density, InitMethod::Normal, 1);
     let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
     let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
-    SparseEngine::new(spec.clone(), state, options, BATCH, threads).unwrap_or_else(|e| panic!("{e}"))
+    let setup = Setup { kernels, ..Setup::new(BATCH, threads) };
+    SparseEngine::with(spec.clone(), state, options, setup).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Random images and labels.

@@ -133,7 +133,8 @@ impl Job<'_> {
             let what = format!("the checkpoint has {edges} of {} weights, this run is dense", self.spec.weight_count());
             return Err(Error::failure(what).help("use the options of the run that wrote it"));
         }
-        let largest = self.batch_size.min(data.train.loader().len()).max(self.largest_evaluation(data));
+        // Evaluation has no gradients to store and comes in chunks of what training needs room for.
+        let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
         let session = Session {
             folder,
@@ -150,10 +151,6 @@ impl Job<'_> {
                 Ok(Ok(summary))
             }
         }
-    }
-
-    fn largest_evaluation(&self, data: &Data) -> usize {
-        self.test_batch_size.min(data.validation.len().max(data.test.len()))
     }
 
     fn summary(&self, engine: &dyn Engine, results: &impl Serialize) -> Result<Value> {

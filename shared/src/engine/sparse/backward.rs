@@ -114,7 +114,7 @@ impl SparseEngine {
             let mask = &self.layers[layer].state.mask;
             let mut all = vec![0.0; mask.shape().weights()];
             let mut partial = vec![0.0; conv.partial_sums(true)];
-            conv.backward(machine, &gradient, value, target, WeightGradient::All(&mut all), &mut partial);
+            conv.backward(machine, &gradient, value, target.as_ref(), WeightGradient::All(&mut all), &mut partial);
             for (edge, position) in edges.iter_mut().zip(mask.iter()) {
                 *edge = all[position];
             }
@@ -125,7 +125,7 @@ impl SparseEngine {
             if partial.len() < needed {
                 partial.resize(needed, 0.0);
             }
-            conv.backward(machine, &gradient, value, target, WeightGradient::Edges(&mut edges), &mut partial);
+            conv.backward(machine, &gradient, value, target.as_ref(), WeightGradient::Edges(&mut edges), &mut partial);
         }
         (self.layers[layer].gradient, self.partial) = (edges, partial);
     }

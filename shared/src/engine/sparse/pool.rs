@@ -76,14 +76,7 @@ impl Plane<'_> {
 }
 
 /// Largest value of each window; `then` runs for every plane when it is written.
-pub(super) fn max_forward(
-    isa: Isa,
-    samples: usize,
-    window: Window,
-    x: Pooled,
-    y: View,
-    then: impl Fn(usize, usize) + Sync,
-) {
+pub(super) fn max_forward(isa: Isa, samples: usize, window: Window, x: Pooled, y: View, then: impl Fn(usize, usize) + Sync) {
     planes(samples.div_ceil(LANES), y.image.channels, |b, c| {
         // SAFETY: each item writes its own plane.
         unsafe { max_plane(isa, window, &x.plane(b, c, samples), y.image, y.pixels_mut(b, c)) };
@@ -111,14 +104,7 @@ pub(super) fn max_backward(
 }
 
 /// Mean of each window (which has no padding); `then` runs for every plane when it is written.
-pub(super) fn average_forward(
-    isa: Isa,
-    samples: usize,
-    window: Window,
-    x: Pooled,
-    y: View,
-    then: impl Fn(usize, usize) + Sync,
-) {
+pub(super) fn average_forward(isa: Isa, samples: usize, window: Window, x: Pooled, y: View, then: impl Fn(usize, usize) + Sync) {
     planes(samples.div_ceil(LANES), y.image.channels, |b, c| {
         // SAFETY: each item writes its own plane.
         unsafe { average_plane(isa, window, &x.plane(b, c, samples), y.image, y.pixels_mut(b, c)) };

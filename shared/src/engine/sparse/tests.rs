@@ -171,7 +171,8 @@ fn images_of_every_width() {
                 let state = random_state(&spec, 0.6, None, width as u64);
                 let batch = random_batch(&spec, samples, 3);
                 let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
-                let mut engine = SparseEngine::with(spec.clone(), state, OPTIONS, Setup { isa, ..Setup::new(samples, 2) }).unwrap();
+                let mut engine =
+                    SparseEngine::with(spec.clone(), state, OPTIONS, Setup { isa, ..Setup::new(samples, 2) }).unwrap();
                 let (_, edges, _) = engine.gradients(&batch);
                 for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
                     let distance = distance(got, want);
@@ -402,7 +403,8 @@ fn places_without_a_sample_stay_out_of_the_gradients() {
     for isa in Isa::available() {
         for samples in [1, 2, 18] {
             let mut engine =
-                SparseEngine::with(spec.clone(), random_state(&spec, 1.0, None, 3), OPTIONS, Setup { isa, ..Setup::new(32, 1) }).unwrap();
+                SparseEngine::with(spec.clone(), random_state(&spec, 1.0, None, 3), OPTIONS, Setup { isa, ..Setup::new(32, 1) })
+                    .unwrap();
             let (_, edges, dense) = engine.gradients(&random_batch(&spec, samples, 1));
             assert!(edges.iter().chain(&dense).flatten().all(|g| g.is_finite()), "{} samples={samples}", isa.name());
         }

@@ -90,8 +90,7 @@ unsafe fn groups<V: Vector, const U: usize>(job: &CorrelateJob) {
 unsafe fn group<V: Vector, const U: usize, const E: usize>(job: &CorrelateJob, first: usize) {
     // SAFETY: every pointer is one the job's contract makes valid.
     unsafe {
-        let inputs: [*const Pixel; E] =
-            std::array::from_fn(|e| job.input.offset(*job.offsets.add(first + e) as isize));
+        let inputs: [*const Pixel; E] = std::array::from_fn(|e| job.input.offset(*job.offsets.add(first + e) as isize));
         let mut sums = [[V::splat(0.0); E]; U];
         for b in 0..job.blocks {
             for y in 0..job.rows {

@@ -65,6 +65,15 @@ pub(super) struct Grid {
     pub(super) rows: usize,
 }
 
+/// What to compute with which instructions: some units' pixels of a grid, from a copy of what it sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) isa: Isa,
+    pub(super) grid: Grid,
+    pub(super) input: Input,
+    pub(super) units: &'a Range<usize>,
+}
+
 impl Pass {
     /// Makes the tiles of a grid, if there are none yet.
     pub(super) fn tile(&mut self, isa: Isa, grid: Grid) {
@@ -114,7 +123,8 @@ impl Pass {
     ///
     /// # Safety
     /// The input must hold the tile's region.
-    unsafe fn job(&self, grid: Grid, tile: &Tile, input: Input, units: &Range<usize>) -> TileJob {
+    unsafe fn job(&self, work: Work, tile: &Tile) -> TileJob {
+        let Work { grid, input, units, .. } = work;
         let row = self.output_first[0] + self.output_step * (grid.first + tile.y);
         let column = self.output_first[1] + self.output_step * tile.x;
         let from = tile.block * input.block + self.input_step * (tile.y * input.pitch + tile.x);
@@ -139,24 +149,16 @@ impl Pass {
     /// # Safety
     /// The input must hold the region with every pixel the taps reach; the output's pixels of the grid and units, its sums and
     /// `partial` must be the caller's own.
-    pub(super) unsafe fn run(
-        &self,
-        isa: Isa,
-        grid: Grid,
-        input: Input,
-        output: &Output,
-        partial: *mut Pixel,
-        units: Range<usize>,
-        mut first: bool,
-    ) -> bool {
-        for tile in self.tiles(grid) {
+    pub(super) unsafe fn run(&self, work: Work, output: &Output, partial: *mut Pixel, mut first: bool) -> bool {
+        let isa = work.isa;
+        for tile in self.tiles(work.grid) {
             // SAFETY: tiles lie within the grid; the rest by contract.
             unsafe {
-                let mut job = self.job(grid, tile, input, &units);
+                let mut job = self.job(work, tile);
                 match &self.weights {
                     Weights::Sparse(sparse) => gather_sparse(isa, &job, &sparse_weights(sparse, partial), output, first),
                     Weights::Dense(dense) => {
-                        for group in dense.groups_of(&units) {
+                        for group in dense.groups_of(work.units) {
                             (job.first, job.last) = dense.group(group);
                             let weights = DenseWeights {
                                 weights: dense.of_group(group).as_ptr(),
@@ -181,20 +183,11 @@ impl Pass {
     /// # Safety
     /// The input must hold the region with every pixel the taps reach, and the gradient the grid; the results of the units' edges must be
     /// the caller's own.
-    pub(super) unsafe fn correlate(
-        &self,
-        isa: Isa,
-        sparse: &Sparse,
-        grid: Grid,
-        input: Input,
-        gradient: GradientInput,
-        units: Range<usize>,
-        mut accumulate: bool,
-    ) {
-        for tile in self.tiles(grid) {
+    pub(super) unsafe fn correlate(&self, work: Work, sparse: &Sparse, gradient: GradientInput, mut accumulate: bool) {
+        for tile in self.tiles(work.grid) {
             // SAFETY: tiles lie within the grid; the rest by contract.
             unsafe {
-                let job = self.job(grid, tile, input, &units);
+                let job = self.job(work, tile);
                 let from = gradient.input;
                 let tile_gradient = TileGradient {
                     pixels: from.pixels.add(tile.block * from.block + tile.y * from.pitch + tile.x),
@@ -203,7 +196,7 @@ impl Pass {
                     result: gradient.result,
                     accumulate,
                 };
-                correlate_tile(isa, &job, &sparse_weights(sparse, std::ptr::null_mut()), &tile_gradient);
+                correlate_tile(work.isa, &job, &sparse_weights(sparse, std::ptr::null_mut()), &tile_gradient);
             }
             accumulate = true;
         }

@@ -111,10 +111,12 @@ impl Walk<'_> {
         let sizes = &mut self.sizes;
         let fits = self.free.iter().enumerate().filter(|&(_, &b)| sizes[b] >= size).min_by_key(|&(_, &b)| sizes[b]);
         let best = fits.or_else(|| self.free.iter().enumerate().max_by_key(|&(_, &b)| sizes[b])).map(|(at, _)| at);
-        let buffer = best.map(|at| self.free.swap_remove(at)).unwrap_or_else(|| {
+        let buffer = if let Some(at) = best {
+            self.free.swap_remove(at)
+        } else {
             sizes.push(0);
             sizes.len() - 1
-        });
+        };
         sizes[buffer] = sizes[buffer].max(size);
         buffer
     }
@@ -193,7 +195,8 @@ impl Walk<'_> {
         };
         self.holder[input] = Some(buffer);
         // Sums over a shared gradient are taken where it was finished, if that is a step that can: one pass less.
-        if mode == Mode::Share && !finish.watch.is_empty()
+        if mode == Mode::Share
+            && !finish.watch.is_empty()
             && let Some((k, i)) = single.and_then(|source| self.completed[source]).filter(|&(k, _)| !self.flattens(k))
             && let Some(Some(upstream)) = self.back[k].writes.get_mut(i)
             && upstream.finish.watch.len() < MOST

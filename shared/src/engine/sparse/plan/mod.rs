@@ -28,19 +28,36 @@ pub(super) struct Source {
 /// One operation. Indices of dense parameters are those of `ModelState::dense`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Step {
-    Conv { layer: usize, input: SourceId, output: TensorId, bias: Option<usize> },
+    Conv {
+        layer: usize,
+        input: SourceId,
+        output: TensorId,
+        bias: Option<usize>,
+    },
     /// Writes a source, or the sum of two.
-    Sum { inputs: Vec<SourceId>, output: TensorId },
-    MaxPool { window: Window, input: SourceId, output: TensorId },
-    AvgPool { window: Window, input: SourceId, output: TensorId },
+    Sum {
+        inputs: Vec<SourceId>,
+        output: TensorId,
+    },
+    MaxPool {
+        window: Window,
+        input: SourceId,
+        output: TensorId,
+    },
+    AvgPool {
+        window: Window,
+        input: SourceId,
+        output: TensorId,
+    },
 }
 
 impl Step {
     pub(super) fn output(&self) -> TensorId {
         match *self {
-            Self::Conv { output, .. } | Self::Sum { output, .. } | Self::MaxPool { output, .. } | Self::AvgPool { output, .. } => {
-                output
-            }
+            Self::Conv { output, .. }
+            | Self::Sum { output, .. }
+            | Self::MaxPool { output, .. }
+            | Self::AvgPool { output, .. } => output,
         }
     }
 
@@ -87,12 +104,16 @@ impl Plan {
         let mut fuser = Fuser { spec, value: Vec::new(), plan: Parts::default() };
         fuser.run();
         let Parts { steps, sources, norms, tensors, logits } = fuser.plan;
-        let convs: Vec<ConvShape> = spec.layers().iter().map(|l| match spec.nodes()[l.node].op {
-            Op::Conv { shape, stride, padding, groups, .. } => ConvShape { shape, stride, padding, groups, linear: false },
-            _ => ConvShape { shape: l.shape, stride: 1, padding: 0, groups: 1, linear: true },
-        }).collect();
+        let convs: Vec<ConvShape> = spec
+            .layers()
+            .iter()
+            .map(|l| match spec.nodes()[l.node].op {
+                Op::Conv { shape, stride, padding, groups, .. } => ConvShape { shape, stride, padding, groups, linear: false },
+                _ => ConvShape { shape: l.shape, stride: 1, padding: 0, groups: 1, linear: true },
+            })
+            .collect();
         let (back, buffers) = gradients::schedule(&steps, &sources, &norms, &tensors, &convs, logits);
-        Self { convs, steps, sources, norms, tensors, logits, back, buffers }
+        Self { steps, sources, norms, tensors, logits, convs, back, buffers }
     }
 
     /// The normalisation of a tensor.
