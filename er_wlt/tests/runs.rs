@@ -66,7 +66,7 @@ fn same(a: &Path, b: &Path, finished: bool) {
     if finished {
         let timeless = |folder: &Path| {
             let mut summary = json(&folder.join("summary.json"));
-            for key in ["median_step_seconds", "images_per_second", "peak_rss_bytes"] {
+            for key in ["median_step_seconds", "images_per_second", "data_wait_share", "peak_rss_bytes"] {
                 summary[key].take();
             }
             summary

@@ -85,6 +85,8 @@ pub struct Step<'a> {
     pub outcome: Outcome,
     /// Seconds the step took, waiting for its batch included.
     pub seconds: f64,
+    /// Seconds of these spent waiting for the batch.
+    pub waited: f64,
     /// Losses since the last line of metrics, if it is time for one.
     pub interval: Option<Sums>,
     /// Whether the epoch ends with this step.
@@ -157,13 +159,15 @@ pub fn train(
         let (mut seconds, mut images) = (0.0, 0);
         loop {
             let before = Instant::now();
-            let outcome = one_step(engine, data, progress, rate, &mut batch)?;
+            data.train.fill(progress.epoch, progress.batch as usize, &mut batch);
+            let waited = before.elapsed().as_secs_f64();
+            let outcome = one_step(engine, progress, rate, &batch)?;
             let took = before.elapsed().as_secs_f64();
             (seconds, images) = (seconds + took, images + outcome.samples);
             let batches = data.train.loader().batches_per_epoch() as u64;
             let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
             let interval = progress.step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
-            let step = Step { progress, rate, outcome, seconds: took, interval, ends_epoch, batches };
+            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches };
             hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
             if ends_epoch {
                 break;
@@ -184,8 +188,7 @@ pub fn train(
 }
 
 /// One step and its place in the sums.
-fn one_step(engine: &mut dyn Engine, data: &mut Data, progress: &mut Progress, rate: f64, batch: &mut Batch) -> Result<Outcome> {
-    data.train.fill(progress.epoch, progress.batch as usize, batch);
+fn one_step(engine: &mut dyn Engine, progress: &mut Progress, rate: f64, batch: &Batch) -> Result<Outcome> {
     let outcome = engine.train_step(batch, rate);
     if progress.batch == 0 {
         progress.train = Sums::default();

@@ -45,6 +45,8 @@ pub struct Results {
     pub median_step_seconds: Option<f64>,
     /// Images of a full batch over that duration.
     pub images_per_second: Option<f64>,
+    /// Share of the time of steps spent waiting for batches.
+    pub data_wait_share: Option<f64>,
     /// Largest memory of the process in the last session.
     pub peak_rss_bytes: Option<u64>,
 }
@@ -108,6 +110,7 @@ impl Session<'_> {
             steps: progress.step,
             median_step_seconds: watch.median_step_seconds(),
             images_per_second: watch.images_per_second(),
+            data_wait_share: watch.waiting_share(),
             peak_rss_bytes: peak_rss_bytes(),
         })
     }

@@ -181,3 +181,35 @@ macro_rules! versions {
     };
 }
 pub(super) use versions;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    versions! {
+        /// # Safety
+        /// `isa` is one of this machine's.
+        unsafe fn all_sums(rows: &[[f32; LANES]; 8]) -> ([f32; 8], [f32; 8]) = both_ways;
+    }
+
+    #[inline(always)]
+    unsafe fn both_ways<V: Vector>(rows: &[[f32; LANES]; 8]) -> ([f32; 8], [f32; 8]) {
+        #[repr(align(64))]
+        struct Aligned([f32; LANES]);
+        // SAFETY: 16 aligned floats; instructions by the caller's contract.
+        let vectors = rows.map(|row| unsafe { V::load(Aligned(row).0.as_ptr()) });
+        // SAFETY: instructions by the caller's contract.
+        unsafe { (V::sums(vectors), vectors.map(|v| v.sum())) }
+    }
+
+    /// Every instruction set adds the lanes in the same order, one vector or eight at a time.
+    #[test]
+    fn sums_are_those_of_a_tree() {
+        let rows: [[f32; LANES]; 8] = std::array::from_fn(|r| std::array::from_fn(|l| (1.0 + (r * LANES + l) as f32).sqrt().sin()));
+        let want = rows.map(tree_sum);
+        for isa in Isa::available() {
+            // SAFETY: available on this machine.
+            assert_eq!(unsafe { all_sums(isa, &rows) }, (want, want), "{}", isa.name());
+        }
+    }
+}

@@ -233,6 +233,31 @@ fn gradients_equal_those_of_the_oracle() {
     }
 }
 
+/// Every kind of step and kernel, small enough for an interpreter that checks every access:
+/// `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test -p shared --lib one_small_network`.
+#[test]
+fn one_small_network() {
+    let net = Build::new(Image::new(2, 5, 6)).conv(3, 3, 1, 1, 1, true).norm(true).relu();
+    let first = net.1;
+    let net = net.conv(3, 3, 1, 1, 1, false).norm(true).add(first).relu().then(Op::MaxPool { kernel: 2, stride: 2, padding: 0 });
+    let net = net.conv(4, 3, 2, 1, 1, false).norm(false).relu().conv(4, 1, 1, 0, 4, false).then(Op::GlobalAvgPool);
+    let spec = net.linear(3, true).0;
+    let state = random_state(&spec, 0.5, None, 5);
+    let batch = random_batch(&spec, 18, 3);
+    let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
+    for kernels in [Kernels::Edges, Kernels::Weights] {
+        let setup = Setup { isa: Isa::Portable, kernels, ..Setup::new(18, 2) };
+        let mut engine = SparseEngine::with(spec.clone(), state.clone(), OPTIONS, setup).unwrap();
+        engine.weight_gradients(&batch, &mut |layer, gradient| assert!(distance(gradient, &want.weights[layer]) < 3e-4));
+        let (_, edges, _) = engine.gradients(&batch);
+        for (got, want) in edges.iter().zip(&want.edges) {
+            assert!(distance(got, want) < 3e-4, "{kernels:?}");
+        }
+        engine.train_step(&batch, 0.1);
+        assert_eq!(engine.evaluate(&batch).samples, 18);
+    }
+}
+
 /// Shapes at which regions are cut into bands, images into strips, and units into segments.
 #[test]
 fn large_layers_are_cut_into_regions() {
