@@ -56,13 +56,15 @@ mod tests {
 
     #[test]
     fn the_median_leaves_the_first_steps_out() {
-        let median = |seconds: &[f64]| Stopwatch { seconds: seconds.to_vec(), waited: Vec::new(), largest_batch: 1 }.median_step_seconds();
+        let median =
+            |seconds: &[f64]| Stopwatch { seconds: seconds.to_vec(), waited: Vec::new(), largest_batch: 1 }.median_step_seconds();
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[9.0]), Some(9.0));
         assert_eq!(median(&[9.0, 1.0]), Some(1.0));
         assert_eq!(median(&[9.0, 4.0, 1.0, 2.0]), Some(1.5));
         assert_eq!(median(&[9.0, 9.0, 9.0, 9.0, 9.0, 4.0, 1.0, 2.0, 3.0, 5.0, 6.0]), Some(3.5));
-        let watch = Stopwatch { seconds: vec![0.5; 8], waited: vec![1.0, 0.0, 0.0, 0.0, 0.25, 0.0, 0.0, 0.25], largest_batch: 100 };
+        let watch =
+            Stopwatch { seconds: vec![0.5; 8], waited: vec![1.0, 0.0, 0.0, 0.0, 0.25, 0.0, 0.0, 0.25], largest_batch: 100 };
         assert_eq!(watch.images_per_second(), Some(200.0));
         assert_eq!(watch.waiting_share(), Some(0.125 / 0.5));
         assert_eq!(Stopwatch::default().waiting_share(), None);

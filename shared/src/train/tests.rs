@@ -143,7 +143,13 @@ fn a_killed_and_resumed_run_equals_an_uninterrupted_one() {
     let (again, last_again, metrics_again) = run(killed.path(), &[1, 4, 7, 7, 9, 16]);
     assert_eq!(metrics, metrics_again);
     assert_eq!(last, last_again);
-    let timeless = |r: Results| Results { median_step_seconds: None, images_per_second: None, data_wait_share: None, peak_rss_bytes: None, ..r };
+    let timeless = |r: Results| Results {
+        median_step_seconds: None,
+        images_per_second: None,
+        data_wait_share: None,
+        peak_rss_bytes: None,
+        ..r
+    };
     assert_eq!(timeless(results.clone()), timeless(again));
     assert_eq!((results.epochs, results.steps), (4, 16));
     let steps = metrics.lines().filter(|l| l.contains("\"kind\":\"step\"")).count();

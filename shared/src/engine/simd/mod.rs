@@ -205,7 +205,8 @@ mod tests {
     /// Every instruction set adds the lanes in the same order, one vector or eight at a time.
     #[test]
     fn sums_are_those_of_a_tree() {
-        let rows: [[f32; LANES]; 8] = std::array::from_fn(|r| std::array::from_fn(|l| (1.0 + (r * LANES + l) as f32).sqrt().sin()));
+        let rows: [[f32; LANES]; 8] =
+            std::array::from_fn(|r| std::array::from_fn(|l| (1.0 + (r * LANES + l) as f32).sqrt().sin()));
         let want = rows.map(tree_sum);
         for isa in Isa::available() {
             // SAFETY: available on this machine.

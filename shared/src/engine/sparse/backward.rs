@@ -2,7 +2,8 @@
 
 use super::blend::{Frame, MOST, Operand, Operands, read};
 use super::conv::{InputGradient, WeightGradient};
-use super::plan::{Finish, Mode, Step, Write};
+use super::norm::Norm;
+use super::plan::{Finish, Mode, Source, Step, Write};
 use super::plane::{Completion, Watch, add_channel_sums, complete, planes};
 use super::pool;
 use super::tensor::{Shared, View};
@@ -14,6 +15,7 @@ type Tables = [[Option<Shared<[f64; 2]>>; MOST]; 2];
 
 impl SparseEngine {
     pub(super) fn backward(&mut self, samples: usize, wanted: &mut Wanted) {
+        self.norms.iter_mut().for_each(Norm::begin_sums);
         for s in (0..self.plan.steps.len()).rev() {
             self.backward_step(s, samples, wanted);
         }
@@ -43,9 +45,13 @@ impl SparseEngine {
         let mut tables = Tables::default();
         for (tables, write) in tables.iter_mut().zip(&self.plan.back[s].writes) {
             let watch = write.iter().flat_map(|w| &w.finish.watch);
-            for (table, &n) in tables.iter_mut().zip(watch) {
-                self.norms[n].sums.reset(parts);
-                *table = Some(self.norms[n].sums.shared());
+            for (table, &source) in tables.iter_mut().zip(watch) {
+                let Source { norm, relu, .. } = self.plan.sources[source];
+                *table = norm.map(|n| {
+                    let sums = &mut self.norms[n].sums[usize::from(relu)];
+                    sums.reset(parts);
+                    sums.shared()
+                });
             }
         }
         tables
@@ -53,11 +59,12 @@ impl SparseEngine {
 
     /// Normalisations take the sums.
     fn end_sums(&mut self, s: usize) {
-        for &n in self.plan.back[s].writes.iter().flatten().flat_map(|w| &w.finish.watch) {
+        for &source in self.plan.back[s].writes.iter().flatten().flat_map(|w| &w.finish.watch) {
+            let Source { norm: Some(n), relu, .. } = self.plan.sources[source] else { continue };
             let affine = self.plan.norms[n].affine.map(|pair| {
                 self.dense.get_disjoint_mut(pair).unwrap_or_else(|_| unreachable!("scale and shift are two parameters"))
             });
-            self.norms[n].finish_sums(affine.map(|pair| pair.map(|d| d.gradient.as_mut_slice())));
+            self.norms[n].add_sums(relu, affine.map(|pair| pair.map(|d| d.gradient.as_mut_slice())));
         }
     }
 
@@ -67,11 +74,12 @@ impl SparseEngine {
         let x = self.tensors.views[output];
         let mut operands: Operands = Default::default();
         for (to, term) in operands.iter_mut().zip(&self.plan.back[s].terms) {
-            let norm = term.norm.map(|n| &self.norms[n]);
+            let Source { norm, relu, .. } = self.plan.sources[term.source];
+            let (norm, way) = (norm.map(|n| &self.norms[n]), usize::from(relu));
             *to = Some(Operand {
                 p: self.buffers.views[term.buffer].with_image(x.image, blocks),
                 q: norm.map(|_| x),
-                maps: norm.map(|n| [&*n.scale, &*n.slope, &*n.constant]),
+                maps: norm.map(|n| [&*n.scale, &*n.slope[way], &*n.constant[way]]),
                 relu: false,
             });
         }
@@ -84,9 +92,12 @@ impl SparseEngine {
             (operand.p, operand.maps.map(|[scale, _, shift]| [scale, shift]))
         });
         let mut watches = [None; MOST];
-        for ((to, &n), table) in watches.iter_mut().zip(&finish.watch).zip(tables) {
-            let (x, norm) = (self.tensors.views[self.plan.norms[n].tensor], &self.norms[n]);
-            *to = table.map(|sums| Watch { x, inverse: &norm.inverse, offset: &norm.offset, sums });
+        for ((to, &source), table) in watches.iter_mut().zip(&finish.watch).zip(tables) {
+            let Source { tensor, norm, .. } = self.plan.sources[source];
+            *to = norm.map(|n| &self.norms[n]).zip(*table).map(|(norm, sums)| {
+                let x = self.tensors.views[tensor];
+                Watch { x, inverse: &norm.inverse, offset: &norm.offset, sums }
+            });
         }
         Completion { relu, watches }
     }
@@ -135,7 +146,7 @@ impl SparseEngine {
         let blocks = samples.div_ceil(LANES);
         let image = self.plan.tensors[self.plan.steps[s].output()];
         self.dense[bias].gradient.fill(0.0);
-        for term in self.plan.back[s].terms.iter().filter(|t| t.norm.is_none()) {
+        for term in self.plan.back[s].terms.iter().filter(|t| self.plan.sources[t.source].norm.is_none()) {
             let gradient = self.buffers.views[term.buffer].with_image(image, blocks);
             add_channel_sums(self.isa, blocks, gradient, &mut self.dense[bias].gradient);
         }

@@ -89,8 +89,10 @@ pub(super) struct NormValues<'a> {
 pub(super) struct Norm {
     /// Moments of the tensor, by part.
     pub(super) parts: Table<Moments>,
-    /// (Σ dz, Σ dz·x̂), by part, where dz is the gradient of the result.
-    pub(super) sums: Table<[f64; 2]>,
+    /// (Σ dz, Σ dz·x̂), by part, where dz is the gradient of the result as read without and with a ReLU behind it.
+    pub(super) sums: [Table<[f64; 2]>; 2],
+    /// Both sums over all parts, and both ways if they are finished.
+    totals: Vec<[f64; 2]>,
     /// Mean and unbiased variance of the batch.
     pub(super) moments: Vec<(f64, f64)>,
     /// x̂ = inverse·x + offset.
@@ -99,9 +101,9 @@ pub(super) struct Norm {
     /// Result = scale·x + shift.
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
-    /// Gradient of x = scale·dz + slope·x + constant.
-    pub(super) slope: Vec<f32>,
-    pub(super) constant: Vec<f32>,
+    /// Gradient of x = scale·dz + slope·x + constant, for the dz of either way to read the result.
+    pub(super) slope: [Vec<f32>; 2],
+    pub(super) constant: [Vec<f32>; 2],
     mean: Vec<f64>,
     values: f64,
 }
@@ -111,14 +113,15 @@ impl Norm {
         let zeros = vec![0.0; channels];
         Self {
             parts: Table::new(channels),
-            sums: Table::new(channels),
+            sums: [Table::new(channels), Table::new(channels)],
+            totals: vec![[0.0; 2]; channels],
             moments: vec![(0.0, 0.0); channels],
             inverse: zeros.clone(),
             offset: zeros.clone(),
             scale: zeros.clone(),
             shift: zeros.clone(),
-            slope: zeros.clone(),
-            constant: zeros,
+            slope: [zeros.clone(), zeros.clone()],
+            constant: [zeros.clone(), zeros],
             mean: vec![0.0; channels],
             values: 0.0,
         }
@@ -152,18 +155,26 @@ impl Norm {
         self.shift[c] = (values.beta.map_or(0.0, |b| f64::from(b[c])) - mean * scale) as f32;
     }
 
-    /// Sums the parts of the backward pass and derives the map of gradients: with m = Σdz/n and h = Σdz·x̂/n,
-    /// dx = scale·(dz − m − h·x̂). Writes the gradients of shift and scale, Σdz and Σdz·x̂, if asked to.
-    pub(super) fn finish_sums(&mut self, mut gradients: Option<[&mut [f32]; 2]>) {
+    /// A backward pass begins.
+    pub(super) fn begin_sums(&mut self) {
+        self.totals.fill([0.0; 2]);
+    }
+
+    /// Adds up the parts of one of the two ways to read the result, and derives its map of gradients: with m = Σdz/n and
+    /// h = Σdz·x̂/n, dx = scale·(dz − m − h·x̂). Writes the gradients of scale and shift, Σdz·x̂ and Σdz of both ways, if asked to.
+    pub(super) fn add_sums(&mut self, relu: bool, mut gradients: Option<[&mut [f32]; 2]>) {
+        let way = usize::from(relu);
         for c in 0..self.scale.len() {
-            let [all, hat] = self.sums.of(c).fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+            let [all, hat] = self.sums[way].of(c).fold([0.0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
             let scale = f64::from(self.scale[c]);
             let slope = -scale * (hat / self.values) * f64::from(self.inverse[c]);
-            self.slope[c] = slope as f32;
-            self.constant[c] = (-scale * (all / self.values) - slope * self.mean[c]) as f32;
+            self.slope[way][c] = slope as f32;
+            self.constant[way][c] = (-scale * (all / self.values) - slope * self.mean[c]) as f32;
+            let total = &mut self.totals[c];
+            *total = [total[0] + all, total[1] + hat];
             if let Some([scale, shift]) = &mut gradients {
-                shift[c] = all as f32;
-                scale[c] = hat as f32;
+                shift[c] = total[0] as f32;
+                scale[c] = total[1] as f32;
             }
         }
     }

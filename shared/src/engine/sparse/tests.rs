@@ -258,6 +258,54 @@ fn one_small_network() {
     }
 }
 
+/// One line a node.
+fn describe(spec: &ModelSpec) -> String {
+    spec.nodes().iter().enumerate().map(|(i, n)| format!("{i}: {:?} {:?}\n", n.inputs, n.op)).collect()
+}
+
+/// Graphs that nobody would draw by hand: any node may be normalised, cut, added, pooled or convolved, any number of times. They
+/// put gradients to the test that share memory.
+#[test]
+fn random_networks() {
+    for seed in 0..200 {
+        let mut rng = stream(seed, Purpose::Init, 7);
+        let mut net = Build::new(Image::new(3, 4, 5)).conv(3, 3, 1, 1, 1, false);
+        let mut unread = vec![net.1];
+        for _ in 0..rng.random_range(3..14) {
+            let from = rng.random_range(1..=net.1);
+            let other = rng.random_range(1..=net.1);
+            net.1 = from;
+            net = match rng.random_range(0..6) {
+                0 => net.conv(3, 3, 1, 1, 1, rng.random()),
+                1 => net.norm(rng.random()),
+                2 => net.relu(),
+                3 => net.then(Op::MaxPool { kernel: 3, stride: 1, padding: 1 }),
+                _ => net.add(other),
+            };
+            let last = net.0.nodes().len() - 1;
+            let read = net.0.nodes()[last].inputs.clone();
+            unread.retain(|n| !read.contains(n));
+            unread.push(last);
+            net.1 = last;
+        }
+        net.1 = unread[0];
+        for &node in &unread[1..] {
+            net = net.add(node);
+        }
+        let spec = net.then(Op::GlobalAvgPool).linear(3, true).0;
+        let state = random_state(&spec, 0.7, None, seed);
+        let batch = random_batch(&spec, 21, seed);
+        let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
+        let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 21, 2).unwrap();
+        let (_, edges, dense) = engine.gradients(&batch);
+        let got = edges.iter().chain(&dense);
+        for (i, (got, want)) in got.zip(want.edges.iter().chain(&want.dense)).enumerate() {
+            let distance = distance(got, want);
+            assert!(distance < 2e-3, "seed {seed} parameter {i}: {distance}\n{}", describe(&spec));
+        }
+    }
+}
+
 /// Shapes at which regions are cut into bands, images into strips, and units into segments.
 #[test]
 fn large_layers_are_cut_into_regions() {

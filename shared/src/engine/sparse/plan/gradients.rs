@@ -10,11 +10,11 @@ use crate::engine::sparse::blend::MOST;
 use crate::engine::sparse::conv::ConvShape;
 use crate::model::Image;
 
-/// A part of a tensor's gradient: a buffer, and the normalisation to go back through.
+/// A part of a tensor's gradient: that of a source, to go back through its normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine::sparse) struct Term {
     pub(in crate::engine::sparse) buffer: usize,
-    pub(in crate::engine::sparse) norm: Option<usize>,
+    pub(in crate::engine::sparse) source: SourceId,
 }
 
 /// What remains to be done with a gradient when its last part has been added.
@@ -22,8 +22,8 @@ pub(in crate::engine::sparse) struct Term {
 pub(in crate::engine::sparse) struct Finish {
     /// Zero the gradient where this source's ReLU cut.
     pub(in crate::engine::sparse) relu: Option<SourceId>,
-    /// Normalisations whose sums over the gradient are taken.
-    pub(in crate::engine::sparse) watch: Vec<usize>,
+    /// Normalised sources whose gradient this is, and whose normalisations need sums over it.
+    pub(in crate::engine::sparse) watch: Vec<SourceId>,
 }
 
 /// How a gradient gets to its buffer.
@@ -146,15 +146,16 @@ impl Walk<'_> {
         let output = self.steps[s].output();
         let sources = self.sources_of(output);
         let held = sources.iter().filter_map(|&i| Some((i, self.holder[i]?)));
-        let terms: Vec<Term> = held.clone().map(|(i, buffer)| Term { buffer, norm: self.sources[i].norm }).collect();
-        let single = held.map(|(i, _)| i).next().filter(|_| terms.len() == 1 && terms[0].norm.is_none());
+        let terms: Vec<Term> = held.map(|(source, buffer)| Term { buffer, source }).collect();
+        let plain = |t: &&Term| self.sources[t.source].norm.is_none();
+        let single = terms.first().filter(plain).filter(|_| terms.len() == 1).map(|t| t.source);
         assert!(!terms.is_empty(), "every tensor but the input is read by somebody");
         let is_conv = matches!(self.steps[s], Step::Conv { .. });
         let mut settle = None;
         if !is_conv && single.is_none() {
             let shared = |b: usize| self.holder.iter().enumerate().any(|(i, h)| *h == Some(b) && !sources.contains(&i));
-            let plain = terms.iter().find(|t| t.norm.is_none() && !shared(t.buffer)).map(|t| t.buffer);
-            settle = Some(plain.unwrap_or_else(|| self.take(self.tensors[output].len())));
+            let own = terms.iter().find(|t| plain(t) && !shared(t.buffer)).map(|t| t.buffer);
+            settle = Some(own.unwrap_or_else(|| self.take(self.tensors[output].len())));
         }
         // A buffer that is written over is read first.
         let mut terms = terms;
@@ -184,7 +185,7 @@ impl Walk<'_> {
         let mut finish = Finish::default();
         if next.is_none() {
             finish.relu = source.relu.then_some(input);
-            finish.watch = source.norm.into_iter().collect();
+            finish.watch = source.norm.map(|_| input).into_iter().collect();
             self.completed[input] = Some((s, j));
         }
         let share = shareable.filter(|_| matches!(self.steps[s], Step::Sum { .. }) && self.may_share(s, j, next, shareable));
