@@ -137,6 +137,16 @@ impl<T> Shared<T> {
         Self { data: values.as_mut_ptr(), len: values.len() }
     }
 
+    /// Pointer to the first of some values, of which others may use some.
+    ///
+    /// # Panics
+    /// If they are not within the values.
+    pub(super) fn pointer(&self, first: usize, count: usize) -> *mut T {
+        assert!(first + count <= self.len, "values {first}..{} of {}", first + count, self.len);
+        // SAFETY: within the values.
+        unsafe { self.data.add(first) }
+    }
+
     /// Some of the values, to write.
     ///
     /// # Safety
@@ -146,8 +156,7 @@ impl<T> Shared<T> {
     /// If the range is not within the values.
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn range<'a>(&self, first: usize, count: usize) -> &'a mut [T] {
-        assert!(first + count <= self.len, "values {first}..{} of {}", first + count, self.len);
         // SAFETY: within the values; the rest by contract.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(first), count) }
+        unsafe { std::slice::from_raw_parts_mut(self.pointer(first, count), count) }
     }
 }

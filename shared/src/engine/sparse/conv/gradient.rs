@@ -175,7 +175,7 @@ impl Conv {
             // SAFETY: the copies hold the region and what its taps reach; results by contract.
             unsafe {
                 let from = Input { pixels: gradient.pixels.add(reach * gradient.pitch + reach), ..gradient };
-                let result = sums.range(slot, sparse.edges.len()).as_mut_ptr();
+                let result = sums.pointer(slot, sparse.edges.len());
                 let from = GradientInput { input: from, unit: self.gradient.channel, result };
                 let work = Work { isa, grid: forward_grid(region), input, units: &units };
                 self.forward.correlate(work, sparse, from, accumulate);

@@ -90,7 +90,8 @@ fn gradients_equal_those_of_the_oracle() {
 }
 
 /// Every kind of step and kernel, small enough for an interpreter that checks every access:
-/// `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test -p shared --lib one_small_network`.
+/// `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance" cargo +nightly miri test -p shared --lib one_small_network`
+/// (tree borrows, as the thread pool does not pass otherwise).
 #[test]
 fn one_small_network() {
     let net = Build::new(Image::new(2, 5, 6)).conv(3, 3, 1, 1, 1, true).norm(true).relu();
