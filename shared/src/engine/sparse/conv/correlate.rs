@@ -1,11 +1,12 @@
 //! Gradients of weights: the sum over pixels of input times gradient, for the edges of a tile's units or for all weights of a strip.
 
-use super::gather::{SparseWeights, TileJob};
+use super::gather::{SparseWeights, TileJob, for_tile};
 use crate::engine::simd::{Vector, versions};
 use crate::engine::sparse::tensor::Pixel;
 
-/// Edges and units that a kernel accumulates at once.
-pub(super) const EDGES: usize = 9;
+/// Edges that a kernel accumulates at once for several units.
+const EDGES: usize = 9;
+/// Units that a kernel accumulates at once.
 pub(super) const UNITS: usize = 3;
 
 /// Correlates `rows × columns` pixels of some blocks for a list of edges that all `units` share.
@@ -155,36 +156,7 @@ versions! {
 #[inline(always)]
 unsafe fn any_tile<V: Vector>(job: &TileJob, weights: &SparseWeights, gradient: &TileGradient) {
     // SAFETY: passed on from the caller.
-    unsafe {
-        match (job.rows, job.columns, job.input_step) {
-            (1, 16, 1) if V::TILE >= 16 => tile::<V, 1, 16, 1>(job, weights, gradient),
-            (2, 8, 1) if V::TILE >= 16 => tile::<V, 2, 8, 1>(job, weights, gradient),
-            (4, 4, 1) if V::TILE >= 16 => tile::<V, 4, 4, 1>(job, weights, gradient),
-            (8, 2, 1) if V::TILE >= 16 => tile::<V, 8, 2, 1>(job, weights, gradient),
-            (16, 1, _) if V::TILE >= 16 => tile::<V, 16, 1, 1>(job, weights, gradient),
-            (1, 8, 1) if V::TILE >= 8 => tile::<V, 1, 8, 1>(job, weights, gradient),
-            (2, 4, 1) if V::TILE >= 8 => tile::<V, 2, 4, 1>(job, weights, gradient),
-            (4, 2, 1) if V::TILE >= 8 => tile::<V, 4, 2, 1>(job, weights, gradient),
-            (8, 1, _) if V::TILE >= 8 => tile::<V, 8, 1, 1>(job, weights, gradient),
-            (1, 4, 1) => tile::<V, 1, 4, 1>(job, weights, gradient),
-            (2, 2, 1) => tile::<V, 2, 2, 1>(job, weights, gradient),
-            (4, 1, _) => tile::<V, 4, 1, 1>(job, weights, gradient),
-            (1, 2, 1) => tile::<V, 1, 2, 1>(job, weights, gradient),
-            (2, 1, _) => tile::<V, 2, 1, 1>(job, weights, gradient),
-            (1, 1, _) => tile::<V, 1, 1, 1>(job, weights, gradient),
-            (1, 16, 2) if V::TILE >= 16 => tile::<V, 1, 16, 2>(job, weights, gradient),
-            (2, 8, 2) if V::TILE >= 16 => tile::<V, 2, 8, 2>(job, weights, gradient),
-            (4, 4, 2) if V::TILE >= 16 => tile::<V, 4, 4, 2>(job, weights, gradient),
-            (8, 2, 2) if V::TILE >= 16 => tile::<V, 8, 2, 2>(job, weights, gradient),
-            (1, 8, 2) if V::TILE >= 8 => tile::<V, 1, 8, 2>(job, weights, gradient),
-            (2, 4, 2) if V::TILE >= 8 => tile::<V, 2, 4, 2>(job, weights, gradient),
-            (4, 2, 2) if V::TILE >= 8 => tile::<V, 4, 2, 2>(job, weights, gradient),
-            (1, 4, 2) => tile::<V, 1, 4, 2>(job, weights, gradient),
-            (2, 2, 2) => tile::<V, 2, 2, 2>(job, weights, gradient),
-            (1, 2, 2) => tile::<V, 1, 2, 2>(job, weights, gradient),
-            (r, c, s) => unreachable!("no kernel for a tile of {r}x{c} with step {s}"),
-        }
-    }
+    unsafe { for_tile!(tile::<V>(job, weights, gradient)) }
 }
 
 #[inline(always)]

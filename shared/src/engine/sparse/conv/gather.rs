@@ -104,39 +104,45 @@ versions! {
     unsafe fn gather_dense(job: &TileJob, weights: &DenseWeights, output: &Output, first: bool) = any_dense;
 }
 
+/// Runs a kernel that is generic over rows, columns and input step of a sparse tile for those of a job.
+macro_rules! for_tile {
+    ($kernel:ident::<$vector:ident>($job:ident, $($arg:ident),*)) => {
+        match ($job.rows, $job.columns, $job.input_step) {
+            (1, 16, 1) if $vector::TILE >= 16 => $kernel::<$vector, 1, 16, 1>($job, $($arg),*),
+            (2, 8, 1) if $vector::TILE >= 16 => $kernel::<$vector, 2, 8, 1>($job, $($arg),*),
+            (4, 4, 1) if $vector::TILE >= 16 => $kernel::<$vector, 4, 4, 1>($job, $($arg),*),
+            (8, 2, 1) if $vector::TILE >= 16 => $kernel::<$vector, 8, 2, 1>($job, $($arg),*),
+            (16, 1, _) if $vector::TILE >= 16 => $kernel::<$vector, 16, 1, 1>($job, $($arg),*),
+            (1, 8, 1) if $vector::TILE >= 8 => $kernel::<$vector, 1, 8, 1>($job, $($arg),*),
+            (2, 4, 1) if $vector::TILE >= 8 => $kernel::<$vector, 2, 4, 1>($job, $($arg),*),
+            (4, 2, 1) if $vector::TILE >= 8 => $kernel::<$vector, 4, 2, 1>($job, $($arg),*),
+            (8, 1, _) if $vector::TILE >= 8 => $kernel::<$vector, 8, 1, 1>($job, $($arg),*),
+            (1, 4, 1) => $kernel::<$vector, 1, 4, 1>($job, $($arg),*),
+            (2, 2, 1) => $kernel::<$vector, 2, 2, 1>($job, $($arg),*),
+            (4, 1, _) => $kernel::<$vector, 4, 1, 1>($job, $($arg),*),
+            (1, 2, 1) => $kernel::<$vector, 1, 2, 1>($job, $($arg),*),
+            (2, 1, _) => $kernel::<$vector, 2, 1, 1>($job, $($arg),*),
+            (1, 1, _) => $kernel::<$vector, 1, 1, 1>($job, $($arg),*),
+            (1, 16, 2) if $vector::TILE >= 16 => $kernel::<$vector, 1, 16, 2>($job, $($arg),*),
+            (2, 8, 2) if $vector::TILE >= 16 => $kernel::<$vector, 2, 8, 2>($job, $($arg),*),
+            (4, 4, 2) if $vector::TILE >= 16 => $kernel::<$vector, 4, 4, 2>($job, $($arg),*),
+            (8, 2, 2) if $vector::TILE >= 16 => $kernel::<$vector, 8, 2, 2>($job, $($arg),*),
+            (1, 8, 2) if $vector::TILE >= 8 => $kernel::<$vector, 1, 8, 2>($job, $($arg),*),
+            (2, 4, 2) if $vector::TILE >= 8 => $kernel::<$vector, 2, 4, 2>($job, $($arg),*),
+            (4, 2, 2) if $vector::TILE >= 8 => $kernel::<$vector, 4, 2, 2>($job, $($arg),*),
+            (1, 4, 2) => $kernel::<$vector, 1, 4, 2>($job, $($arg),*),
+            (2, 2, 2) => $kernel::<$vector, 2, 2, 2>($job, $($arg),*),
+            (1, 2, 2) => $kernel::<$vector, 1, 2, 2>($job, $($arg),*),
+            (r, c, s) => unreachable!("no kernel for a tile of {r}x{c} with step {s}"),
+        }
+    };
+}
+pub(super) use for_tile;
+
 #[inline(always)]
 unsafe fn any_sparse<V: Vector>(job: &TileJob, weights: &SparseWeights, output: &Output, first: bool) {
     // SAFETY: passed on from the caller.
-    unsafe {
-        match (job.rows, job.columns, job.input_step) {
-            (1, 16, 1) if V::TILE >= 16 => sparse::<V, 1, 16, 1>(job, weights, output, first),
-            (2, 8, 1) if V::TILE >= 16 => sparse::<V, 2, 8, 1>(job, weights, output, first),
-            (4, 4, 1) if V::TILE >= 16 => sparse::<V, 4, 4, 1>(job, weights, output, first),
-            (8, 2, 1) if V::TILE >= 16 => sparse::<V, 8, 2, 1>(job, weights, output, first),
-            (16, 1, _) if V::TILE >= 16 => sparse::<V, 16, 1, 1>(job, weights, output, first),
-            (1, 8, 1) if V::TILE >= 8 => sparse::<V, 1, 8, 1>(job, weights, output, first),
-            (2, 4, 1) if V::TILE >= 8 => sparse::<V, 2, 4, 1>(job, weights, output, first),
-            (4, 2, 1) if V::TILE >= 8 => sparse::<V, 4, 2, 1>(job, weights, output, first),
-            (8, 1, _) if V::TILE >= 8 => sparse::<V, 8, 1, 1>(job, weights, output, first),
-            (1, 4, 1) => sparse::<V, 1, 4, 1>(job, weights, output, first),
-            (2, 2, 1) => sparse::<V, 2, 2, 1>(job, weights, output, first),
-            (4, 1, _) => sparse::<V, 4, 1, 1>(job, weights, output, first),
-            (1, 2, 1) => sparse::<V, 1, 2, 1>(job, weights, output, first),
-            (2, 1, _) => sparse::<V, 2, 1, 1>(job, weights, output, first),
-            (1, 1, _) => sparse::<V, 1, 1, 1>(job, weights, output, first),
-            (1, 16, 2) if V::TILE >= 16 => sparse::<V, 1, 16, 2>(job, weights, output, first),
-            (2, 8, 2) if V::TILE >= 16 => sparse::<V, 2, 8, 2>(job, weights, output, first),
-            (4, 4, 2) if V::TILE >= 16 => sparse::<V, 4, 4, 2>(job, weights, output, first),
-            (8, 2, 2) if V::TILE >= 16 => sparse::<V, 8, 2, 2>(job, weights, output, first),
-            (1, 8, 2) if V::TILE >= 8 => sparse::<V, 1, 8, 2>(job, weights, output, first),
-            (2, 4, 2) if V::TILE >= 8 => sparse::<V, 2, 4, 2>(job, weights, output, first),
-            (4, 2, 2) if V::TILE >= 8 => sparse::<V, 4, 2, 2>(job, weights, output, first),
-            (1, 4, 2) => sparse::<V, 1, 4, 2>(job, weights, output, first),
-            (2, 2, 2) => sparse::<V, 2, 2, 2>(job, weights, output, first),
-            (1, 2, 2) => sparse::<V, 1, 2, 2>(job, weights, output, first),
-            (r, c, s) => unreachable!("no kernel for a tile of {r}x{c} with step {s}"),
-        }
-    }
+    unsafe { for_tile!(sparse::<V>(job, weights, output, first)) }
 }
 
 #[inline(always)]

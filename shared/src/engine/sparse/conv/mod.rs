@@ -86,8 +86,7 @@ impl Conv {
         assert!(!dense || conv.groups == 1, "a dense layer has one group");
         let input = conv.seen(input);
         let reach = conv.reach(input, output);
-        let rows_in = |rows: usize| (rows - 1) * conv.stride + conv.shape.kernel[0];
-        let value = |rows: usize| FrameShape::new(input, rows_in(rows), conv.padding);
+        let value = |rows: usize| FrameShape::new(input, conv.rows_seen(rows), conv.padding);
         let gradient = |rows: usize| FrameShape::new(output, rows + 2 * reach, reach);
         let cutting = Cutting::new(output, |rows| value(rows).block().max(gradient(rows).block()));
         let (value, gradient) = (value(cutting.rows), gradient(cutting.rows));
@@ -128,11 +127,12 @@ impl Conv {
     /// Parts of the batch in sums over tensors: regions.
     pub(super) fn parts(&mut self, isa: Isa, samples: usize) -> usize {
         let blocks = samples.div_ceil(LANES);
-        self.regions.cut(blocks, self.output.height, self.cutting);
-        for region in &self.regions.list {
-            self.forward.tile(isa, forward_grid(region));
-            for pass in &mut self.backward {
-                pass.tile(isa, backward_grid(region, pass, self.place.stride, self.input));
+        if self.regions.cut(blocks, self.output.height, self.cutting) {
+            for region in &self.regions.list {
+                self.forward.tile(isa, forward_grid(region));
+                for pass in &mut self.backward {
+                    pass.tile(isa, backward_grid(region, pass, self.place.stride, self.input));
+                }
             }
         }
         self.regions.list.len()
@@ -162,7 +162,7 @@ impl Conv {
     /// Copies the input of a region.
     fn read_value(&self, machine: Machine, scratch: &mut Scratch, region: &Region, input: &Operands) -> Input {
         let first = (region.rows.start * self.place.stride) as isize - self.place.padding as isize;
-        let rows = (region.rows.len() - 1) * self.place.stride + self.place.shape.kernel[0];
+        let rows = self.place.rows_seen(region.rows.len());
         copy(machine, &mut scratch.value, region, input, self.value, first, rows)
     }
 
@@ -200,8 +200,8 @@ impl Conv {
                 let pixels = region.rows.len() * self.output.width;
                 // SAFETY: each item has its own region and units.
                 let to = unsafe { moments.range(index * self.output.channels + units.start, units.len()) };
-                for (to, [pivot, sum, squares]) in to.iter_mut().zip(&scratch.moments[units]) {
-                    *to = Moments::of_lanes(pixels, [pivot, sum, squares], &valid);
+                for (to, [minus_pivot, sum, squares]) in to.iter_mut().zip(&scratch.moments[units]) {
+                    *to = Moments::of_lanes(pixels, [minus_pivot, sum, squares], &valid);
                 }
             }
         });

@@ -37,10 +37,10 @@ pub(super) struct Regions {
 }
 
 impl Regions {
-    /// Cuts `blocks` blocks; does nothing if they are cut already.
-    pub(super) fn cut(&mut self, blocks: usize, height: usize, cutting: Cutting) {
+    /// Cuts `blocks` blocks, unless they are cut already; returns whether it did.
+    pub(super) fn cut(&mut self, blocks: usize, height: usize, cutting: Cutting) -> bool {
         if self.blocks == blocks {
-            return;
+            return false;
         }
         self.blocks = blocks;
         self.list.clear();
@@ -52,6 +52,7 @@ impl Regions {
             }
         }
         self.segments = FEWEST_REGIONS.div_ceil(self.list.len().max(1));
+        true
     }
 
     /// Groups of regions that each have sums of their own.

@@ -36,6 +36,11 @@ impl ConvShape {
         before(kh).max(before(kw)).max(ends).max(self.padding.div_ceil(self.stride))
     }
 
+    /// Input rows that some output rows see.
+    pub(super) fn rows_seen(&self, rows: usize) -> usize {
+        (rows - 1) * self.stride + self.shape.kernel[0]
+    }
+
     /// Offset of a tap in a frame.
     pub(super) fn tap(&self, tap: usize, pitch: usize) -> usize {
         tap / self.shape.kernel[1] * pitch + tap % self.shape.kernel[1]
@@ -54,7 +59,6 @@ impl ConvShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FrameShape {
     pub(super) pitch: usize,
-    pub(super) rows: usize,
     /// Pixels from a channel to the next.
     pub(super) channel: usize,
     pub(super) channels: usize,
@@ -65,7 +69,7 @@ impl FrameShape {
     pub(super) fn new(image: Image, rows: usize, beside: usize) -> Self {
         let pitch = image.width + 2 * beside;
         // An odd distance: planes at a multiple of 64 lines would compete for the same places in the L1 cache.
-        Self { pitch, rows, channel: (rows * pitch) | 1, channels: image.channels, beside }
+        Self { pitch, channel: (rows * pitch) | 1, channels: image.channels, beside }
     }
 
     /// Pixels of one block.

@@ -62,11 +62,7 @@ impl Sparse {
 
     /// Takes over the layer's weights, in edge order.
     pub(super) fn set(&mut self, weights: &[f32]) {
-        for (&place, &weight) in self.places.iter().zip(weights) {
-            if place != u32::MAX {
-                self.edges[place as usize].weight = weight;
-            }
-        }
+        placed(&self.places, weights, |place, weight| self.edges[place].weight = weight);
     }
 }
 
@@ -127,10 +123,16 @@ impl Dense {
 
     /// Takes over the layer's weights, in edge order.
     pub(super) fn set(&mut self, weights: &[f32]) {
-        for (&place, &weight) in self.places.iter().zip(weights) {
-            if place != u32::MAX {
-                self.weights[place as usize] = weight;
-            }
+        placed(&self.places, weights, |place, weight| self.weights[place] = weight);
+    }
+}
+
+/// Calls `put(place, weight)` for every weight that has a place.
+#[inline]
+fn placed(places: &[u32], weights: &[f32], mut put: impl FnMut(usize, f32)) {
+    for (&place, &weight) in places.iter().zip(weights) {
+        if place != u32::MAX {
+            put(place as usize, weight);
         }
     }
 }
