@@ -32,6 +32,16 @@ pub fn parse<T: Clone>(what: &str, choices: &[Choice<T>], typed: &str) -> Result
     Err(Error::usage(format!("unknown {what} \"{typed}\"")).help(help))
 }
 
+/// The name of a value.
+///
+/// # Panics
+/// If the table does not have the value.
+#[must_use]
+pub fn name<T: PartialEq>(choices: &[Choice<T>], value: &T) -> &'static str {
+    let choice = choices.iter().find(|c| c.value == *value);
+    choice.map_or_else(|| unreachable!("every value is in its table"), |c| c.name)
+}
+
 /// Whether two names are the same but for case and `-` instead of `_`.
 ///
 /// ```

@@ -10,8 +10,9 @@ pub mod sparse;
 
 pub use simd::Isa;
 
+pub use crate::graph::LayerState;
+
 use crate::error::Result;
-use crate::graph::Mask;
 use crate::model::ModelSpec;
 
 /// Images and labels of one step.
@@ -79,18 +80,6 @@ pub struct TrainOptions {
     pub weight_decay: f64,
     /// ε of label smoothing: the target gets 1−ε+ε/C, every other class ε/C.
     pub label_smoothing: f64,
-}
-
-/// Pattern and per-edge state of one layer. All vectors are in the mask's edge order. Engines hold `f32`; rules that change masks
-/// are checked with `f64` as well.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerState<T = f32> {
-    /// Which weights exist.
-    pub mask: Mask,
-    /// Their values.
-    pub weights: Vec<T>,
-    /// Optimiser state per edge: empty before the first step, `[v]` for SGD with momentum, `[m, v]` for Adam.
-    pub slots: Vec<Vec<T>>,
 }
 
 /// A parameter that is not masked (bias, scale, shift) or a buffer (running mean and variance).

@@ -97,6 +97,18 @@ impl Mask {
         there
     }
 
+    /// Adds all edges of another mask. O(weights / 64).
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn extend(&mut self, other: &Self) {
+        assert_eq!(self.shape, other.shape, "shapes of two masks");
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+        self.edges = self.words.iter().map(|w| w.count_ones() as usize).sum();
+    }
+
     /// Flat positions of the edges, ascending. O(weights / 64 + edges).
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(w, &word)| {

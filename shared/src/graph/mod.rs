@@ -5,9 +5,11 @@ mod csr;
 mod mask;
 mod sampling;
 mod shape;
+mod state;
 
 pub use bipartite::{Bipartite, Edge, EdgeReferences, Edges};
 pub use csr::{Csr, Link};
 pub use mask::Mask;
 pub use sampling::{Law, sample, sample_count};
 pub use shape::LayerShape;
+pub use state::LayerState;

@@ -1,6 +1,7 @@
 //! `global_magnitude`: the weights that are largest at initialisation.
 
 use crate::graph::{LayerShape, Mask};
+use crate::score::{Cut, key};
 
 /// Keeps the `keep` weights of largest magnitude over all layers; among equal ones the first (by layer, then position) stay, so
 /// that the count is exact. O(weights) time.
@@ -8,27 +9,14 @@ use crate::graph::{LayerShape, Mask};
 /// # Panics
 /// If there are fewer weights, or a layer's values do not fit its shape.
 pub(super) fn largest(layers: &[(LayerShape, &[f32])], keep: usize) -> Vec<Mask> {
-    // The bits of floats without sign order as the floats do.
-    let magnitude = |w: &f32| w.abs().to_bits();
-    let mut all: Vec<u32> = layers.iter().flat_map(|(_, w)| w.iter().map(magnitude)).collect();
-    assert!(keep <= all.len(), "{keep} of {} weights", all.len());
-    // Without a threshold (nothing to keep) no weight is above or at it.
-    let threshold = match keep.checked_sub(1) {
-        Some(last) => u64::from(*all.select_nth_unstable_by(last, |a, b| b.cmp(a)).1),
-        None => u64::MAX,
-    };
-    let above = all.iter().filter(|m| u64::from(**m) > threshold).count();
-    let mut ties = keep - above;
-    let mut stays = |m: u32| {
-        let tie = u64::from(m) == threshold && ties > 0;
-        ties -= usize::from(tie);
-        tie || u64::from(m) > threshold
-    };
+    let magnitude = |w: &f32| key(f64::from(w.abs()));
+    let mut all: Vec<u64> = layers.iter().flat_map(|(_, w)| w.iter().map(magnitude)).collect();
+    let mut cut = Cut::largest(&mut all, keep);
     layers
         .iter()
         .map(|(shape, w)| {
             assert_eq!(w.len(), shape.weights(), "values of a layer of shape {shape}");
-            Mask::from_positions(*shape, w.iter().enumerate().filter(|(_, w)| stays(magnitude(w))).map(|(p, _)| p))
+            Mask::from_positions(*shape, w.iter().enumerate().filter(|(_, w)| cut.takes(magnitude(w))).map(|(p, _)| p))
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Which edges exist: initial masks and flow preservation.
+//! Which edges exist: initial masks, flow preservation, and rules by which edges move.
 
 mod dense_layers;
 mod er_flow;
@@ -7,6 +7,7 @@ mod magnitude;
 mod mirror;
 mod plan;
 mod report;
+pub mod rule;
 mod sparse_init;
 
 pub use dense_layers::resolve_dense_layers;

@@ -1,0 +1,52 @@
+//! The density of a network that is pruned while it trains.
+
+/// A density that falls with a cube (Zhu and Gupta 2017): `d(t) = d_f + (d_i − d_f)·(1 − (x − begin)/(end − begin))³` where
+/// `x = ⌊t / unit⌋`, from `begin` on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CubicDensity {
+    /// d_i.
+    pub initial: f64,
+    /// d_f.
+    pub last: f64,
+    /// First x with a target.
+    pub begin: f64,
+    /// The x at which the density has arrived at d_f.
+    pub end: f64,
+    /// Last x with a target; beyond, the density is left alone.
+    pub until: f64,
+    /// Steps that make up one x.
+    pub unit: u64,
+}
+
+impl CubicDensity {
+    /// GraNet's and GMP's: counts updates of `interval` steps, from the one that begins in `epochs[0]` to the last before the one
+    /// that begins in `epochs[1]`, so that the last target lies `(d_i − d_f)/(updates)³` above d_f.
+    #[must_use]
+    pub fn by_updates(densities: [f64; 2], epochs: [u64; 2], batches_per_epoch: u64, interval: u64) -> Self {
+        let [begin, end] = epochs.map(|e| (e * batches_per_epoch / interval) as f64);
+        Self { initial: densities[0], last: densities[1], begin, end, until: end - 1.0, unit: interval }
+    }
+
+    /// As [`CubicDensity::by_updates`] with fractions of updates, as the `_uniform` methods count: the last target is the one at
+    /// or before the end.
+    #[must_use]
+    pub fn by_fractions(densities: [f64; 2], epochs: [u64; 2], batches_per_epoch: u64, interval: u64) -> Self {
+        let [begin, end] = epochs.map(|e| (e * batches_per_epoch) as f64 / interval as f64);
+        Self { initial: densities[0], last: densities[1], begin, end, until: end, unit: interval }
+    }
+
+    /// Zhu and Gupta's: from step `begin` to step `end`, and d_f from there on.
+    #[must_use]
+    pub fn by_steps(densities: [f64; 2], begin: u64, end: u64) -> Self {
+        let [begin, end] = [begin, end].map(|t| t as f64);
+        Self { initial: densities[0], last: densities[1], begin, end, until: f64::INFINITY, unit: 1 }
+    }
+
+    /// The target at step t, if there is one.
+    pub fn at(&self, step: u64) -> Option<f64> {
+        let x = (step / self.unit) as f64;
+        let inside = self.end > self.begin && self.begin <= x && x <= self.until;
+        inside
+            .then(|| self.last + (self.initial - self.last) * (1.0 - (x - self.begin) / (self.end - self.begin)).max(0.0).powi(3))
+    }
+}

@@ -1,0 +1,43 @@
+//! Giving a layer other edges.
+
+use super::Real;
+use crate::graph::{LayerState, Mask};
+
+/// Keeps the marked edges.
+pub(super) fn keep<T: Real>(layer: &mut LayerState<T>, stay: &[bool]) {
+    let positions: Vec<usize> = layer.mask.iter().zip(stay).filter(|(_, s)| **s).map(|(p, _)| p).collect();
+    layer.mask = Mask::from_positions(layer.mask.shape(), positions);
+    retain(&mut layer.weights, stay);
+    layer.slots.iter_mut().for_each(|slot| retain(slot, stay));
+}
+
+/// Keeps the marked entries.
+pub(super) fn retain<T>(values: &mut Vec<T>, stay: &[bool]) {
+    let mut stays = stay.iter();
+    values.retain(|_| stays.next() == Some(&true));
+}
+
+/// Replaces a layer's edges by those of `mask`. Edges it has already, and which `keeps` marks, keep weight and optimiser state;
+/// `fresh` gives the weights of the others, which begin without optimiser state, for their positions.
+pub(super) fn replace<T: Real>(layer: &mut LayerState<T>, mask: Mask, keeps: &[bool], fresh: impl FnOnce(&[usize]) -> Vec<T>) {
+    // Where each new edge was, if its values stay.
+    let mut old = layer.mask.iter().zip(keeps).enumerate().peekable();
+    let from: Vec<Option<usize>> = mask
+        .iter()
+        .map(|p| {
+            while old.next_if(|(_, (q, _))| *q < p).is_some() {}
+            old.next_if(|(_, (q, _))| *q == p).and_then(|(e, (_, keeps))| keeps.then_some(e))
+        })
+        .collect();
+    drop(old);
+    let new: Vec<usize> = mask.iter().zip(&from).filter(|(_, f)| f.is_none()).map(|(p, _)| p).collect();
+    let mut values = fresh(&new).into_iter();
+    let moved = |values: &[T], other: &mut dyn FnMut() -> T| -> Vec<T> {
+        from.iter().map(|f| f.map_or_else(&mut *other, |e| values[e])).collect()
+    };
+    layer.weights = moved(&layer.weights, &mut || values.next().unwrap_or_default());
+    for slot in &mut layer.slots {
+        *slot = moved(slot, &mut T::default);
+    }
+    layer.mask = mask;
+}

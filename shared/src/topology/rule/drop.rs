@@ -1,0 +1,172 @@
+//! Which edges go.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Real;
+use crate::error::{Error, Result};
+use crate::names::{self, Choice};
+use crate::score::{Cut, key};
+
+/// What an edge is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeScore {
+    /// |w|.
+    Magnitude,
+    /// |w · ∂L/∂w| on the batch of the update (Lee et al. 2019). The square of it, Taylor_FO, orders alike.
+    Snip,
+    /// SynFlow's (Tanaka et al. 2020), see [`crate::score::synflow`].
+    Synflow,
+}
+
+impl EdgeScore {
+    /// All scores with their names.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice { value: Self::Magnitude, name: "magnitude", aliases: &[], about: "|w|" },
+        Choice { value: Self::Snip, name: "snip", aliases: &[], about: "|w · gradient|" },
+        Choice { value: Self::Synflow, name: "SynFlow", aliases: &[], about: "synaptic flow, without data" },
+    ];
+}
+
+impl FromStr for EdgeScore {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        names::parse("pruning score", Self::CHOICES, s)
+    }
+}
+
+impl fmt::Display for EdgeScore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(names::name(Self::CHOICES, self))
+    }
+}
+
+/// Which edges a layer drops: those with the least score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drop {
+    /// What is compared.
+    pub score: EdgeScore,
+    /// With what.
+    pub scope: DropScope,
+    /// How many.
+    pub count: Count,
+}
+
+/// Where edges are compared when some are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropScope {
+    /// In each layer.
+    Layer,
+    /// In each layer, half of them among positive and half among negative weights (SET, Mocanu et al. 2018).
+    Signs,
+    /// Over all layers: as many as the layers would drop together.
+    Network,
+}
+
+/// How many edges are dropped for a drop fraction f in a layer of n edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// ⌊f·n⌋; among equal scores those at lower positions stay (RigL).
+    Floor,
+    /// ⌈f·n⌉, every other edge with the score of the last of them, and every edge with score 0 (GraNet and the programs before
+    /// it, which compare with a threshold).
+    CeilAndTies,
+}
+
+impl Count {
+    /// Edges of `n` to be dropped, ties left aside.
+    #[must_use]
+    pub fn of(self, fraction: f64, n: usize) -> usize {
+        let exact = fraction * n as f64;
+        let count = if self == Self::Floor { exact.floor() } else { exact.ceil() };
+        (count as usize).min(n)
+    }
+
+    /// Marks which of these scores stay when `count` are dropped.
+    fn stay(self, scores: &[f64], count: usize) -> Vec<bool> {
+        let mut keys: Vec<u64> = scores.iter().map(|s| key(*s)).collect();
+        let stay = keys.len() - count.min(keys.len());
+        let mut cut = match self {
+            Self::Floor => Cut::largest(&mut keys, stay),
+            Self::CeilAndTies => Cut::above_next(&mut keys, stay),
+        };
+        scores.iter().map(|s| cut.takes(key(*s))).collect()
+    }
+}
+
+impl Drop {
+    /// Names under which users know the combinations of score and scope.
+    pub const CHOICES: &[Choice<(EdgeScore, DropScope)>] = &[
+        Choice { value: (EdgeScore::Magnitude, DropScope::Layer), name: "magnitude", aliases: &[], about: "|w|" },
+        Choice {
+            value: (EdgeScore::Magnitude, DropScope::Signs),
+            name: "SET",
+            aliases: &[],
+            about: "|w|, half of them positive and half negative",
+        },
+        Choice { value: (EdgeScore::Snip, DropScope::Layer), name: "Taylor_FO", aliases: &["snip"], about: "|w · gradient|" },
+        Choice {
+            value: (EdgeScore::Magnitude, DropScope::Network),
+            name: "threshold",
+            aliases: &["global_magnitude"],
+            about: "|w|, one threshold for all layers",
+        },
+        Choice {
+            value: (EdgeScore::Synflow, DropScope::Layer),
+            name: "synflow",
+            aliases: &[],
+            about: "synaptic flow, without data",
+        },
+    ];
+
+    /// Which edges of each layer stay. `scores` and `weights` have an entry an edge, and none for layers that do not take part.
+    pub(super) fn stay<T: Real>(&self, fraction: f64, scores: &[Vec<f64>], weights: &[&[T]]) -> Vec<Vec<bool>> {
+        let count = |n: usize| self.count.of(fraction, n);
+        match self.scope {
+            DropScope::Layer => scores.iter().map(|s| self.count.stay(s, count(s.len()))).collect(),
+            DropScope::Signs => scores.iter().zip(weights).map(|(s, w)| self.by_sign(fraction, s, w)).collect(),
+            DropScope::Network => {
+                let total = scores.iter().map(|s| count(s.len())).sum();
+                split(&self.count.stay(&scores.concat(), total), scores)
+            }
+        }
+    }
+
+    /// Weights of exactly 0 have no sign: they stay among equals, and go where a threshold decides, as in each half.
+    fn by_sign<T: Real>(&self, fraction: f64, scores: &[f64], weights: &[T]) -> Vec<bool> {
+        let all = self.count.of(fraction, scores.len());
+        // Half of ⌊f·n⌋, the odd one positive, or ⌈f·n / 2⌉ of each sign.
+        let halves = match self.count {
+            Count::Floor => [all.div_ceil(2), all / 2],
+            Count::CeilAndTies => [self.count.of(fraction / 2.0, scores.len()); 2],
+        };
+        let mut stay: Vec<bool> = vec![self.count == Count::Floor; scores.len()];
+        for (count, sign) in halves.into_iter().zip([1.0, -1.0]) {
+            let of: Vec<usize> = (0..scores.len()).filter(|&e| weights[e].into() * sign > 0.0).collect();
+            let its: Vec<f64> = of.iter().map(|&e| scores[e]).collect();
+            for (&e, stays) in of.iter().zip(self.count.stay(&its, count.min(its.len()))) {
+                stay[e] = stays;
+            }
+        }
+        stay
+    }
+}
+
+/// Which of all edges stay when `keep` of them do, by [`Count`]'s treatment of ties.
+pub(super) fn largest(scores: &[Vec<f64>], keep: usize, ties: Count) -> Vec<Vec<bool>> {
+    let all = scores.concat();
+    split(&ties.stay(&all, all.len().saturating_sub(keep)), scores)
+}
+
+/// Cuts a list over all layers into one a layer.
+fn split(all: &[bool], like: &[Vec<f64>]) -> Vec<Vec<bool>> {
+    let mut rest = all;
+    like.iter()
+        .map(|s| {
+            let (of_layer, others) = rest.split_at(s.len());
+            rest = others;
+            of_layer.to_vec()
+        })
+        .collect()
+}

@@ -1,0 +1,316 @@
+//! The published methods: one row of a table each, whose entries options may replace.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Count, Drop, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
+use crate::error::{Error, Result};
+use crate::names::{self, Choice};
+use crate::schedule::{CubicDensity, Decay, DropFraction};
+
+/// Names of methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // described in `CHOICES`
+pub enum MethodName {
+    GraNet,
+    GraNetUniform,
+    Dst,
+    Gmp,
+    GmpUniform,
+    Set,
+    Snfs,
+    RigL,
+    RigLSg,
+    RigLSm,
+    Pruning,
+    Static,
+    Dense,
+    SmallDense,
+}
+
+impl MethodName {
+    /// All methods with their names.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice {
+            value: Self::GraNet,
+            name: "GraNet",
+            aliases: &[],
+            about: "prunes over all layers, then regenerates by gradient",
+        },
+        Choice { value: Self::GraNetUniform, name: "GraNet_uniform", aliases: &[], about: "GraNet, pruning layer by layer" },
+        Choice { value: Self::Dst, name: "DST", aliases: &[], about: "GraNet's regeneration at a fixed density" },
+        Choice { value: Self::Gmp, name: "GMP", aliases: &[], about: "gradual magnitude pruning over all layers" },
+        Choice { value: Self::GmpUniform, name: "GMP_uniform", aliases: &[], about: "GMP, layer by layer" },
+        Choice { value: Self::Set, name: "SET", aliases: &[], about: "drops the smallest, grows at random" },
+        Choice { value: Self::Snfs, name: "SNFS", aliases: &[], about: "grows and redistributes by momentum" },
+        Choice { value: Self::RigL, name: "RigL", aliases: &[], about: "grows by gradient" },
+        Choice { value: Self::RigLSg, name: "RigL-SG", aliases: &[], about: "RigL, redistributing by gradient" },
+        Choice { value: Self::RigLSm, name: "RigL-SM", aliases: &[], about: "RigL, redistributing by momentum" },
+        Choice {
+            value: Self::Pruning,
+            name: "pruning",
+            aliases: &["zhu-gupta"],
+            about: "Zhu and Gupta's pruning of a dense network",
+        },
+        Choice { value: Self::Static, name: "static", aliases: &["scratch"], about: "the first mask stays" },
+        Choice { value: Self::Dense, name: "dense", aliases: &[], about: "no mask" },
+        Choice { value: Self::SmallDense, name: "small_dense", aliases: &[], about: "no mask, but narrower layers" },
+    ];
+
+    /// The method's row.
+    #[must_use]
+    pub fn method(self) -> Method {
+        let granet = Method::GRANET;
+        let gmp = Method { start: Start::Full, densities: [1.0, 0.05], exchange: None, ..granet };
+        let uniform = Some(Pruning { by: Falling::Fractions, ..Pruning::GRANET });
+        let rigl = Method::RIGL;
+        let exchange = Exchanging::RIGL;
+        match self {
+            Self::GraNet => granet,
+            Self::GraNetUniform => Method { prune: uniform, ..granet },
+            Self::Dst => Method { densities: [0.5, 0.5], prune: None, ..granet },
+            Self::Gmp => gmp,
+            Self::GmpUniform => Method { prune: uniform, ..gmp },
+            Self::Set => Method { exchange: Some(Exchanging { grow: Grow::Random, ..exchange }), replaces_step: false, ..rigl },
+            Self::Snfs => Method {
+                exchange: Some(Exchanging { grow: Grow::Momentum, redistribute: Redistribute::Momentum, ..exchange }),
+                replaces_step: false,
+                ..rigl
+            },
+            Self::RigL => rigl,
+            Self::RigLSg => Method { exchange: Some(Exchanging { redistribute: Redistribute::Gradient, ..exchange }), ..rigl },
+            Self::RigLSm => Method { exchange: Some(Exchanging { redistribute: Redistribute::Momentum, ..exchange }), ..rigl },
+            Self::Pruning => Method {
+                start: Start::Full,
+                densities: [1.0, 0.05],
+                prune: Some(Pruning { by: Falling::Steps, ..Pruning::GRANET }),
+                exchange: None,
+                replaces_step: false,
+                ..rigl
+            },
+            Self::Static => Method { prune: None, exchange: None, replaces_step: false, ..rigl },
+            Self::Dense | Self::SmallDense => {
+                Method { start: Start::Full, densities: [1.0, 1.0], prune: None, exchange: None, replaces_step: false, ..rigl }
+            }
+        }
+    }
+}
+
+impl FromStr for MethodName {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        names::parse("method", Self::CHOICES, s)
+    }
+}
+
+impl fmt::Display for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(names::name(Self::CHOICES, self))
+    }
+}
+
+/// The masks that training begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Random graphs.
+    Drawn,
+    /// All edges.
+    Full,
+}
+
+/// What the density falls by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Falling {
+    /// Whole updates between two epochs, over all layers ([`CubicDensity::by_updates`]).
+    Updates,
+    /// Updates and parts of them between two epochs, layer by layer ([`CubicDensity::by_fractions`]).
+    Fractions,
+    /// The steps between [`When::begin`] and [`When::end`], over all layers ([`CubicDensity::by_steps`]).
+    Steps,
+}
+
+/// How a method prunes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruning {
+    /// What edges are compared by.
+    pub score: EdgeScore,
+    /// What the density falls by.
+    pub by: Falling,
+    /// Epochs in which it begins and ends to fall, but for [`Falling::Steps`].
+    pub epochs: [u64; 2],
+}
+
+impl Pruning {
+    const GRANET: Self = Self { score: EdgeScore::Magnitude, by: Falling::Updates, epochs: [0, 110] };
+}
+
+/// How a method exchanges edges.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exchanging {
+    /// Which edges go.
+    pub drop: Drop,
+    /// Which come.
+    pub grow: Grow,
+    /// Where they come.
+    pub redistribute: Redistribute,
+    /// α, the first drop fraction.
+    pub rate: f64,
+    /// η, the last.
+    pub floor: f64,
+    /// How it falls.
+    pub decay: Decay,
+    /// What edges that come begin with.
+    pub value: GrownValue,
+    /// Whether edges that go and come back at once keep their values.
+    pub regrown_keeps: bool,
+}
+
+impl Exchanging {
+    const RIGL: Self = Self {
+        drop: Drop { score: EdgeScore::Magnitude, scope: DropScope::Layer, count: Count::Floor },
+        grow: Grow::Gradient,
+        redistribute: Redistribute::None,
+        rate: 0.3,
+        floor: 0.0,
+        decay: Decay::Cosine,
+        value: GrownValue::Zero,
+        regrown_keeps: true,
+    };
+
+    /// The regeneration of ITOP, GraNet and the programs that descend from them.
+    pub const GRANET: Self =
+        Self { drop: Drop { count: Count::CeilAndTies, ..Self::RIGL.drop }, rate: 0.5, floor: 0.005, ..Self::RIGL };
+}
+
+/// A method: a rule whose steps are not counted yet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Method {
+    /// First masks.
+    pub start: Start,
+    /// First and last density.
+    pub densities: [f64; 2],
+    /// How the network gets sparser.
+    pub prune: Option<Pruning>,
+    /// How edges are exchanged.
+    pub exchange: Option<Exchanging>,
+    /// ΔT.
+    pub interval: u64,
+    /// First step with an update.
+    pub begin: u64,
+    /// T_end.
+    pub end: End,
+    /// Batches whose gradients are averaged.
+    pub accumulate: u64,
+    /// As [`Rule::replaces_step`].
+    pub replaces_step: bool,
+    /// As [`Rule::keeps_flow`].
+    pub keeps_flow: bool,
+}
+
+/// When the last update is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum End {
+    /// Edges move until training ends.
+    Training,
+    /// T_end as a part of all steps.
+    Part(f64),
+    /// T_end in steps.
+    Step(u64),
+}
+
+/// How long a training is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length {
+    /// Steps an epoch.
+    pub batches_per_epoch: u64,
+    /// Epochs, stretched by the multiplier.
+    pub epochs: u64,
+    /// The multiplier, which stretches everything that is counted in epochs or in parts of the training.
+    pub multiplier: u64,
+}
+
+impl Length {
+    /// Steps of the whole training.
+    #[must_use]
+    pub fn steps(self) -> u64 {
+        self.batches_per_epoch * self.epochs
+    }
+}
+
+impl Method {
+    const GRANET: Self = Self {
+        start: Start::Drawn,
+        densities: [0.5, 0.05],
+        prune: Some(Pruning::GRANET),
+        exchange: Some(Exchanging::GRANET),
+        interval: 100,
+        begin: 0,
+        end: End::Training,
+        accumulate: 1,
+        replaces_step: false,
+        keeps_flow: false,
+    };
+
+    const RIGL: Self = Self {
+        densities: [0.05, 0.05],
+        prune: None,
+        exchange: Some(Exchanging::RIGL),
+        end: End::Part(0.75),
+        replaces_step: true,
+        ..Self::GRANET
+    };
+
+    /// The rule for a training of this length; none if edges never move.
+    ///
+    /// # Errors
+    /// A usage error if the density could not fall between its two epochs or steps.
+    pub fn rule(&self, length: Length) -> Result<Option<Rule>> {
+        if self.prune.is_none() && self.exchange.is_none() {
+            return Ok(None);
+        }
+        let steps = length.steps();
+        let end = match self.end {
+            End::Training => None,
+            End::Part(part) => Some((part * steps as f64) as u64),
+            End::Step(step) => Some(step * length.multiplier),
+        };
+        let begin = self.begin * length.multiplier;
+        let when = When { interval: self.interval, begin, end, accumulate: self.accumulate };
+        let prune = self.prune.map(|prune| self.pruning(prune, when, length)).transpose()?;
+        let exchange = self.exchange.map(|x| Exchange {
+            drop: x.drop,
+            grow: x.grow,
+            redistribute: x.redistribute,
+            fraction: DropFraction { initial: x.rate, floor: x.floor, decay: x.decay, end: end.unwrap_or(steps) },
+            value: x.value,
+            regrown_keeps: x.regrown_keeps,
+        });
+        // The last target of a schedule by steps is reached at its end, not before it.
+        let when = When { end: end.filter(|_| exchange.is_some()), ..when };
+        Ok(Some(Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow }))
+    }
+
+    fn pruning(&self, prune: Pruning, when: When, length: Length) -> Result<Prune> {
+        let (n, interval) = (length.batches_per_epoch, self.interval);
+        let epochs = prune.epochs.map(|e| e * length.multiplier);
+        let (density, scope) = match prune.by {
+            Falling::Updates => (CubicDensity::by_updates(self.densities, epochs, n, interval), PruneScope::GlobalAboveThreshold),
+            Falling::Fractions => (CubicDensity::by_fractions(self.densities, epochs, n, interval), PruneScope::Layer),
+            Falling::Steps => {
+                (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
+            }
+        };
+        if density.end <= density.begin {
+            let [first, last] = epochs;
+            let what = match prune.by {
+                Falling::Steps => format!("no step lies between {} and {}, where the density falls", density.begin, density.end),
+                _ => format!(
+                    "no update of every {interval} steps lies between epochs {first} and {last} of {n} steps, where the density falls"
+                ),
+            };
+            return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
+        }
+        Ok(Prune { density, score: prune.score, scope })
+    }
+}
