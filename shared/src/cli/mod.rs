@@ -1,25 +1,27 @@
-//! What the programs' command lines have in common: words in, text and exit codes out, and the sub-commands `show` and `data`.
+//! What the programs' command lines have in common: words in, text and exit codes out, the experiment, and the sub-commands `show`
+//! and `data`.
 
 mod data;
 mod exit;
+mod experiment;
 mod output;
 mod show;
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 
 pub use exit::Exit;
 pub use output::{Format, note, print};
-pub use show::Shown;
 
-use crate::config::{Asked, Given, read};
+use crate::config::{Asked, RunOptions, read};
 use crate::error::{Error, Result, nearest};
+use crate::train::Deciding;
 
-/// A program: its options and what it does with them.
+/// A program: its name and its options, which say what it does.
 pub trait Program {
-    /// The options of a run. `show` takes the same.
-    type Options: Args;
+    /// The options that decide a run. `show` takes the same. [`RunOptions`] come beside them.
+    type Options: Args + Deciding;
 
     /// Name of the binary.
     const NAME: &'static str;
@@ -32,12 +34,6 @@ pub trait Program {
     fn adapt(command: Command) -> Command {
         command
     }
-
-    /// Runs.
-    fn run(options: Self::Options, given: &Given, words: &[String]) -> Result<Exit>;
-
-    /// Resolves the options without running.
-    fn show(options: Self::Options, given: &Given) -> Result<Shown>;
 }
 
 /// The whole of a binary's `main`: reads the command line, does what it asks, tells errors.
@@ -68,19 +64,25 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         }
         Asked::Run(matches, given) => (matches, given),
     };
-    match called.get_name() {
-        "data" => data::run(&matches),
-        "show" => show::run(&P::show(options::<P>(&matches)?, &given)?, &matches),
-        _ => P::run(options::<P>(&matches)?, &given, words),
+    if called.get_name() == "data" {
+        return data::run(&matches);
     }
+    let (options, run) = (options::<P::Options>(&matches)?, options::<RunOptions>(&matches)?);
+    if called.get_name() == "show" {
+        return show::run(&experiment::show::<P>(options, &run, &given)?, &matches);
+    }
+    experiment::run::<P>(options, &run, &given, words)
 }
 
-fn options<P: Program>(matches: &ArgMatches) -> Result<P::Options> {
-    P::Options::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
+fn options<O: Args>(matches: &ArgMatches) -> Result<O> {
+    O::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
 }
 
 fn command<P: Program>() -> Command {
-    let with_options = |name: &'static str| with_help(P::adapt(P::Options::augment_args(Command::new(name))));
+    let with_options = |name: &'static str| {
+        let deciding = P::Options::augment_args(Command::new(name));
+        with_help(P::adapt(RunOptions::augment_args(deciding)))
+    };
     with_options(P::NAME)
         .version(P::VERSION)
         .about(P::ABOUT)

@@ -13,13 +13,13 @@ use crate::topology::{DensityReport, Drawn};
 
 /// A run that is resolved but not run.
 #[derive(Debug)]
-pub struct Shown {
+pub(super) struct Shown {
     /// Its options.
-    pub config: Resolved,
+    pub(super) config: Resolved,
     /// The network.
-    pub spec: ModelSpec,
+    pub(super) spec: ModelSpec,
     /// Its masks.
-    pub drawn: Drawn,
+    pub(super) drawn: Drawn,
 }
 
 pub(super) fn with_format(command: Command) -> Command {

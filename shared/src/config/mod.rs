@@ -11,7 +11,10 @@ mod words;
 mod yaml;
 
 pub use checks::Checks;
-pub use options::{DataOptions, InitOptions, MaskOptions, OptimizerName, RunOptions, TrainOptions};
+pub use options::{
+    DataOptions, ExperimentOptions, InitOptions, MaskOptions, OptimizerName, PublishedOptions, RunOptions, SparseOptions,
+    TrainOptions,
+};
 pub use problems::Problems;
 pub use resolved::Resolved;
 pub use source::{Asked, Given, read};

@@ -3,55 +3,15 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Data, Finish, Hook, Plan, Session};
-use crate::config::{Resolved, RunOptions};
-use crate::data::{self, DataKind};
+use super::{Data, Experiment, Finish, Hook, Session};
+use crate::data;
 use crate::engine::sparse::SparseEngine;
-use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::engine::{Engine, ModelState};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
-use crate::model::ModelSpec;
-use crate::run::{Origin, Program, Progress, RunFolder, Signals, Start, Status, Stop};
-
-/// Everything that decides a run but its first weights.
-#[derive(Debug)]
-pub struct Job<'a> {
-    /// What runs.
-    pub program: &'a Program,
-    /// Its options.
-    pub config: &'a Resolved,
-    /// First part of the folder's name.
-    pub slug: String,
-    /// How and where to run.
-    pub run: &'a RunOptions,
-    /// The network.
-    pub spec: &'a ModelSpec,
-    /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
-    /// masks does not fit.
-    pub masked: Vec<usize>,
-    /// Data set.
-    pub data: DataKind,
-    /// What the data set leaves to choose.
-    pub data_options: data::Options,
-    /// Fraction held out.
-    pub valid_split: f64,
-    /// Images a training step.
-    pub batch_size: usize,
-    /// Images a step of evaluation.
-    pub test_batch_size: usize,
-    /// Seed of the order and augmentation of images.
-    pub seed: u64,
-    /// How parameters move.
-    pub step: TrainOptions,
-    /// How long to train, and how fast.
-    pub plan: Plan,
-    /// Where the run may begin other than with a fresh network.
-    pub start: Start,
-    /// What the summary says besides the results.
-    pub facts: Map<String, Value>,
-}
+use crate::run::{Origin, Program, Progress, RunFolder, Signals, Status, Stop};
 
 /// How a run came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,29 +24,30 @@ pub struct Launched {
     pub end: Result<Value, Stop>,
 }
 
-impl Job<'_> {
-    /// Runs. `fresh` gives the first masks and weights where there is no checkpoint; `hooks` are called before metrics and
-    /// checkpoints are written.
+impl Experiment {
+    /// Runs in `program`. `fresh` gives the first masks and weights where there is no checkpoint; `hooks` are called before metrics
+    /// and checkpoints are written.
     ///
     /// # Errors
     /// Data that is missing, a folder in use or not writable, a checkpoint that does not fit, a training that diverges. The
     /// manifest then says so too.
     pub fn launch(
         &self,
+        program: &Program,
         fresh: impl FnOnce() -> Result<ModelState>,
         hooks: &mut [&mut dyn Hook],
         signals: &Signals,
     ) -> Result<Launched> {
         let hash = self.config.hash();
-        let path = RunFolder::path_of(&self.run.out, &self.slug, &hash);
+        let path = RunFolder::path_of(&self.run.out, &self.slug(program.name, &format!("s{}", self.seed)), &hash);
         if let Some(summary) = RunFolder::summary(&path)? {
             return Ok(Launched { folder: path, before: true, end: Ok(summary) });
         }
         // Missing data must leave no folder behind.
         let mut data = self.load()?;
-        let mut folder = RunFolder::open(&path, &hash, self.program)?;
-        folder.begin(&self.config.to_yaml(), self.program)?;
-        let end = self.train(&folder, &mut data, fresh, hooks, signals);
+        let mut folder = RunFolder::open(&path, &hash, program)?;
+        folder.begin(&self.config.to_yaml(), program)?;
+        let end = self.train(program, &folder, &mut data, fresh, hooks, signals);
         let (status, error) = match &end {
             Ok(Ok(_)) => (Status::Finished, None),
             Ok(Err(_)) => (Status::Interrupted, None),
@@ -113,13 +74,14 @@ impl Job<'_> {
 
     fn train(
         &self,
+        program: &Program,
         folder: &RunFolder,
         data: &mut Data,
         fresh: impl FnOnce() -> Result<ModelState>,
         hooks: &mut [&mut dyn Hook],
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
-        let (state, progress) = match self.start.checkpoint(folder, self.spec)? {
+        let (state, progress) = match self.start.checkpoint(folder, &self.spec)? {
             Some(checkpoint) => (checkpoint.state, checkpoint.progress),
             None => (fresh()?, Progress::default()),
         };
@@ -138,7 +100,7 @@ impl Job<'_> {
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
         let session = Session {
             folder,
-            origin: Origin::new(self.program.name, self.spec, folder.config_hash()),
+            origin: Origin::new(program.name, &self.spec, folder.config_hash()),
             plan: self.plan.clone(),
             checkpoint_interval: self.run.checkpoint_interval as u64,
             quiet: self.run.quiet,

@@ -1,6 +1,7 @@
 //! The training loop. It only trains: everything else that happens along the way is a [`Hook`].
 
 mod display;
+mod experiment;
 mod launch;
 mod network;
 mod record;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use display::Display;
-pub use launch::{Job, Launched};
+pub use experiment::{Deciding, Experiment};
+pub use launch::Launched;
 pub use network::Beginning;
 pub use record::Recorder;
 pub use session::{Finish, Results, Session};

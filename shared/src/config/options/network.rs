@@ -1,0 +1,86 @@
+//! Options about the network and its data.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::{Checks, values};
+use crate::data::DataKind;
+use crate::error::Result;
+use crate::init::InitMethod;
+use crate::model::{self, Image, ModelSpec};
+
+/// What to train on.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Data and model")]
+#[serde(rename_all = "kebab-case")]
+pub struct DataOptions {
+    /// Data set: digits (built in), mnist, fashion_mnist, cifar10, cifar100, tiny_imagenet, imagenet or synthetic
+    #[arg(long, default_value = "digits", value_parser = values::parsed::<DataKind>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    pub data: DataKind,
+    /// Shape of the images; only imagenet and synthetic leave a choice [default: that of the data set]
+    #[arg(long, value_parser = values::image, value_name = "CxHxW")]
+    #[serde(serialize_with = "values::display_option")]
+    pub input: Option<Image>,
+    /// Number of classes; only synthetic leaves a choice [default: that of the data set]
+    #[arg(long, value_parser = values::count, value_name = "N")]
+    pub classes: Option<usize>,
+    /// Fraction of the training images held out for validation; 0: validate on the test images [default: 0.1, or 0 for
+    /// cifar100, tiny_imagenet and imagenet]
+    #[arg(long, value_parser = values::below_one, value_name = "FRACTION")]
+    pub valid_split: Option<f64>,
+    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100 [default: one that suits the images]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+impl DataOptions {
+    /// The network, and what to ask the data set for. Fills in the options that were left out.
+    ///
+    /// # Errors
+    /// A shape or number of classes that the data set does not have; a network that does not exist or does not fit.
+    pub fn resolve(&mut self, seed: u64) -> Result<(ModelSpec, crate::data::Options)> {
+        self.valid_split.get_or_insert(self.data.default_valid_split());
+        let options = crate::data::Options { input: self.input, classes: self.classes, seed, ..Default::default() };
+        let (image, classes) = options.shape(self.data)?;
+        (self.input, self.classes) = (Some(image), Some(classes));
+        let name = self.model.get_or_insert_with(|| model::default_for(image).to_owned());
+        let spec = model::build(name, image, classes)?;
+        spec.name().clone_into(name);
+        Ok((spec, options))
+    }
+}
+
+/// What the weights that exist begin with.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Initialisation")]
+#[serde(rename_all = "kebab-case")]
+pub struct InitOptions {
+    /// First weights: default (the model's own), normal, uniform, bimodal, looks-linear, kaiming-normal, kaiming-uniform,
+    /// xavier-normal, xavier-uniform, orthogonal or scaled
+    #[arg(long, default_value = "default", value_parser = values::parsed::<InitMethod>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    pub init_method: InitMethod,
+    /// Whether the first weights of each layer are moved towards an orthogonal matrix
+    #[arg(long)]
+    pub ortho_repair: bool,
+    /// Same as --init-method scaled: Kaiming's variance for the edges that exist
+    #[arg(long)]
+    pub scaled: bool,
+}
+
+impl InitOptions {
+    /// The way weights are drawn, which two options can name. Afterwards `init_method` says so too.
+    pub fn resolve(&mut self, checks: &mut Checks) -> InitMethod {
+        if self.scaled {
+            let other = self.init_method;
+            if checks.given.has("init-method") && other != InitMethod::Scaled {
+                let what = format!("{} means --init-method scaled, but {other} is asked for", checks.given.show("scaled"));
+                checks.problems.add_with_help(what, "give one of the two");
+            }
+            self.init_method = InitMethod::Scaled;
+        }
+        checks.unused("scaled");
+        self.init_method
+    }
+}

@@ -1,0 +1,51 @@
+//! Options about running.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::values;
+
+/// How, where and how often to run: nothing here changes a result.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Running")]
+#[serde(rename_all = "kebab-case")]
+pub struct RunOptions {
+    /// YAML file of options; those of the command line win
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Folder in which each run gets a folder of its own
+    #[arg(long, default_value = "runs", value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Word that the name of the run's folder begins with [default: the program's name]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "WORD")]
+    pub save: Option<String>,
+    /// Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Threads [default: one a core]
+    #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Steps between two lines of metrics
+    #[arg(long, default_value = "100", value_parser = values::count, value_name = "STEPS")]
+    pub log_interval: usize,
+    /// Steps between two checkpoints; there is one after each epoch in any case
+    #[arg(long, default_value = "1000", value_parser = values::count, value_name = "STEPS")]
+    pub checkpoint_interval: usize,
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Train this many times, with seeds --seed, --seed + 1, …; then print mean and standard deviation
+    #[arg(long, default_value = "1", value_parser = values::count, value_name = "N")]
+    #[serde(skip)]
+    pub iters: usize,
+}
+
+impl RunOptions {
+    /// Threads to use: those asked for, else one a core.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
