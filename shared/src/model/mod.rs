@@ -3,6 +3,7 @@
 mod builder;
 mod catalogue;
 mod cifar_resnet;
+mod flops;
 mod lenet;
 mod mobilenet;
 mod resnet;
@@ -12,4 +13,5 @@ mod vgg;
 mod wide_resnet;
 
 pub use catalogue::{Family, build, default_for, names};
+pub use flops::forward_flops;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};
