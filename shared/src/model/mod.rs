@@ -7,6 +7,7 @@ mod flops;
 mod lenet;
 mod mobilenet;
 mod resnet;
+mod scale;
 mod small_conv;
 mod spec;
 mod vgg;
@@ -14,4 +15,5 @@ mod wide_resnet;
 
 pub use catalogue::{Family, build, default_for, names};
 pub use flops::forward_flops;
+pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};
