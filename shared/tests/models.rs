@@ -75,6 +75,23 @@ fn layer_tables_and_counts_are_the_published_ones() {
     }
 }
 
+#[derive(Deserialize)]
+struct Narrowed {
+    model: String,
+    width: f64,
+    weights: usize,
+}
+
+#[test]
+fn narrowed_networks_have_their_golden_numbers_of_weights() {
+    let cases: Vec<Narrowed> = serde_json::from_str(include_str!("golden/small_dense_widths.json")).unwrap();
+    assert_eq!(cases.len(), 8);
+    for case in &cases {
+        let net = build(&format!("{}-x{}", case.model, case.width), Image::new(3, 224, 224), 1000).unwrap();
+        assert_eq!(net.weight_count(), case.weights, "{}", net.name());
+    }
+}
+
 /// Totals that torchvision and the papers report for 224×224 images and 1000 classes.
 #[test]
 fn imagenet_totals_are_the_published_ones() {

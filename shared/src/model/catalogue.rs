@@ -1,7 +1,7 @@
 //! From a name to a network.
 
 use super::resnet::Head;
-use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, small_conv, vgg, wide_resnet};
+use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, vgg, wide_resnet};
 use crate::error::{Error, Result, nearest};
 
 /// Largest width, depth or similar number in a name; keeps sizes far from overflow.
@@ -116,6 +116,11 @@ const FAMILIES: &[Family] = &[
         about: "two convolutions and two linear layers, the MNIST example of rigl-torch, without dropout",
     },
     Family { pattern: "digits", examples: &["digits"], about: "three convolutions for images of about 8x8 pixels" },
+    Family {
+        pattern: "<any of these>-x<factor>",
+        examples: &["resnet50-x0.465", "vgg16-x0.5", "wrn-22-2-x0.447", "mobilenet-v1-x0.47", "mlp-300-100-x0.3"],
+        about: "every number of channels or units times a factor above 0 and up to 64, rounded down to at least 1",
+    },
 ];
 
 /// Every family of networks, for help texts.
@@ -139,11 +144,12 @@ pub fn default_for(input: Image) -> &'static str {
 }
 
 /// Builds the network of this name for samples of shape `input`. Case does not matter; `-` and `_` are the same and may be left
-/// out before a number (`ResNet_18`, `resnet18`).
+/// out before a number (`ResNet_18`, `resnet18`). A name that ends in `-x<factor>` is the network with all its numbers of channels
+/// and units, but not those of its input and its logits, multiplied by a number in (0, 64] and rounded down to at least 1.
 ///
 /// # Errors
-/// Usage errors: an unknown name (with the nearest known one), a width or depth that does not exist, no classes, or images too
-/// small for the network.
+/// Usage errors: an unknown name (with the nearest known one), a width, depth or factor that does not exist, no classes, or images
+/// too small for the network.
 ///
 /// ```
 /// use shared::model::{Image, build};
@@ -156,6 +162,16 @@ pub fn build(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
         return Err(Error::usage(format!("model {name}: cannot map images of {input} to {classes} classes"))
             .help("channels, height, width and classes must be at least 1"));
     }
+    let (name, factor) = scale::split(name)?;
+    let net = plain(name, input, classes)?;
+    match factor {
+        Some(factor) => scale::scaled(&net, factor),
+        None => Ok(net),
+    }
+}
+
+/// The network of a name without a factor.
+fn plain(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
     let words = words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let number = |text: &str| number(name, text);

@@ -3,13 +3,17 @@
 mod builder;
 mod catalogue;
 mod cifar_resnet;
+mod flops;
 mod lenet;
 mod mobilenet;
 mod resnet;
+mod scale;
 mod small_conv;
 mod spec;
 mod vgg;
 mod wide_resnet;
 
 pub use catalogue::{Family, build, default_for, names};
+pub use flops::forward_flops;
+pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};

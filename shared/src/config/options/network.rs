@@ -29,7 +29,8 @@ pub struct DataOptions {
     /// cifar100, tiny_imagenet and imagenet]
     #[arg(long, value_parser = values::below_one, value_name = "FRACTION")]
     pub valid_split: Option<f64>,
-    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100 [default: one that suits the images]
+    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x<factor>, as resnet18-x0.5, that many times as wide
+    /// [default: one that suits the images]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 }
