@@ -81,15 +81,16 @@ pub struct TrainOptions {
     pub label_smoothing: f64,
 }
 
-/// Pattern and per-edge state of one layer. All vectors are in the mask's edge order.
+/// Pattern and per-edge state of one layer. All vectors are in the mask's edge order. Engines hold `f32`; rules that change masks
+/// are checked with `f64` as well.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LayerState {
+pub struct LayerState<T = f32> {
     /// Which weights exist.
     pub mask: Mask,
     /// Their values.
-    pub weights: Vec<f32>,
+    pub weights: Vec<T>,
     /// Optimiser state per edge: empty before the first step, `[v]` for SGD with momentum, `[m, v]` for Adam.
-    pub slots: Vec<Vec<f32>>,
+    pub slots: Vec<Vec<T>>,
 }
 
 /// A parameter that is not masked (bias, scale, shift) or a buffer (running mean and variance).
