@@ -8,6 +8,7 @@ mod common;
 use common::{BATCH, all_threads, batch, engine};
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use shared::density::Distribution;
 use shared::engine::Engine;
 use shared::engine::sparse::Kernels;
 use shared::model::{Image, build};
@@ -20,7 +21,7 @@ fn step(bencher: Bencher, model: &str, density: f64) {
     let threads = std::env::var("THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or_else(all_threads);
     let spec = build(model, Image::new(3, 32, 32), 10).unwrap_or_else(|e| panic!("{e}"));
     let batch = batch(&spec);
-    let mut engine = engine(&spec, density, threads, Kernels::Faster);
+    let mut engine = engine(&spec, &Distribution::Uniform, density, threads, Kernels::Faster);
     engine.train_step(&batch, 0.01);
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01));
 }

@@ -1,11 +1,12 @@
-//! What benches have in common: engines on uniform random masks, and batches of noise.
+//! What benches have in common: engines on random masks, and batches of noise.
 
 use rand::RngExt;
+use shared::density::{Density, Distribution};
 use shared::engine::sparse::{Kernels, Setup, SparseEngine};
 use shared::engine::{Batch, Optimizer, TrainOptions};
-use shared::graph::{Law, Mask, sample};
+use shared::graph::{Law, LayerShape, Mask, sample};
 use shared::init::{InitMethod, initialise};
-use shared::model::{Layer, ModelSpec};
+use shared::model::ModelSpec;
 use shared::rng::{Purpose, stream};
 
 /// Samples of a step.
@@ -16,12 +17,21 @@ pub(crate) fn all_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// An engine whose every layer has a random mask of this density.
-pub(crate) fn engine(spec: &ModelSpec, density: f64, threads: usize, kernels: Kernels) -> SparseEngine {
-    let draw =
-        |(l, layer): (usize, &Layer)| sample(layer.shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64));
-    let masks: Vec<Mask> = spec.layers().iter().enumerate().map(draw).collect();
-    let densities = vec![density; masks.len()];
+/// An engine whose layers have random masks of the densities that a distribution gives them.
+pub(crate) fn engine(
+    spec: &ModelSpec,
+    distribution: &Distribution,
+    density: f64,
+    threads: usize,
+    kernels: Kernels,
+) -> SparseEngine {
+    let shapes: Vec<LayerShape> = spec.layers().iter().map(|l| l.shape).collect();
+    let solution = Density::new(density).and_then(|d| distribution.solve(&shapes, d));
+    let densities = solution.unwrap_or_else(|e| panic!("{e}")).densities;
+    let draw = |(l, (&shape, &density)): (usize, (&LayerShape, &f64))| {
+        sample(shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64))
+    };
+    let masks: Vec<Mask> = shapes.iter().zip(&densities).enumerate().map(draw).collect();
     let state = initialise(spec, &masks, &densities, density, InitMethod::Normal, 1);
     let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
     let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };

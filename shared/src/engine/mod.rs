@@ -132,7 +132,34 @@ pub trait Engine {
     ///
     /// # Panics
     /// As [`Engine::train_step`].
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, &[f32]) + Send)) -> Outcome;
+    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome;
+
+    /// As [`Engine::train_step`], and hands the gradient of every weight of each layer that `layers` marks, whether there is an edge
+    /// or not, to `visit(layer, gradient)`, last layer first, in the order of positions: that of the mean loss, without weight
+    /// decay. Without a learning rate the optimiser moves nothing and its count of steps stays; running statistics move either
+    /// way. A marked layer's gradients cost what a dense one's would, the others what they cost in a step.
+    ///
+    /// Edges move by the gradients that are handed over. An engine may compute these in another order than it does in
+    /// [`Engine::train_step`], so marked layers may differ from it by rounding.
+    ///
+    /// # Panics
+    /// As [`Engine::train_step`], and unless there is one mark per layer.
+    fn train_step_with(
+        &mut self,
+        batch: &Batch,
+        learning_rate: Option<f64>,
+        layers: &[bool],
+        visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
+    ) -> Outcome;
+
+    /// Lets `change` edit masks, weights and optimiser state of the layers (vectors in the mask's edge order), then takes them over.
+    /// A layer whose mask is another than before is laid out anew, in place, in O(edges + weights/64); for the others nothing is
+    /// laid out or allocated but the copy of a mask that tells. `change` runs on the engine's threads, if it has any, and may
+    /// use them. Missing optimiser state becomes zeros, as in [`Engine::load_state`].
+    ///
+    /// # Panics
+    /// If there is another number of values than the layer has edges, or the layer has another shape than before.
+    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send));
 
     /// A copy of everything that must outlive the process.
     fn state(&self) -> ModelState;

@@ -51,8 +51,16 @@ impl Engine for Fake {
         unreachable!("the loop asks for no gradients")
     }
 
-    fn weight_gradients(&mut self, _: &Batch, _: &mut (dyn FnMut(usize, &[f32]) + Send)) -> Outcome {
+    fn weight_gradients(&mut self, _: &Batch, _: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
         unreachable!("training loops do not ask for gradients")
+    }
+
+    fn train_step_with(&mut self, _: &Batch, _: Option<f64>, _: &[bool], _: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
+        unreachable!("the loop asks for no gradients")
+    }
+
+    fn rewire(&mut self, _: &mut (dyn FnMut(&mut [LayerState]) + Send)) {
+        unreachable!("the loop changes no masks")
     }
 
     fn state(&self) -> ModelState {

@@ -14,14 +14,14 @@ use crate::engine::simd::LANES;
 type Tables = [[Option<Shared<[f64; 2]>>; MOST]; 2];
 
 impl SparseEngine {
-    pub(super) fn backward(&mut self, samples: usize, wanted: &mut Wanted) {
+    pub(super) fn backward(&mut self, samples: usize, wanted: &mut Option<Wanted>) {
         self.norms.iter_mut().for_each(Norm::begin_sums);
         for s in (0..self.plan.steps.len()).rev() {
             self.backward_step(s, samples, wanted);
         }
     }
 
-    fn backward_step(&mut self, s: usize, samples: usize, wanted: &mut Wanted) {
+    fn backward_step(&mut self, s: usize, samples: usize, wanted: &mut Option<Wanted>) {
         let tables = self.begin_sums(s, samples);
         match self.plan.steps[s] {
             Step::Conv { layer, bias, .. } => {
@@ -110,7 +110,7 @@ impl SparseEngine {
         Some((self.buffers.views[write.buffer].with_image(image, blocks), write))
     }
 
-    fn backward_conv(&mut self, s: usize, layer: usize, samples: usize, tables: &Tables, wanted: &mut Wanted) {
+    fn backward_conv(&mut self, s: usize, layer: usize, samples: usize, tables: &Tables, wanted: &mut Option<Wanted>) {
         let blocks = samples.div_ceil(LANES);
         let (mut edges, mut partial) = (std::mem::take(&mut self.layers[layer].gradient), std::mem::take(&mut self.partial));
         let input = self.plan.steps[s].inputs()[0];
@@ -121,15 +121,15 @@ impl SparseEngine {
         });
         let (gradient, value, machine) = (self.output_gradient(s, blocks), self.operand(input), self.machine(samples));
         let conv = &self.layers[layer].conv;
-        if let Some(visit) = wanted {
-            let mask = &self.layers[layer].state.mask;
+        if let Some(Wanted { visit, .. }) = wanted.as_mut().filter(|w| w.layers[layer]) {
+            let mask = &self.states[layer].mask;
             let mut all = vec![0.0; mask.shape().weights()];
             let mut partial = vec![0.0; conv.partial_sums(true)];
             conv.backward(machine, &gradient, value, target.as_ref(), WeightGradient::All(&mut all), &mut partial);
             for (edge, position) in edges.iter_mut().zip(mask.iter()) {
                 *edge = all[position];
             }
-            visit(layer, &all);
+            visit(layer, all);
         } else {
             // The last batch of an epoch may be cut differently from the largest.
             let needed = conv.partial_sums(false);

@@ -29,13 +29,14 @@ use rayon::prelude::*;
 use self::conv::{Conv, Machine, Scratch};
 use self::loss::cross_entropy;
 use self::norm::{Norm, NormValues, update_running};
-use self::params::{Dense, SparseLayer, checked};
+use self::params::{Dense, SparseLayer, check_layer, checked};
 use self::plan::{NormPlan, Plan, Step};
 use self::tensor::{Tensor, View};
 use super::optim::{slot_count, update};
 use super::simd::{Isa, LANES};
 use super::{Batch, Engine, LayerState, ModelState, Outcome, TrainOptions};
 use crate::error::{Error, Result};
+use crate::graph::Mask;
 use crate::model::{Image, ModelSpec};
 
 /// How layers are computed.
@@ -85,6 +86,7 @@ pub struct SparseEngine {
     /// Activations, and memory for gradients; computed on through the views.
     tensors: Store,
     buffers: Store,
+    states: Vec<LayerState>,
     layers: Vec<SparseLayer>,
     dense: Vec<Dense>,
     norms: Vec<Norm>,
@@ -155,14 +157,21 @@ impl SparseEngine {
         let threads = pool.build().map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))?;
         let plan = Plan::new(&spec);
         let blocks = max_batch.div_ceil(LANES);
+        let layers = (0..spec.layers().len()).map(|layer| SparseLayer { gradient: Vec::new(), conv: place(&plan, layer) });
+        let layers: Vec<SparseLayer> = layers.collect();
+        let mut scratch = Scratch::default();
+        for layer in &layers {
+            layer.conv.reserve(isa, &mut scratch);
+        }
         let mut engine = Self {
             tensors: Store::new(plan.tensors.iter().copied(), blocks),
             buffers: Store::new(plan.buffers.sizes.iter().map(|&size| Image::new(size, 1, 1)), blocks),
             norms: plan.norms.iter().map(|n| Norm::new(n.channels)).collect(),
-            scratch: (0..threads.current_num_threads()).map(|_| Mutex::default()).collect(),
+            scratch: (0..threads.current_num_threads()).map(|_| Mutex::new(scratch.clone())).collect(),
             partial: Vec::new(),
             outcomes: vec![Outcome::default(); blocks],
-            layers: Vec::new(),
+            states: Vec::new(),
+            layers,
             dense: Vec::new(),
             steps: 0,
             threads: Arc::new(threads),
@@ -182,32 +191,29 @@ impl SparseEngine {
         self.isa
     }
 
-    /// Lays out a layer, and makes room for computing it.
-    fn layer(&mut self, index: usize, mut state: LayerState) -> SparseLayer {
-        state.slots.resize_with(slot_count(self.options.optimizer), || vec![0.0; state.mask.edges()]);
-        let plan = &self.plan;
-        let of_layer = |step: &&Step| matches!(step, Step::Conv { layer, .. } if *layer == index);
-        let Some(Step::Conv { input, output, .. }) = plan.steps.iter().find(of_layer) else {
-            unreachable!("every layer has a step")
-        };
-        let input = plan.sources[*input].tensor;
-        let ends = [input, *output].map(|t| plan.tensors[t]);
-        let conv = plan.convs[index];
-        // A grouped convolution has no weights between groups to compute with.
-        let dense = conv.groups == 1
-            && match self.kernels {
-                Kernels::Faster => state.mask.density() >= conv::DENSE,
-                Kernels::Edges => false,
-                Kernels::Weights => true,
-            };
-        let needed = plan.back.iter().zip(&plan.steps).any(|(b, s)| of_layer(&s) && b.writes[0].is_some());
-        let mut conv = Conv::new(self.isa, conv, &state.mask, ends, needed, dense);
-        conv.set_weights(&state.weights);
-        conv.parts(self.isa, self.max_batch);
-        for scratch in &self.scratch {
-            conv.reserve(self.isa, &mut scratch.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    /// Takes over the states of layers: lays out those whose mask is not the one in `laid_out`.
+    fn take_over(&mut self, laid_out: &[Mask]) {
+        let (isa, kernels, max_batch) = (self.isa, self.kernels, self.max_batch);
+        let layers = self.layers.par_iter_mut().zip(&self.states).zip(&self.plan.convs).enumerate();
+        layers.for_each(|(index, ((layer, state), shape))| {
+            if laid_out.get(index) != Some(&state.mask) {
+                // A grouped convolution has no weights between groups to compute with.
+                let dense = shape.groups == 1
+                    && match kernels {
+                        Kernels::Faster => state.mask.density() >= conv::DENSE,
+                        Kernels::Edges => false,
+                        Kernels::Weights => true,
+                    };
+                layer.conv.lay_out(isa, &state.mask, dense);
+                layer.conv.parts(isa, max_batch);
+                layer.gradient.resize(state.mask.edges(), 0.0);
+            }
+            layer.conv.set_weights(&state.weights);
+        });
+        let partial = self.layers.iter().map(|l| l.conv.partial_sums(false)).max().unwrap_or(0);
+        if self.partial.len() < partial {
+            self.partial.resize(partial, 0.0);
         }
-        SparseLayer { gradient: vec![0.0; state.mask.edges()], state, conv }
     }
 
     fn check_batch(&self, batch: &Batch) -> usize {
@@ -230,26 +236,28 @@ impl SparseEngine {
         cross_entropy(logits, labels, self.options.label_smoothing, gradient, &mut self.outcomes)
     }
 
-    fn forward_backward(&mut self, batch: &Batch, wanted: &mut Wanted) -> Outcome {
+    fn forward_backward(&mut self, batch: &Batch, mut wanted: Option<Wanted>) -> Outcome {
         let samples = self.check_batch(batch);
         assert!(samples <= self.max_batch, "batch of {samples} samples, room for {}", self.max_batch);
         self.load(&batch.images, samples);
         self.forward(samples, Mode::Train);
         let outcome = self.loss(&batch.labels, true);
-        self.backward(samples, wanted);
+        self.backward(samples, &mut wanted);
         outcome
     }
 
-    fn update(&mut self, lr: f64) {
-        self.steps += 1;
-        let (options, step) = (self.options, self.steps);
-        self.layers.par_iter_mut().for_each(|layer| {
-            let state = &mut layer.state;
-            update(&options, lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
-            layer.conv.set_weights(&state.weights);
-        });
-        for dense in self.dense.iter_mut().filter(|d| d.trained) {
-            update(&options, lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
+    /// Moves parameters by a step, if there is a learning rate, and running statistics.
+    fn update(&mut self, lr: Option<f64>) {
+        if let Some(lr) = lr {
+            self.steps += 1;
+            let (options, step) = (self.options, self.steps);
+            self.layers.par_iter_mut().zip(&mut self.states).for_each(|(layer, state)| {
+                update(&options, lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
+                layer.conv.set_weights(&state.weights);
+            });
+            for dense in self.dense.iter_mut().filter(|d| d.trained) {
+                update(&options, lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
+            }
         }
         for (plan, norm) in self.plan.norms.iter().zip(&self.norms) {
             let [mean, variance] = self
@@ -261,8 +269,21 @@ impl SparseEngine {
     }
 }
 
-/// Who wants the gradients of all weights of a layer, edges or not, layer by layer.
-type Wanted<'a> = Option<&'a mut (dyn FnMut(usize, &[f32]) + Send)>;
+/// Who wants the gradients of all weights, edges or not, of which layers.
+struct Wanted<'a> {
+    layers: &'a [bool],
+    visit: &'a mut (dyn FnMut(usize, Vec<f32>) + Send),
+}
+
+/// A layer's place in the network, without edges.
+fn place(plan: &Plan, index: usize) -> Conv {
+    let of_layer = |step: &Step| matches!(step, Step::Conv { layer, .. } if *layer == index);
+    let Some((step, back)) = plan.steps.iter().zip(&plan.back).find(|(step, _)| of_layer(step)) else {
+        unreachable!("every layer has a step")
+    };
+    let ends = [plan.sources[step.inputs()[0]].tensor, step.output()].map(|t| plan.tensors[t]);
+    Conv::new(plan.convs[index], ends, back.writes[0].is_some())
+}
 
 /// The values of one normalisation.
 fn norm_values(dense: &[Dense], norm: NormPlan) -> NormValues<'_> {
@@ -283,8 +304,8 @@ impl Engine for SparseEngine {
     fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
-            let outcome = self.forward_backward(batch, &mut None);
-            self.update(learning_rate);
+            let outcome = self.forward_backward(batch, None);
+            self.update(Some(learning_rate));
             outcome
         })
     }
@@ -306,32 +327,55 @@ impl Engine for SparseEngine {
 
     fn gradients(&mut self, batch: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>) {
         let threads = Arc::clone(&self.threads);
-        let outcome = threads.install(|| self.forward_backward(batch, &mut None));
+        let outcome = threads.install(|| self.forward_backward(batch, None));
         let edges = self.layers.iter().map(|l| l.gradient.clone()).collect();
         (outcome, edges, self.dense.iter().map(|d| d.gradient.clone()).collect())
     }
 
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, &[f32]) + Send)) -> Outcome {
+    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
         let threads = Arc::clone(&self.threads);
-        threads.install(|| self.forward_backward(batch, &mut Some(visit)))
+        let layers = vec![true; self.layers.len()];
+        threads.install(|| self.forward_backward(batch, Some(Wanted { layers: &layers, visit })))
+    }
+
+    fn train_step_with(
+        &mut self,
+        batch: &Batch,
+        learning_rate: Option<f64>,
+        layers: &[bool],
+        visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
+    ) -> Outcome {
+        assert_eq!(layers.len(), self.layers.len(), "one mark per layer");
+        let threads = Arc::clone(&self.threads);
+        threads.install(|| {
+            let outcome = self.forward_backward(batch, Some(Wanted { layers, visit }));
+            self.update(learning_rate);
+            outcome
+        })
+    }
+
+    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) {
+        let threads = Arc::clone(&self.threads);
+        threads.install(|| {
+            let laid_out: Vec<Mask> = self.states.iter().map(|s| s.mask.clone()).collect();
+            change(&mut self.states);
+            let slots = slot_count(self.options.optimizer);
+            for (layer, state) in self.spec.layers().iter().zip(&mut self.states) {
+                check_layer(layer, state, slots).unwrap_or_else(|e| panic!("{e}"));
+            }
+            self.take_over(&laid_out);
+        });
     }
 
     fn state(&self) -> ModelState {
-        ModelState {
-            layers: self.layers.iter().map(|l| l.state.clone()).collect(),
-            dense: self.dense.iter().map(|d| d.state.clone()).collect(),
-            steps: self.steps,
-        }
+        ModelState { layers: self.states.clone(), dense: self.dense.iter().map(|d| d.state.clone()).collect(), steps: self.steps }
     }
 
     fn load_state(&mut self, state: ModelState) -> Result<()> {
-        let (layers, dense) = checked(&self.spec, state.layers, state.dense, slot_count(self.options.optimizer))?;
-        let layers = layers.into_iter().enumerate().map(|(i, l)| self.layer(i, l)).collect();
-        self.layers = layers;
-        let partial = self.layers.iter().map(|l| l.conv.partial_sums(false)).max().unwrap_or(0);
-        self.partial = vec![0.0; partial];
-        self.dense = dense;
+        (self.states, self.dense) = checked(&self.spec, state.layers, state.dense, slot_count(self.options.optimizer))?;
         self.steps = state.steps;
+        let threads = Arc::clone(&self.threads);
+        threads.install(|| self.take_over(&[]));
         Ok(())
     }
 }

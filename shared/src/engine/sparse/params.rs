@@ -3,12 +3,12 @@
 use super::conv::Conv;
 use crate::engine::{DenseState, LayerState};
 use crate::error::{Error, Result};
-use crate::model::{ModelSpec, ParamKind};
+use crate::model::{Layer, ModelSpec, ParamKind};
 
-/// A layer's edges.
+/// What computing a layer needs besides its state.
 #[derive(Debug)]
 pub(super) struct SparseLayer {
-    pub(super) state: LayerState,
+    /// Of the edges.
     pub(super) gradient: Vec<f32>,
     pub(super) conv: Conv,
 }
@@ -25,34 +25,29 @@ pub(super) struct Dense {
 /// Checks a saved state against a model and completes missing optimiser state with zeros.
 pub(super) fn checked(
     spec: &ModelSpec,
-    layers: Vec<LayerState>,
+    mut layers: Vec<LayerState>,
     dense: Vec<DenseState>,
     slots: usize,
 ) -> Result<(Vec<LayerState>, Vec<Dense>)> {
     let model = spec.name();
     if layers.len() != spec.layers().len() {
         let (got, want) = (layers.len(), spec.layers().len());
-        return Err(Error::failure(format!("the saved state has {got} layers, {model} has {want}")));
+        return Err(Error::failure(format!("the state has {got} layers, {model} has {want}")));
     }
-    for (state, layer) in layers.iter().zip(spec.layers()) {
-        let name = &layer.name;
-        if state.mask.shape() != layer.shape {
-            let (got, want) = (state.mask.shape(), layer.shape);
-            return Err(Error::failure(format!("the saved {name} has shape {got}, that of {model} {want}")));
-        }
-        check_lengths(name, state.mask.edges(), &state.weights, &state.slots, slots)?;
+    for (state, layer) in layers.iter_mut().zip(spec.layers()) {
+        check_layer(layer, state, slots)?;
     }
     let parameters = spec.parameters();
     let expected: Vec<_> = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect();
     if dense.len() != expected.len() {
         let (got, want) = (dense.len(), expected.len());
-        return Err(Error::failure(format!("the saved state has {got} biases and buffers, {model} has {want}")));
+        return Err(Error::failure(format!("the state has {got} biases and buffers, {model} has {want}")));
     }
     let mut checked = Vec::with_capacity(dense.len());
     for (mut state, parameter) in dense.into_iter().zip(expected) {
         if state.name != parameter.name {
             let (got, want) = (&state.name, &parameter.name);
-            return Err(Error::failure(format!("the saved state has {got} where {model} has {want}")));
+            return Err(Error::failure(format!("the state has {got} where {model} has {want}")));
         }
         let trained = parameter.kind.trained();
         let slots = if trained { slots } else { 0 };
@@ -64,13 +59,25 @@ pub(super) fn checked(
     Ok((layers, checked))
 }
 
+/// Checks a layer's state and completes missing optimiser state with zeros.
+pub(super) fn check_layer(layer: &Layer, state: &mut LayerState, slots: usize) -> Result<()> {
+    let (name, got, want) = (&layer.name, state.mask.shape(), layer.shape);
+    if got != want {
+        return Err(Error::failure(format!("the state of {name} has shape {got}, expected {want}")));
+    }
+    let edges = state.mask.edges();
+    check_lengths(name, edges, &state.weights, &state.slots, slots)?;
+    state.slots.resize_with(slots, || vec![0.0; edges]);
+    Ok(())
+}
+
 fn check_lengths(name: &str, want: usize, values: &[f32], slots: &[Vec<f32>], slot_count: usize) -> Result<()> {
     if values.len() != want {
-        return Err(Error::failure(format!("the saved {name} has {} values, expected {want}", values.len())));
+        return Err(Error::failure(format!("the state of {name} has {} values, expected {want}", values.len())));
     }
     if !slots.is_empty() && slots.len() != slot_count {
         let got = slots.len();
-        return Err(Error::failure(format!("the saved {name} has {got} vectors of optimiser state, expected {slot_count}"))
+        return Err(Error::failure(format!("the state of {name} has {got} vectors of optimiser state, expected {slot_count}"))
             .help("resume with the optimiser that wrote the checkpoint"));
     }
     if let Some(slot) = slots.iter().find(|s| s.len() != want) {

@@ -17,7 +17,7 @@ mod weights;
 use rayon::prelude::*;
 
 use self::gather::{Output, WatchJob};
-use self::layout::{backward, backward_grid, forward, forward_grid};
+use self::layout::{backward, backward_grid, backward_weights, forward, forward_grid, forward_weights};
 use self::pass::{Input, Pass, Work};
 use self::region::{Cutting, Region, Regions};
 use self::scratch::copy;
@@ -70,20 +70,11 @@ pub(super) struct Conv {
 }
 
 impl Conv {
-    /// Lays out a layer; `input_gradient` says whether anyone needs the gradient of the input, `dense` whether to compute with
-    /// all weights. O(edges · s²), or O(weights) if dense.
+    /// A layer without edges; `input_gradient` says whether anyone needs the gradient of the input.
     ///
     /// # Panics
     /// If a region is too large for the offsets of edges.
-    pub(super) fn new(
-        isa: Isa,
-        conv: ConvShape,
-        mask: &Mask,
-        [input, output]: [Image; 2],
-        input_gradient: bool,
-        dense: bool,
-    ) -> Self {
-        assert!(!dense || conv.groups == 1, "a dense layer has one group");
+    pub(super) fn new(conv: ConvShape, [input, output]: [Image; 2], input_gradient: bool) -> Self {
         let input = conv.seen(input);
         let reach = conv.reach(input, output);
         let value = |rows: usize| FrameShape::new(input, conv.rows_seen(rows), conv.padding);
@@ -95,9 +86,10 @@ impl Conv {
         }
         let taps = conv.shape.taps();
         let tap_offset = |t: usize| conv.tap(t, value.pitch) as i32;
-        let mut layer = Self {
-            forward: forward(isa, conv, mask, value, output, dense),
-            backward: Vec::new(),
+        let phases = (0..conv.stride).flat_map(|y| (0..conv.stride).map(move |x| [y, x]));
+        Self {
+            forward: forward(conv, output),
+            backward: if input_gradient { phases.map(|phase| backward(conv, input, phase)).collect() } else { Vec::new() },
             place: conv,
             input,
             output,
@@ -106,14 +98,29 @@ impl Conv {
             cutting,
             regions: Regions::default(),
             offsets: (0..conv.shape.fan_in()).map(|k| (k / taps * value.channel) as i32 + tap_offset(k % taps)).collect(),
-            positions: dense.then(|| mask.iter().map(|p| p as u32).collect()),
-            edges: mask.edges(),
-        };
-        if input_gradient {
-            let phases = (0..conv.stride).flat_map(|y| (0..conv.stride).map(move |x| [y, x]));
-            layer.backward = phases.map(|phase| backward(isa, &layer, mask, reach, phase, dense)).collect();
+            positions: None,
+            edges: 0,
         }
-        layer
+    }
+
+    /// Lays out the edges of a mask; `dense` says whether to compute with all weights. O(edges · s² + weights/64), or O(weights) if
+    /// dense.
+    pub(super) fn lay_out(&mut self, isa: Isa, mask: &Mask, dense: bool) {
+        assert!(!dense || self.place.groups == 1, "a dense layer has one group");
+        if dense != self.positions.is_some() {
+            // The other kernel has tiles of its own.
+            self.regions = Regions::default();
+            for pass in self.backward.iter_mut().chain([&mut self.forward]) {
+                pass.tilings.clear();
+            }
+        }
+        self.positions = dense.then(|| mask.iter().map(|p| p as u32).collect());
+        self.edges = mask.edges();
+        let (place, value, gradient) = (self.place, self.value, self.gradient);
+        self.forward.weights = forward_weights(isa, place, value, mask, dense);
+        self.backward.par_iter_mut().for_each(|pass| {
+            pass.weights = backward_weights(isa, place, gradient, pass.output_first, mask, dense);
+        });
     }
 
     /// Takes over the layer's weights, in edge order.

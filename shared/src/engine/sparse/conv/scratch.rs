@@ -10,7 +10,7 @@ use crate::engine::sparse::blend::{Operands, read};
 use crate::engine::sparse::tensor::Pixel;
 
 /// Memory of one thread.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in crate::engine::sparse) struct Scratch {
     pub(super) value: Vec<Pixel>,
     pub(super) gradient: Vec<Pixel>,

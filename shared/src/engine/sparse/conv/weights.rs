@@ -22,7 +22,7 @@ pub(super) struct Arc {
 }
 
 /// Edges, chunk by chunk of sending channels, and unit by unit within a chunk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sparse {
     pub(super) units: usize,
     pub(super) chunks: usize,
@@ -34,27 +34,33 @@ pub(super) struct Sparse {
 }
 
 impl Sparse {
-    /// Sorts arcs by chunk of `chunk` channels and unit; the order within is kept. O(arcs + units · chunks).
-    pub(super) fn new(units: usize, channels: usize, chunk: usize, arcs: impl Iterator<Item = Option<Arc>>) -> Self {
-        let arcs: Vec<_> = arcs.collect();
+    /// Sorts the arcs of a layer's `count` edges by chunk of `chunk` channels and unit; the order within is kept.
+    /// O(edges + units · chunks).
+    pub(super) fn new([units, channels, chunk]: [usize; 3], count: usize, arcs: impl Iterator<Item = Option<Arc>>) -> Self {
         let chunks = channels.div_ceil(chunk).max(1);
-        let place = |arc: &Arc| arc.channel / chunk * units + arc.unit;
         let mut starts = vec![0_u32; chunks * units + 1];
-        for arc in arcs.iter().flatten() {
-            starts[place(arc) + 1] += 1;
+        let mut offsets = Vec::with_capacity(count);
+        // First the unit and chunk that each edge belongs to.
+        let mut places = Vec::with_capacity(count);
+        for arc in arcs {
+            let place = arc.map_or(u32::MAX, |arc| (arc.channel / chunk * units + arc.unit) as u32);
+            if place != u32::MAX {
+                starts[place as usize + 1] += 1;
+            }
+            places.push(place);
+            offsets.push(arc.map_or(0, |arc| arc.offset));
         }
         for u in 0..chunks * units {
             starts[u + 1] += starts[u];
         }
-        let total = starts[chunks * units] as usize;
         let mut next = starts.clone();
-        let mut edges = vec![Edge { offset: 0, weight: 0.0 }; total];
-        let mut places = vec![u32::MAX; arcs.len()];
-        for (arc, to) in arcs.iter().zip(&mut places) {
-            if let Some(arc) = arc {
-                *to = next[place(arc)];
-                next[place(arc)] += 1;
-                edges[*to as usize].offset = arc.offset;
+        let mut edges = vec![Edge { offset: 0, weight: 0.0 }; starts[chunks * units] as usize];
+        for (place, offset) in places.iter_mut().zip(offsets) {
+            if *place != u32::MAX {
+                let next = &mut next[*place as usize];
+                *place = *next;
+                *next += 1;
+                edges[*place as usize].offset = offset;
             }
         }
         Self { units, chunks, starts, edges, places }

@@ -2,6 +2,7 @@
 //! numbers of threads, saved states.
 
 mod networks;
+mod update;
 
 use rand::RngExt;
 
@@ -9,7 +10,7 @@ use self::networks::{Build, describe, networks, random_batch, random_state};
 use super::oracle::{self, Values};
 use super::*;
 use crate::engine::Optimizer;
-use crate::graph::{LayerShape, Mask};
+use crate::graph::LayerShape;
 use crate::model::{Image, Op};
 use crate::rng::{Purpose, stream};
 
@@ -78,7 +79,7 @@ fn gradients_equal_those_of_the_oracle() {
                 let same = engine.weight_gradients(&batch, &mut |layer, gradient| {
                     layers -= 1;
                     assert_eq!(layer, layers, "{case}: last layer first");
-                    let distance = distance(gradient, &want.weights[layer]);
+                    let distance = distance(&gradient, &want.weights[layer]);
                     assert!(distance < tolerance, "{case}: all weights of layer {layer}: {distance}");
                 });
                 assert_eq!((same, layers), (outcome, 0), "{case}");
@@ -105,7 +106,7 @@ fn one_small_network() {
     for kernels in [Kernels::Edges, Kernels::Weights] {
         let setup = Setup { isa: Isa::Portable, kernels, ..Setup::new(18, 2) };
         let mut engine = SparseEngine::with(spec.clone(), state.clone(), OPTIONS, setup).unwrap();
-        engine.weight_gradients(&batch, &mut |layer, gradient| assert!(distance(gradient, &want.weights[layer]) < 3e-4));
+        engine.weight_gradients(&batch, &mut |layer, gradient| assert!(distance(&gradient, &want.weights[layer]) < 3e-4));
         let (_, edges, _) = engine.gradients(&batch);
         for (got, want) in edges.iter().zip(&want.edges) {
             assert!(distance(got, want) < 3e-4, "{kernels:?}");
@@ -376,8 +377,7 @@ fn offsets_that_do_not_fit_are_refused() {
     let image = Image::new(1 << 21, 4, 400);
     let shape = LayerShape::conv(1, image.channels, [1, 1]);
     let conv = conv::ConvShape { shape, stride: 1, padding: 0, groups: 1, linear: false };
-    let mask = Mask::from_positions(shape, [image.channels - 1]);
-    Conv::new(Isa::Portable, conv, &mask, [image, Image::new(1, 4, 400)], false, false);
+    Conv::new(conv, [image, Image::new(1, 4, 400)], false);
 }
 
 #[test]
