@@ -4,7 +4,7 @@
 //! Four floors; imports point only downwards:
 //!
 //! - floor 0, pure: [`graph`], [`density`], [`schedule`], [`topology`], [`model`], [`rng`], [`names`]
-//! - floor 1, compute and files: [`engine`], [`init`], [`data`], [`run`]
+//! - floor 1, compute and files: [`engine`], [`init`], [`score`], [`data`], [`run`]
 //! - floor 2: [`train`], [`config`]
 //! - floor 3: [`cli`]
 
@@ -21,6 +21,7 @@ pub mod names;
 pub mod rng;
 pub mod run;
 pub mod schedule;
+pub mod score;
 pub mod topology;
 pub mod train;
 
