@@ -1,5 +1,11 @@
-//! Scores of weights, and choosing by them.
+//! How much an edge matters: scores that rank the edges of a network against each other, and choosing by them.
 
+mod scaled;
 mod select;
+mod synflow;
 
 pub use select::{Cut, key};
+pub use synflow::synflow;
+
+#[cfg(test)]
+mod tests;
