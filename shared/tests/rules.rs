@@ -7,7 +7,7 @@ use shared::graph::{Law, LayerShape, LayerState, Mask, sample};
 use shared::rng::{Purpose, stream};
 use shared::schedule::{CubicDensity, Decay, DropFraction};
 use shared::topology::rule::{
-    Count, Drop, DropScope, EdgeScore, Evidence, Exchange, Grow, GrownValue, LayerChange, Length, Memory, MethodName,
+    Count, Drop, DropBy, DropScope, EdgeScore, Evidence, Exchange, Grow, GrownValue, LayerChange, Length, Memory, MethodName,
     MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
 };
 
@@ -49,7 +49,7 @@ const ALWAYS: When = When { interval: 1, begin: 0, end: None, accumulate: 1 };
 
 fn rigl(fraction: f64) -> Exchange {
     Exchange {
-        drop: Drop { score: EdgeScore::Magnitude, scope: DropScope::Layer, count: Count::Floor },
+        drop: Drop { by: DropBy::MAGNITUDE, count: Count::Floor },
         grow: Grow::Gradient,
         redistribute: Redistribute::None,
         fraction: DropFraction { initial: fraction, floor: 0.0, decay: Decay::Constant, end: 1 },
@@ -107,14 +107,19 @@ fn updates_of_rigl() {
 #[test]
 fn edges_that_die_by_magnitude() {
     for case in golden("drop_and_grow.json")["magnitude_death"].as_array().unwrap() {
-        let (weights, mask) = (flat(&case["weight_after_mask"]), flat(&case["mask"]));
-        let shape = LayerShape::linear(case["mask"].as_array().unwrap().len(), case["mask"][0].as_array().unwrap().len());
+        let (mut weights, mut mask) = (flat(&case["weight_after_mask"]), flat(&case["mask"]));
+        // One more unit, without edges: a full layer would be left alone.
+        let [units, inputs] = [&case["mask"], &case["mask"][0]].map(|v| v.as_array().unwrap().len());
+        let shape = LayerShape::linear(units + 1, inputs);
+        weights.resize(shape.weights(), 0.0);
+        mask.resize(shape.weights(), 0.0);
         let mut layers = [layer(shape, &mask, &weights, &[])];
         let rate = case["rate"].as_f64().unwrap();
         // Growth at random may bring edges back, so what died is read from the count and from what certainly stayed.
         let exchange =
             Exchange { drop: Drop { count: Count::CeilAndTies, ..rigl(rate).drop }, grow: Grow::Gradient, ..rigl(rate) };
-        let gradient: Vec<f64> = flat(&case["new_mask"]).iter().map(|kept| 1.0 - kept).collect();
+        let mut gradient: Vec<f64> = flat(&case["new_mask"]).iter().map(|kept| 1.0 - kept).collect();
+        gradient.resize(shape.weights(), 0.0);
         let mut memory = Memory::new(&layers);
         let change = apply(&rule(exchange), &mut layers, vec![gradient], &mut memory)[0];
         assert_eq!(change.dropped as u64, case["to_regrow"].as_u64().unwrap(), "{}", case["tag"]);
@@ -266,9 +271,9 @@ fn any_redistribute() -> impl Strategy<Value = Redistribute> {
 }
 
 fn any_drop() -> impl Strategy<Value = Drop> {
-    let kinds: Vec<_> = Drop::CHOICES.iter().map(|c| c.value).collect();
+    let kinds: Vec<_> = DropBy::CHOICES.iter().map(|c| c.value).collect();
     (prop::sample::select(kinds), prop::sample::select(vec![Count::Floor, Count::CeilAndTies]))
-        .prop_map(|((score, scope), count)| Drop { score, scope, count })
+        .prop_map(|(by, count)| Drop { by, count })
 }
 
 /// Layers with coarse values, so that ties and zeros are common, and everything a rule may read.
@@ -330,9 +335,12 @@ proptest! {
             }
             prop_assert!(before.mask.iter().chain(after.mask.iter()).all(|p| memory.layers[l].ever.contains(p)));
         }
-        if drop.count == Count::Floor && drop.scope == DropScope::Layer {
+        if drop.count == Count::Floor && drop.by.scope == DropScope::Layer {
             for (change, before) in changes.iter().zip(&before).zip(&movable).filter(|(_, m)| **m).map(|(c, _)| c) {
-                prop_assert_eq!(change.dropped, (fraction * before.mask.edges() as f64) as usize);
+                // All edges of a full layer would come back.
+                let full = redistribute == Redistribute::None && before.mask.density() == 1.0;
+                let count = if full { 0 } else { (fraction * before.mask.edges() as f64) as usize };
+                prop_assert_eq!(change.dropped, count);
             }
         }
     }

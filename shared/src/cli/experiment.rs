@@ -13,7 +13,7 @@ use crate::engine::ModelState;
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
 use crate::run::{self, Device, Signals, Stop};
-use crate::train::{Deciding, Experiment, Hook, Launched};
+use crate::train::{Deciding, Experiment, Launched};
 
 /// What the table over seeds takes of one of them: seed, folder, test accuracy.
 type Row = (u64, PathBuf, Option<f64>);
@@ -42,7 +42,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
     let mut done = Vec::new();
     for (i, seed) in (seed..=last).enumerate() {
         let experiment = of_seed(seed)?;
-        let launched = launch(&options, &experiment, &program, &signals)?;
+        let launched = launch(&experiment, &program, &signals)?;
         match &launched.end {
             Ok(summary) => {
                 print(&told(&launched, summary))?;
@@ -79,7 +79,7 @@ pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given:
     Ok(Shown { config, spec, drawn })
 }
 
-fn launch(options: &impl Deciding, experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {
+fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {
     let fresh = || {
         let state = experiment.beginning.state(&experiment.spec)?;
         if let Some(remark) = empty_layers(&experiment.spec, &state) {
@@ -87,9 +87,7 @@ fn launch(options: &impl Deciding, experiment: &Experiment, program: &run::Progr
         }
         Ok(state)
     };
-    let mut hooks = options.hooks(experiment);
-    let mut hooks: Vec<&mut dyn Hook> = hooks.iter_mut().map(|hook| &mut **hook as &mut dyn Hook).collect();
-    experiment.launch(program, fresh, &mut hooks, signals)
+    experiment.launch(program, fresh, signals)
 }
 
 /// Remark on layers that the mask leaves without an edge.

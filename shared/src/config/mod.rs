@@ -12,9 +12,10 @@ mod yaml;
 
 pub use checks::Checks;
 pub use options::{
-    DataOptions, ExperimentOptions, InitOptions, MaskOptions, OptimizerName, PublishedOptions, RunOptions, SparseOptions,
-    TrainOptions,
+    DataOptions, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, OptimizerName, PublishedOptions, RunOptions,
+    SelectOn, SparseOptions, TrainOptions,
 };
 pub use problems::Problems;
 pub use resolved::Resolved;
 pub use source::{Asked, Given, read};
+pub use table::on_unless_switched_off;

@@ -24,6 +24,14 @@ pub(super) fn with_word_booleans(command: Command) -> Command {
     })
 }
 
+/// Turns a `bool` flag into one that is on unless it is given as false. For programs that give a shared option another default.
+pub fn on_unless_switched_off(command: Command, name: &'static str) -> Command {
+    command.mut_arg(name, |arg| {
+        let on = arg.action(ArgAction::Set).value_parser(values::boolean).num_args(0..=1);
+        on.default_value("true").default_missing_value("true").value_name("BOOL")
+    })
+}
+
 /// What a typed option name stands for.
 pub(super) enum Found<'a> {
     /// This option.

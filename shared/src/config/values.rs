@@ -42,6 +42,11 @@ pub fn below_one(text: &str) -> Result<f64, String> {
     number(text).and_then(|v| if (0.0..1.0).contains(&v) { Ok(v) } else { Err(format!("'{text}' is not in [0, 1)")) })
 }
 
+/// A number in [0, 1].
+pub fn part(text: &str) -> Result<f64, String> {
+    number(text).and_then(|v| if (0.0..=1.0).contains(&v) { Ok(v) } else { Err(format!("'{text}' is not in [0, 1]")) })
+}
+
 /// A whole number of at least 1.
 pub fn count(text: &str) -> Result<usize, String> {
     whole(text).and_then(|v| if v >= 1 { Ok(v) } else { Err(format!("'{text}' is not at least 1")) })

@@ -11,6 +11,7 @@ pub mod sparse;
 pub use simd::Isa;
 
 pub use crate::graph::LayerState;
+pub use crate::model::{DenseState, ModelState};
 
 use crate::error::Result;
 use crate::model::ModelSpec;
@@ -80,28 +81,6 @@ pub struct TrainOptions {
     pub weight_decay: f64,
     /// ε of label smoothing: the target gets 1−ε+ε/C, every other class ε/C.
     pub label_smoothing: f64,
-}
-
-/// A parameter that is not masked (bias, scale, shift) or a buffer (running mean and variance).
-#[derive(Debug, Clone, PartialEq)]
-pub struct DenseState {
-    /// Name as in [`ModelSpec::parameters`].
-    pub name: String,
-    /// Values.
-    pub values: Vec<f32>,
-    /// Optimiser state, as in [`LayerState::slots`]; empty for buffers.
-    pub slots: Vec<Vec<f32>>,
-}
-
-/// Everything an engine holds that must outlive the process: what a checkpoint stores.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelState {
-    /// One per [`ModelSpec::layers`].
-    pub layers: Vec<LayerState>,
-    /// Every other parameter and buffer, in the order of [`ModelSpec::parameters`].
-    pub dense: Vec<DenseState>,
-    /// Optimiser steps taken.
-    pub steps: u64,
 }
 
 /// Owns parameters, optimiser state and activations of one model on one device.

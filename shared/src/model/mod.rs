@@ -10,6 +10,7 @@ mod resnet;
 mod scale;
 mod small_conv;
 mod spec;
+mod state;
 mod vgg;
 mod wide_resnet;
 
@@ -17,3 +18,4 @@ pub use catalogue::{Family, build, default_for, names};
 pub use flops::forward_flops;
 pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};
+pub use state::{DenseState, ModelState};

@@ -9,10 +9,12 @@
 //! | `optim.<p>.<i>` | F32 | edges | optimiser state of these weights |
 //! | `model.<p>` | F32 | as in the state dictionary | biases, scales, shifts, running statistics |
 //! | `optim.<p>.<i>` | F32 | same | optimiser state of these parameters |
+//! | `method.<name>` | U8 or F32 | length | what the method of training remembers ([`Saved`]) |
 //!
 //! `__metadata__` says what the file belongs to ([`Origin`]) and how far the run has come ([`Progress`]). Equal states give equal
 //! bytes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::path::Path;
@@ -23,6 +25,7 @@ use serde_json::{Map, Value};
 
 use super::files;
 use super::progress::Progress;
+use super::saved::{Saved, SavedTensor};
 use crate::engine::{DenseState, LayerState, ModelState};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
@@ -30,6 +33,9 @@ use crate::model::{ModelSpec, ParamKind, Parameter};
 
 /// Version of the layout above; other versions are refused.
 const FORMAT: &str = "1";
+
+/// What the names of a [`Saved`]'s tensors begin with.
+const METHOD: &str = "method.";
 
 /// What a checkpoint belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,6 +74,8 @@ pub struct Checkpoint {
     pub progress: Progress,
     /// Masks, parameters, optimiser state.
     pub state: ModelState,
+    /// What the method of training remembers.
+    pub saved: Saved,
 }
 
 /// Names a parameter with a value that is not a finite number, if there is one. O(values).
@@ -79,7 +87,7 @@ pub fn not_finite(spec: &ModelSpec, state: &ModelState) -> Option<String> {
 
 /// The values of one tensor.
 enum Data<'a> {
-    Bits(Vec<u8>),
+    Bits(Cow<'a, [u8]>),
     Floats(&'a [f32]),
 }
 
@@ -94,10 +102,20 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Full or read-only disk.
-    pub fn write(path: &Path, spec: &ModelSpec, origin: &Origin, progress: &Progress, state: &ModelState) -> Result<()> {
-        let tensors = tensors(spec, state);
+    pub fn write(
+        path: &Path,
+        spec: &ModelSpec,
+        origin: &Origin,
+        progress: &Progress,
+        state: &ModelState,
+        saved: &Saved,
+    ) -> Result<()> {
+        let tensors = tensors(spec, state, saved);
         let mut metadata = BTreeMap::from([("format".to_owned(), FORMAT.to_owned())]);
         metadata.insert("optimizer_steps".into(), state.steps.to_string());
+        if !saved.note.is_null() {
+            metadata.insert("method".into(), saved.note.to_string());
+        }
         for part in [texts(origin)?, texts(progress)?] {
             metadata.extend(part);
         }
@@ -120,7 +138,7 @@ impl Checkpoint {
     }
 }
 
-fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState) -> Vec<Tensor<'a>> {
+fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec<Tensor<'a>> {
     let mut all = Vec::new();
     let mut floats = |name: String, shape: &[usize], values: &'a [f32], slots: &'a [Vec<f32>], of: &str| {
         all.push(Tensor { name, shape: shape.to_vec(), data: Data::Floats(values) });
@@ -137,10 +155,20 @@ fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState) -> Vec<Tensor<'a>> {
     for (parameter, s) in parameters.iter().zip(&state.dense) {
         floats(format!("model.{}", s.name), &parameter.shape, &s.values, &s.slots, &s.name);
     }
+    for (name, tensor) in &saved.tensors {
+        if let SavedTensor::Floats(values) = tensor {
+            floats(format!("{METHOD}{name}"), &[values.len()], values, &[], "");
+        }
+    }
     // Bytes come last so that every float tensor begins at a multiple of four bytes.
     for (layer, s) in spec.layers().iter().zip(&state.layers) {
         let bits = s.mask.to_bytes();
-        all.push(Tensor { name: format!("mask.{}", layer.name), shape: vec![bits.len()], data: Data::Bits(bits) });
+        all.push(Tensor { name: format!("mask.{}", layer.name), shape: vec![bits.len()], data: Data::Bits(bits.into()) });
+    }
+    for (name, tensor) in &saved.tensors {
+        if let SavedTensor::Bits(bits) = tensor {
+            all.push(Tensor { name: format!("{METHOD}{name}"), shape: vec![bits.len()], data: Data::Bits(bits.into()) });
+        }
     }
     all
 }
@@ -261,22 +289,41 @@ impl<'a> Reader<'a> {
         let steps = self.number("optimizer_steps")?;
         let layers = spec.layers().iter().map(|l| self.layer(&l.name, l.shape)).collect::<Result<Vec<_>>>()?;
         let dense = dense_parameters(spec).iter().map(|p| self.dense(p)).collect::<Result<Vec<_>>>()?;
+        let saved = self.saved()?;
         if let Some(extra) = self.left.first() {
             return Err(self.wrong(format!("has a tensor '{extra}' that model {} has not", spec.name())));
         }
-        Ok(Checkpoint { origin, progress, state: ModelState { layers, dense, steps } })
+        Ok(Checkpoint { origin, progress, state: ModelState { layers, dense, steps }, saved })
+    }
+
+    fn saved(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        if let Some(note) = self.metadata.get("method") {
+            saved.note =
+                serde_json::from_str(note).map_err(|e| self.wrong(format!("has a wrong 'method' in its metadata: {e}")))?;
+        }
+        for name in self.left.iter().filter(|n| n.starts_with(METHOD)).cloned().collect::<Vec<_>>() {
+            let bits = self.tensors.tensor(&name).is_ok_and(|t| t.dtype() == safetensors::Dtype::U8);
+            let tensor = if bits {
+                SavedTensor::Bits(self.tensor(&name, safetensors::Dtype::U8, None)?.to_vec())
+            } else {
+                SavedTensor::Floats(self.floats(&name, None)?)
+            };
+            saved.tensors.insert(name[METHOD.len()..].to_owned(), tensor);
+        }
+        Ok(saved)
     }
 
     fn layer(&mut self, name: &str, shape: crate::graph::LayerShape) -> Result<LayerState> {
         let bits = self.tensor(&format!("mask.{name}"), safetensors::Dtype::U8, None)?;
         let mask = Mask::from_bytes(shape, bits).map_err(|e| self.wrong(format!("has a wrong mask.{name}: {}", e.what())))?;
-        let weights = self.floats(&format!("edges.{name}"), &[mask.edges()])?;
+        let weights = self.floats(&format!("edges.{name}"), Some(&[mask.edges()]))?;
         let slots = self.slots(name, &[mask.edges()])?;
         Ok(LayerState { mask, weights, slots })
     }
 
     fn dense(&mut self, parameter: &Parameter) -> Result<DenseState> {
-        let values = self.floats(&format!("model.{}", parameter.name), &parameter.shape)?;
+        let values = self.floats(&format!("model.{}", parameter.name), Some(&parameter.shape))?;
         let slots = self.slots(&parameter.name, &parameter.shape)?;
         Ok(DenseState { name: parameter.name.clone(), values, slots })
     }
@@ -288,12 +335,12 @@ impl<'a> Reader<'a> {
             if self.tensors.tensor(&next).is_err() {
                 return Ok(slots);
             }
-            slots.push(self.floats(&next, shape)?);
+            slots.push(self.floats(&next, Some(shape))?);
         }
     }
 
-    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let bytes = self.tensor(name, safetensors::Dtype::F32, Some(shape))?;
+    fn floats(&mut self, name: &str, shape: Option<&[usize]>) -> Result<Vec<f32>> {
+        let bytes = self.tensor(name, safetensors::Dtype::F32, shape)?;
         Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
@@ -355,10 +402,16 @@ mod tests {
         Progress { step: 7, epoch: 1, batch: 2, interval: sums, train: sums, validation: sums, best }
     }
 
+    fn saved() -> Saved {
+        let tensors = [("ever.fc1", SavedTensor::Bits(vec![1, 2, 3])), ("velocity", SavedTensor::Floats(vec![0.5, -1.0]))];
+        let tensors = tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into();
+        Saved { note: serde_json::json!({ "updates": 3, "flops": 0.1 }), tensors }
+    }
+
     fn written(spec: &ModelSpec, state: &ModelState) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last.safetensors");
-        Checkpoint::write(&path, spec, &Origin::new("test", spec, "abc"), &progress(), state).unwrap();
+        Checkpoint::write(&path, spec, &Origin::new("test", spec, "abc"), &progress(), state, &saved()).unwrap();
         (folder, path)
     }
 
@@ -371,7 +424,10 @@ mod tests {
             let (_b, second) = written(&spec, &state);
             assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(second).unwrap());
             let read = Checkpoint::read(&first, &spec).unwrap();
-            assert_eq!(read, Checkpoint { origin: Origin::new("test", &spec, "abc"), progress: progress(), state });
+            assert_eq!(
+                read,
+                Checkpoint { origin: Origin::new("test", &spec, "abc"), progress: progress(), state, saved: saved() }
+            );
         }
     }
 
@@ -397,9 +453,11 @@ mod tests {
         for cut in [0, 7, 100, whole.len() - 1] {
             assert!(read(&whole[..cut]).starts_with("checkpoint X is damaged"), "{cut}");
         }
+        let saved_bits = 3;
         // One more bit in the last mask: as many values as before, so the counts disagree.
         let mut flipped = whole.clone();
-        *flipped.last_mut().unwrap() |= 0b11;
+        let at = flipped.len() - saved_bits;
+        flipped[at - 1] |= 0b11;
         assert!(read(&flipped).starts_with("checkpoint X has edges.fc2.weight of shape [4], expected [5]"), "{}", read(&flipped));
         let find = |text: &str| whole.windows(text.len()).position(|w| w == text.as_bytes()).unwrap();
         let at = find("\"format\":\"1\"");

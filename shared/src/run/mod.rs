@@ -6,6 +6,7 @@ mod folder;
 mod lines;
 mod manifest;
 mod progress;
+mod saved;
 mod signals;
 mod start;
 
@@ -15,5 +16,6 @@ pub use folder::{Program, RunFolder, peak_rss_bytes, pretty};
 pub use lines::Lines;
 pub use manifest::{Device, Manifest, Status, now};
 pub use progress::{Best, Progress, Sums};
+pub use saved::{Saved, SavedTensor};
 pub use signals::{Signals, Stop};
 pub use start::Start;

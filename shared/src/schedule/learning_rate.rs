@@ -62,6 +62,8 @@ pub struct LearningRate {
     pub milestones: Vec<usize>,
     /// [`LrPolicy::Step`]: epochs between two drops.
     pub step_epochs: usize,
+    /// [`LrPolicy::Step`]: steps between two drops instead.
+    pub step_steps: Option<u64>,
     /// γ of both step policies.
     pub gamma: f64,
     /// Epochs in which the rate rises linearly to the base, before any policy.
@@ -81,6 +83,7 @@ impl LearningRate {
             policy: LrPolicy::MultiStep,
             milestones: vec![epochs / 2 * multiplier, epochs * 3 / 4 * multiplier],
             step_epochs: epochs.max(1),
+            step_steps: None,
             gamma: 0.1,
             warmup_epochs: 0,
             epochs: epochs * multiplier,
@@ -98,8 +101,8 @@ impl LearningRate {
         if !(self.gamma.is_finite() && self.gamma > 0.0) {
             return Err(Error::usage(format!("learning rate factor gamma must be above 0, got {}", self.gamma)));
         }
-        if self.policy == LrPolicy::Step && self.step_epochs == 0 {
-            return Err(Error::usage("learning rate policy step needs at least 1 epoch between drops, got 0"));
+        if self.policy == LrPolicy::Step && (self.step_epochs == 0 || self.step_steps == Some(0)) {
+            return Err(Error::usage("learning rate policy step needs at least 1 epoch or step between drops, got 0"));
         }
         if self.warmup_epochs > self.epochs {
             return Err(Error::usage(format!(
@@ -110,8 +113,19 @@ impl LearningRate {
         Ok(())
     }
 
-    /// Rate in an epoch, counted from 0 and below [`LearningRate::epochs`]. During the first W warm-up epochs, base·(e + 1)/W; then by policy, with e counted from
-    /// the start of training, except that the cosine ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
+    /// Rate at a step (counted from 0) of an epoch (counted from 0 and below [`LearningRate::epochs`]): that of the epoch, unless
+    /// the policy counts steps. These are counted from the start of training, too.
+    pub fn at_step(&self, epoch: usize, step: u64) -> f64 {
+        match self.step_steps {
+            Some(steps) if self.policy == LrPolicy::Step && epoch >= self.warmup_epochs => {
+                self.base * self.gamma.powi((step / steps) as i32)
+            }
+            _ => self.at(epoch),
+        }
+    }
+
+    /// Rate in an epoch, counted from 0 and below [`LearningRate::epochs`]. During the first W warm-up epochs, base·(e + 1)/W;
+    /// then by policy, with e counted from the start of training, except that the cosine ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
     ///
     /// ```
     /// let rate = shared::schedule::LearningRate::two_drops(0.1, 160, 1);
@@ -169,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn steps_instead_of_epochs() {
+        let rate = LearningRate { step_steps: Some(30_000), gamma: 0.2, warmup_epochs: 5, ..rate(LrPolicy::Step) };
+        for (epoch, step, lr) in [(4, 1759, 0.1), (5, 1760, 0.1), (85, 29_999, 0.1), (85, 30_000, 0.02), (99, 60_000, 0.004)] {
+            assert!((rate.at_step(epoch, step) - lr).abs() < 1e-15, "step {step}: {}", rate.at_step(epoch, step));
+        }
+        assert!((rate.at_step(0, 0) - 0.02).abs() < 1e-15);
+        let epochs = LearningRate { step_steps: None, ..rate };
+        assert_eq!(epochs.at_step(7, 12_345), epochs.at(7));
+    }
+
+    #[test]
     fn impossible_schedules_are_refused() {
         let good = rate(LrPolicy::Step);
         assert!(good.check().is_ok());
@@ -177,6 +202,7 @@ mod tests {
             LearningRate { base: f64::NAN, ..good.clone() },
             LearningRate { gamma: -0.1, ..good.clone() },
             LearningRate { step_epochs: 0, ..good.clone() },
+            LearningRate { step_steps: Some(0), ..good.clone() },
             LearningRate { warmup_epochs: 101, ..good.clone() },
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), crate::error::Kind::Usage, "{bad:?}");

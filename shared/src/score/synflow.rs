@@ -1,8 +1,8 @@
 //! SynFlow (Tanaka et al. 2020): what passes through an edge when the network forgets signs and data.
 
 use super::scaled::Scaled;
-use crate::engine::ModelState;
 use crate::graph::{Csr, Link};
+use crate::model::ModelState;
 use crate::model::{Image, ModelSpec, NodeId, Op, ParamKind};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 use super::synflow::{sum_of_logits, synflow};
-use crate::engine::{Batch, Engine, ModelState, Optimizer, TrainOptions, sparse::SparseEngine};
+use crate::engine::{Batch, Engine, Optimizer, TrainOptions, sparse::SparseEngine};
 use crate::graph::{Law, LayerShape, Mask, sample};
 use crate::init::{InitMethod, initialise};
-use crate::model::{DefaultInit, Image, ModelSpec, Op, build};
+use crate::model::{DefaultInit, Image, ModelSpec, ModelState, Op, build};
 use crate::rng::{Purpose, stream};
 use rand::RngExt;
 

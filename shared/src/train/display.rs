@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Epoch, Hook, Step};
+use super::{Epoch, Hook, Step, Update};
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -42,6 +42,9 @@ impl Display {
 impl Hook for Display {
     fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
         let progress = step.progress;
+        if let Some(update) = step.update {
+            self.line(&format!("step {}: {}", progress.step, told(update)));
+        }
         if let Some(bar) = &self.bar {
             if bar.length() != Some(step.batches) || progress.batch <= 1 {
                 bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
@@ -75,6 +78,25 @@ impl Hook for Display {
         ));
         Ok(())
     }
+}
+
+/// One line on an update.
+fn told(update: &Update) -> String {
+    let target = update.density_target.map(|d| format!(" (target {d:.6})")).unwrap_or_default();
+    let mut parts = vec![format!("density {:.6}{target}", update.density)];
+    if update.pruned > 0 {
+        parts.push(format!("{} edges pruned", update.pruned));
+    }
+    if let Some(fraction) = update.drop_fraction {
+        let returned = update.returned.map(|r| format!(", {:.1} % of them the same", 100.0 * r)).unwrap_or_default();
+        let (dropped, grown) = (update.dropped, update.grown);
+        parts.push(format!("{dropped} dropped and {grown} grown (drop fraction {fraction:.4}{returned})"));
+    }
+    if update.repaired > 0 {
+        parts.push(format!("{} moved to keep units alive", update.repaired));
+    }
+    parts.push(format!("{:.4} of the weights active so far", update.itop));
+    parts.join(", ")
 }
 
 impl Drop for Display {

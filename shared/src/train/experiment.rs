@@ -3,14 +3,16 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Beginning, Hook, Plan};
-use crate::config::{Checks, ExperimentOptions, Given, Resolved, RunOptions};
+use super::{Beginning, Plan};
+use crate::config::{Checks, ExperimentOptions, Given, Resolved, RunOptions, SelectOn};
 use crate::data::{self, DataKind};
+use crate::density::Density;
 use crate::engine::TrainOptions;
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::Start;
 use crate::topology::SparseInit;
+use crate::topology::rule::{self, Method};
 
 /// The options of a program that decide a result: those it shares with others, its own, and what its own mean.
 ///
@@ -22,16 +24,24 @@ pub trait Deciding: Clone + Serialize {
     /// The options shared with other programs.
     fn shared(&mut self) -> &mut ExperimentOptions;
 
-    /// Checks the program's own options, alone and against the shared ones.
-    fn check(&self, checks: &mut Checks);
+    /// Checks the program's own options, alone and against the shared ones, and completes both; says how edges move.
+    fn check(&mut self, checks: &mut Checks) -> Method;
+
+    /// Options of masks that mean something without one, too.
+    fn without_mask(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The network to train instead of the one that is named.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn network(&self, named: ModelSpec) -> Result<ModelSpec> {
+        Ok(named)
+    }
 
     /// Completes a run that was put together from the shared options: remarks, facts of the summary, the folder's name.
     fn complete(&self, _given: &Given, _experiment: &mut Experiment) {}
-
-    /// What happens during a run besides what every run does.
-    fn hooks(&self, _experiment: &Experiment) -> Vec<Box<dyn Hook>> {
-        Vec::new()
-    }
 }
 
 /// Everything that decides a run, and where it goes.
@@ -55,8 +65,14 @@ pub struct Experiment {
     pub test_batch_size: usize,
     /// Seed of the order and augmentation of images.
     pub seed: u64,
+    /// Whether the best epoch is chosen on the test images.
+    pub select_on_test: bool,
     /// First masks and weights.
     pub beginning: Beginning,
+    /// How edges move.
+    pub method: Method,
+    /// Factor that stretches the training.
+    pub multiplier: u64,
     /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
     /// masks does not fit.
     pub masked: Vec<usize>,
@@ -87,13 +103,20 @@ impl Experiment {
         shared.published.refuse(&mut checks);
         let init = shared.init.resolve(&mut checks);
         let resolved = shared.data.resolve(seed);
+        let method = options.check(&mut checks);
+        let resolved = resolved.and_then(|(spec, data)| Ok((options.network(spec)?, data)));
         if let Err(error) = &resolved {
             checks.problems.add_error(error);
         }
-        let shared = shared.clone();
-        options.check(&mut checks);
+        let shared = options.shared().clone();
         let spec = resolved.as_ref().ok().map(|(spec, _)| spec);
-        let masks = shared.sparse.plan(spec, init, seed, D::ADVICE, &mut checks);
+        if !shared.sparse.sparse {
+            shared.sparse.refuse(D::ADVICE, options.without_mask(), &mut checks);
+        }
+        let mut masks = shared.sparse.plan(spec, init, seed, &mut checks);
+        if let Some(masks) = masks.as_mut().filter(|_| method.start == rule::Start::Full) {
+            masks.density = Density::FULL;
+        }
         let beginning = Beginning { masks, init, ortho_repair: shared.init.ortho_repair, seed };
         let learning_rate = shared.train.learning_rate(&mut checks);
         let plan = Plan {
@@ -101,6 +124,7 @@ impl Experiment {
             max_steps: shared.train.max_steps.map(|n| n as u64),
             log_interval: run.log_interval as u64,
             learning_rate,
+            settled_after: None,
         };
         let step = shared.train.step(&mut checks);
         let start = shared.train.start(&mut checks);
@@ -116,6 +140,9 @@ impl Experiment {
             batch_size: shared.train.batch_size,
             test_batch_size: shared.train.test_batch_size,
             seed,
+            select_on_test: shared.data.select_on == SelectOn::Test,
+            method,
+            multiplier: shared.train.multiplier as u64,
             step,
             plan,
             start,

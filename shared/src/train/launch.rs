@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Data, Experiment, Finish, Hook, Session};
-use crate::data;
+use super::{Data, Dynamic, Experiment, Finish, Plan, Session, Stepper};
+use crate::data::{self, Part};
 use crate::engine::sparse::SparseEngine;
-use crate::engine::{Engine, ModelState};
+use crate::engine::{Engine, ModelState, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
-use crate::run::{Origin, Program, Progress, RunFolder, Signals, Status, Stop};
+use crate::run::{Origin, Program, Progress, RunFolder, Saved, Signals, Status, Stop};
+use crate::topology::rule::{Length, MomentumKind, Network, Rule};
 
 /// How a run came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,19 +26,12 @@ pub struct Launched {
 }
 
 impl Experiment {
-    /// Runs in `program`. `fresh` gives the first masks and weights where there is no checkpoint; `hooks` are called before metrics
-    /// and checkpoints are written.
+    /// Runs in `program`. `fresh` gives the first masks and weights where there is no checkpoint.
     ///
     /// # Errors
-    /// Data that is missing, a folder in use or not writable, a checkpoint that does not fit, a training that diverges. The
+    /// Data that is missing, a schedule that does not fit the number of batches, a folder in use or not writable, a checkpoint that does not fit, a training that diverges. The
     /// manifest then says so too.
-    pub fn launch(
-        &self,
-        program: &Program,
-        fresh: impl FnOnce() -> Result<ModelState>,
-        hooks: &mut [&mut dyn Hook],
-        signals: &Signals,
-    ) -> Result<Launched> {
+    pub fn launch(&self, program: &Program, fresh: impl FnOnce() -> Result<ModelState>, signals: &Signals) -> Result<Launched> {
         let hash = self.config.hash();
         let path = RunFolder::path_of(&self.run.out, &self.slug(program.name, &format!("s{}", self.seed)), &hash);
         if let Some(summary) = RunFolder::summary(&path)? {
@@ -45,9 +39,10 @@ impl Experiment {
         }
         // Missing data must leave no folder behind.
         let mut data = self.load()?;
+        let rule = self.method.rule(self.length(&data))?;
         let mut folder = RunFolder::open(&path, &hash, program)?;
         folder.begin(&self.config.to_yaml(), program)?;
-        let end = self.train(program, &folder, &mut data, fresh, hooks, signals);
+        let end = self.train(program, &folder, &mut data, rule, fresh, signals);
         let (status, error) = match &end {
             Ok(Ok(_)) => (Status::Finished, None),
             Ok(Err(_)) => (Status::Interrupted, None),
@@ -69,7 +64,22 @@ impl Experiment {
             let expected = format!("{} in {} classes", self.spec.input(), self.spec.classes());
             return Err(Error::failure(format!("data set {} has images of {found}, expected {expected}", self.data)));
         }
-        Data::new(set, self.batch_size, self.test_batch_size, self.seed)
+        let validation = if self.select_on_test { Part::Test } else { Part::Validation };
+        Data::new(set, self.batch_size, self.test_batch_size, validation, self.seed)
+    }
+
+    fn length(&self, data: &Data) -> Length {
+        let batches_per_epoch = data.train.loader().batches_per_epoch() as u64;
+        Length { batches_per_epoch, epochs: self.plan.epochs, multiplier: self.multiplier }
+    }
+
+    fn rule_network(&self) -> Network {
+        let layers = self.spec.layers();
+        Network {
+            movable: (0..layers.len()).map(|l| self.masked.contains(&l)).collect(),
+            groups: layers.iter().map(|l| l.groups).collect(),
+            seed: self.seed,
+        }
     }
 
     fn train(
@@ -77,13 +87,13 @@ impl Experiment {
         program: &Program,
         folder: &RunFolder,
         data: &mut Data,
+        rule: Option<Rule>,
         fresh: impl FnOnce() -> Result<ModelState>,
-        hooks: &mut [&mut dyn Hook],
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
-        let (state, progress) = match self.start.checkpoint(folder, &self.spec)? {
-            Some(checkpoint) => (checkpoint.state, checkpoint.progress),
-            None => (fresh()?, Progress::default()),
+        let (state, progress, saved) = match self.start.checkpoint(folder, &self.spec)? {
+            Some(checkpoint) => (checkpoint.state, checkpoint.progress, checkpoint.saved),
+            None => (fresh()?, Progress::default(), Saved::default()),
         };
         if progress.best.is_none() && self.plan.is_done(&progress) {
             let what = format!("the checkpoint to resume from is after {} epochs and {} steps", progress.epoch, progress.step);
@@ -98,17 +108,21 @@ impl Experiment {
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
+        let mut stepper = Dynamic::new(rule, self.rule_network(), momentum(self.step.optimizer), &engine, &saved)?;
         let session = Session {
             folder,
             origin: Origin::new(program.name, &self.spec, folder.config_hash()),
-            plan: self.plan.clone(),
+            plan: Plan { settled_after: self.method.settled_after(self.length(data)), ..self.plan.clone() },
             checkpoint_interval: self.run.checkpoint_interval as u64,
             quiet: self.run.quiet,
         };
-        match session.run(&mut engine, data, progress, hooks, signals)? {
+        match session.run(&mut engine, &mut stepper, data, progress, &mut [], signals)? {
             Finish::Stopped(stop) => Ok(Err(stop)),
             Finish::Done(results) => {
-                let summary = self.summary(&engine, &results)?;
+                let mut summary = self.summary(&engine, &results)?;
+                if let Value::Object(summary) = &mut summary {
+                    summary.extend(stepper.results());
+                }
                 folder.write_summary(&summary)?;
                 Ok(Ok(summary))
             }
@@ -133,5 +147,13 @@ impl Experiment {
             summary.extend(results);
         }
         Ok(Value::Object(summary))
+    }
+}
+
+/// The velocities of all weights that an optimiser's step suggests.
+fn momentum(optimizer: Optimizer) -> MomentumKind {
+    match optimizer {
+        Optimizer::Sgd { momentum, .. } => MomentumKind::Sgd(momentum),
+        Optimizer::Adam => MomentumKind::Adam,
     }
 }

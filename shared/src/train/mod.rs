@@ -1,22 +1,26 @@
 //! The training loop. It only trains: everything else that happens along the way is a [`Hook`].
 
 mod display;
+mod dynamic;
 mod experiment;
 mod launch;
 mod network;
 mod record;
 mod session;
+mod stepper;
 mod stopwatch;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use display::Display;
+pub use dynamic::Dynamic;
 pub use experiment::{Deciding, Experiment};
 pub use launch::Launched;
 pub use network::Beginning;
 pub use record::Recorder;
 pub use session::{Finish, Results, Session};
+pub use stepper::{LayerUpdate, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
 
 use crate::data::{DataSet, Loader, Part, Prefetch};
@@ -37,16 +41,17 @@ pub struct Data {
 }
 
 impl Data {
-    /// Batches of a data set. `seed` decides the order and augmentation of the training images.
+    /// Batches of a data set, with `validation` as the part to choose the best epoch on. `seed` decides the order and augmentation
+    /// of the training images.
     ///
     /// # Errors
     /// As [`Loader::new`] and [`Prefetch::new`].
-    pub fn new(set: DataSet, batch_size: usize, test_batch_size: usize, seed: u64) -> Result<Self> {
+    pub fn new(set: DataSet, batch_size: usize, test_batch_size: usize, validation: Part, seed: u64) -> Result<Self> {
         let set = Arc::new(set);
         let loader = |part, size| Loader::new(Arc::clone(&set), part, size, seed);
         Ok(Self {
             train: Prefetch::new(loader(Part::Train, batch_size)?)?,
-            validation: loader(Part::Validation, test_batch_size)?,
+            validation: loader(validation, test_batch_size)?,
             test: loader(Part::Test, test_batch_size)?,
         })
     }
@@ -63,6 +68,9 @@ pub struct Plan {
     pub log_interval: u64,
     /// Learning rate of every epoch.
     pub learning_rate: LearningRate,
+    /// Epochs after which the density no longer falls, if it falls before: the best epoch is one after them, and until then the
+    /// latest.
+    pub settled_after: Option<u64>,
 }
 
 impl Plan {
@@ -77,7 +85,6 @@ impl Plan {
 }
 
 /// What a hook learns after a step.
-#[derive(Debug)]
 pub struct Step<'a> {
     /// Progress, this step included.
     pub progress: &'a Progress,
@@ -95,10 +102,13 @@ pub struct Step<'a> {
     pub ends_epoch: bool,
     /// Batches in a whole epoch.
     pub batches: u64,
+    /// What happened to the edges, if they moved.
+    pub update: Option<&'a Update>,
+    /// What made the step.
+    pub stepper: &'a dyn Stepper,
 }
 
 /// What a hook learns after an epoch.
-#[derive(Debug)]
 pub struct Epoch<'a> {
     /// Progress, this epoch and its evaluation included.
     pub progress: &'a Progress,
@@ -110,6 +120,8 @@ pub struct Epoch<'a> {
     pub seconds: f64,
     /// Images trained on in these seconds.
     pub images: usize,
+    /// What made its steps.
+    pub stepper: &'a dyn Stepper,
 }
 
 /// Something that happens during training. Hooks are called in the order in which they are given; the first error ends the
@@ -126,7 +138,7 @@ pub trait Hook {
     }
 
     /// When the training is asked to stop between two steps of an epoch.
-    fn at_stop(&mut self, _progress: &Progress, _engine: &mut dyn Engine) -> Result<()> {
+    fn at_stop(&mut self, _progress: &Progress, _engine: &mut dyn Engine, _stepper: &dyn Stepper) -> Result<()> {
         Ok(())
     }
 }
@@ -140,7 +152,7 @@ pub enum Ended {
     Stopped(Stop),
 }
 
-/// Trains from `progress` on until the plan is done or a signal arrives. After every epoch, and where `max_steps` ends one early,
+/// Trains, step by step with `stepper`, from `progress` on until the plan is done or a signal arrives. After every epoch, and where `max_steps` ends one early,
 /// the validation images are evaluated.
 ///
 /// The losses that are reported do not depend on where a training was interrupted and resumed.
@@ -149,6 +161,7 @@ pub enum Ended {
 /// A training or validation loss that is not finite; errors of hooks.
 pub fn train(
     engine: &mut dyn Engine,
+    stepper: &mut dyn Stepper,
     data: &mut Data,
     plan: &Plan,
     progress: &mut Progress,
@@ -157,30 +170,31 @@ pub fn train(
 ) -> Result<Ended> {
     let mut batch = Batch::default();
     while !plan.is_done(progress) {
-        let rate = plan.learning_rate.at(progress.epoch as usize);
         let (mut seconds, mut images) = (0.0, 0);
-        loop {
+        let rate = loop {
+            let rate = plan.learning_rate.at_step(progress.epoch as usize, progress.step);
             let before = Instant::now();
             data.train.fill(progress.epoch, progress.batch as usize, &mut batch);
             let waited = before.elapsed().as_secs_f64();
-            let outcome = one_step(engine, progress, rate, &batch)?;
+            let Stepped { outcome, update } = one_step(engine, stepper, progress, rate, &batch)?;
             let took = before.elapsed().as_secs_f64();
             (seconds, images) = (seconds + took, images + outcome.samples);
             let batches = data.train.loader().batches_per_epoch() as u64;
             let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
             let interval = progress.step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
-            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches };
+            let (stepper, update) = (&*stepper, update.as_ref());
+            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches, update, stepper };
             hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
             if ends_epoch {
-                break;
+                break rate;
             }
             if let Some(stop) = signals.stop() {
-                hooks.iter_mut().try_for_each(|hook| hook.at_stop(progress, engine))?;
+                hooks.iter_mut().try_for_each(|hook| hook.at_stop(progress, engine, stepper))?;
                 return Ok(Ended::Stopped(stop));
             }
-        }
-        let is_best = end_epoch(engine, data, progress, &mut batch)?;
-        let epoch = Epoch { progress, rate, is_best, seconds, images };
+        };
+        let is_best = end_epoch(engine, data, plan, progress, &mut batch)?;
+        let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
         hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
         if let Some(stop) = signals.stop().filter(|_| !plan.is_done(progress)) {
             return Ok(Ended::Stopped(stop));
@@ -190,8 +204,15 @@ pub fn train(
 }
 
 /// One step and its place in the sums.
-fn one_step(engine: &mut dyn Engine, progress: &mut Progress, rate: f64, batch: &Batch) -> Result<Outcome> {
-    let outcome = engine.train_step(batch, rate);
+fn one_step(
+    engine: &mut dyn Engine,
+    stepper: &mut dyn Stepper,
+    progress: &mut Progress,
+    rate: f64,
+    batch: &Batch,
+) -> Result<Stepped> {
+    let stepped = stepper.step(engine, batch, progress.step + 1, rate)?;
+    let outcome = stepped.outcome;
     if progress.batch == 0 {
         progress.train = Sums::default();
     }
@@ -200,17 +221,20 @@ fn one_step(engine: &mut dyn Engine, progress: &mut Progress, rate: f64, batch: 
     progress.train.add(outcome);
     progress.interval.add(outcome);
     if outcome.loss_sum.is_finite() {
-        return Ok(outcome);
+        return Ok(stepped);
     }
     let what = format!("loss is not finite at step {} (epoch {})", progress.step, progress.epoch + 1);
     Err(Error::failure(what).help("the training diverged: lower --lr, or warm up with --warmup-epochs"))
 }
 
 /// Evaluates and moves on to the next epoch; returns whether this one is the best so far.
-fn end_epoch(engine: &mut dyn Engine, data: &Data, progress: &mut Progress, batch: &mut Batch) -> Result<bool> {
+fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut Progress, batch: &mut Batch) -> Result<bool> {
     progress.validation = evaluate(engine, &data.validation, batch);
     progress.epoch += 1;
     progress.batch = 0;
+    if plan.settled_after.is_some_and(|settled| progress.epoch <= settled + 1) {
+        progress.best = None;
+    }
     if !progress.validation.loss.is_finite() {
         let what = format!("validation loss is not finite after epoch {}", progress.epoch);
         return Err(Error::failure(what).help("the training diverged: lower --lr, or warm up with --warmup-epochs"));

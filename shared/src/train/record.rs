@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Epoch, Hook, Step};
+use super::{Epoch, Hook, Step, Stepper, Update};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::run::{Checkpoint, Lines, Origin, Progress, RunFolder, not_finite};
@@ -30,6 +30,16 @@ struct StepLine {
     learning_rate: f64,
     loss: Option<f64>,
     accuracy: Option<f64>,
+}
+
+/// A line of metrics at each step at which edges move.
+#[derive(Serialize)]
+struct UpdateLine<'a> {
+    kind: &'static str,
+    step: u64,
+    epoch: u64,
+    #[serde(flatten)]
+    update: &'a Update,
 }
 
 /// A line of metrics at the end of each epoch: means over the epoch.
@@ -85,14 +95,15 @@ impl<'a> Recorder<'a> {
 
     /// Writes the latest state, and the best one if it is that. The lines of metrics up to here are durable before the checkpoint
     /// is, so a resumed run finds them.
-    fn save(&self, progress: &Progress, engine: &dyn Engine, is_best: bool) -> Result<()> {
+    fn save(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper, is_best: bool) -> Result<()> {
         let state = engine.state();
         if let Some(name) = not_finite(engine.spec(), &state) {
             let what = format!("{name} is not finite after step {}", progress.step);
             return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
         }
         self.metrics.sync()?;
-        let write = |path: PathBuf| Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state);
+        let saved = stepper.saved();
+        let write = |path: PathBuf| Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved);
         if is_best {
             write(self.folder.best())?;
         }
@@ -103,6 +114,10 @@ impl<'a> Recorder<'a> {
 impl Hook for Recorder<'_> {
     fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
         let progress = step.progress;
+        if let Some(update) = step.update {
+            let line = UpdateLine { kind: "update", step: progress.step, epoch: progress.epoch + 1, update };
+            self.metrics.append(&line)?;
+        }
         if let Some(sums) = step.interval {
             self.metrics.append(&StepLine {
                 kind: "step",
@@ -115,7 +130,7 @@ impl Hook for Recorder<'_> {
         }
         // The end of the epoch saves anyway, and then with its evaluation.
         if !step.ends_epoch && progress.step.is_multiple_of(self.checkpoint_interval) {
-            self.save(progress, engine, false)?;
+            self.save(progress, engine, step.stepper, false)?;
         }
         Ok(())
     }
@@ -139,10 +154,10 @@ impl Hook for Recorder<'_> {
             train_seconds: epoch.seconds,
             images_per_second: epoch.images as f64 / epoch.seconds,
         })?;
-        self.save(progress, engine, epoch.is_best)
+        self.save(progress, engine, epoch.stepper, epoch.is_best)
     }
 
-    fn at_stop(&mut self, progress: &Progress, engine: &mut dyn Engine) -> Result<()> {
-        self.save(progress, engine, false)
+    fn at_stop(&mut self, progress: &Progress, engine: &mut dyn Engine, stepper: &dyn Stepper) -> Result<()> {
+        self.save(progress, engine, stepper, false)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Data, Display, Ended, Hook, Plan, Recorder, Stopwatch, evaluate, train};
+use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, evaluate, train};
 use crate::engine::{Batch, Engine};
 use crate::error::{Error, Result};
 use crate::run::{Checkpoint, Origin, Progress, RunFolder, Signals, Stop, peak_rss_bytes};
@@ -69,6 +69,7 @@ impl Session<'_> {
     pub fn run(
         &self,
         engine: &mut dyn Engine,
+        stepper: &mut dyn Stepper,
         data: &mut Data,
         mut progress: Progress,
         hooks: &mut [&mut dyn Hook],
@@ -89,9 +90,14 @@ impl Session<'_> {
         all.extend(hooks.iter_mut().map(|h| &mut **h as &mut dyn Hook));
         all.push(&mut recorder);
         all.push(&mut display);
-        match train(engine, data, &self.plan, &mut progress, &mut all, signals)? {
+        match train(engine, stepper, data, &self.plan, &mut progress, &mut all, signals)? {
             Ended::Stopped(stop) => Ok(Finish::Stopped(stop)),
-            Ended::Done => Ok(Finish::Done(self.results(engine, data, &progress, &stopwatch)?)),
+            Ended::Done => {
+                if let Some(text) = stepper.told() {
+                    display.line(&text);
+                }
+                Ok(Finish::Done(self.results(engine, data, &progress, &stopwatch)?))
+            }
         }
     }
 

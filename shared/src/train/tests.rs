@@ -5,8 +5,9 @@ use crate::data::{Augment, Split};
 use crate::engine::{DenseState, LayerState, ModelState};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{DefaultInit, Image, ModelSpec, Op};
-use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Start};
+use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Saved, Start};
 use crate::schedule::LrPolicy;
+use crate::topology::rule::{MomentumKind, Network};
 
 /// One weight that moves by rate × mean pixel; the loss is its value.
 struct Fake {
@@ -91,12 +92,18 @@ fn data() -> Data {
         augment: Augment::NONE,
         hold_out: 5,
     };
-    Data::new(set, 6, 10, 1).unwrap()
+    Data::new(set, 6, 10, Part::Validation, 1).unwrap()
 }
 
 fn plan(epochs: u64) -> Plan {
     let learning_rate = LearningRate { policy: LrPolicy::Constant, ..LearningRate::two_drops(0.1, epochs as usize, 1) };
-    Plan { epochs, max_steps: None, log_interval: 3, learning_rate }
+    Plan { epochs, max_steps: None, log_interval: 3, learning_rate, settled_after: None }
+}
+
+/// Optimiser steps and nothing else.
+fn plain() -> Dynamic {
+    let network = Network { movable: vec![false], groups: vec![1], seed: 1 };
+    Dynamic::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), &Saved::default()).unwrap()
 }
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
@@ -130,7 +137,7 @@ fn run(out: &std::path::Path, kills: &[u64]) -> (Results, Vec<u8>, String) {
             progress = checkpoint.progress;
         }
         let kill: &mut dyn Hook = &mut Kill(at);
-        match session(&folder, plan(4)).run(&mut engine, &mut data(), progress, &mut [kill], &Signals::none()) {
+        match session(&folder, plan(4)).run(&mut engine, &mut plain(), &mut data(), progress, &mut [kill], &Signals::none()) {
             Ok(Finish::Done(results)) => {
                 let metrics = std::fs::read_to_string(folder.metrics()).unwrap();
                 return (results, std::fs::read(folder.last()).unwrap(), metrics);
@@ -180,7 +187,7 @@ fn the_best_epoch_is_tested_and_ties_go_to_the_first() {
     let set: &mut dyn Hook = &mut Set(&[9.0, 7.0, 7.5, 8.0]);
     let session = session(&folder, plan(4));
     let mut engine = Fake::new();
-    let done = session.run(&mut engine, &mut data(), Progress::default(), &mut [set], &Signals::none()).unwrap();
+    let done = session.run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [set], &Signals::none()).unwrap();
     let Finish::Done(results) = done else { panic!("{done:?}") };
     assert_eq!(results.best_epoch, Some(2));
     assert_eq!((results.validation_accuracy, results.test_accuracy), (Some(3.0 / 5.0), Some(3.0 / 10.0)));
@@ -192,8 +199,9 @@ fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint() {
     let out = tempfile::tempdir().unwrap();
     let folder = folder(out.path());
     let mut engine = Fake { breaks_at: Some(7), ..Fake::new() };
-    let error =
-        session(&folder, plan(4)).run(&mut engine, &mut data(), Progress::default(), &mut [], &Signals::none()).unwrap_err();
+    let error = session(&folder, plan(4))
+        .run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [], &Signals::none())
+        .unwrap_err();
     assert_eq!(error.what(), "loss is not finite at step 7 (epoch 2)");
     assert_eq!(Checkpoint::read(&folder.last(), &engine.spec).unwrap().progress.step, 6);
 }
@@ -215,7 +223,7 @@ fn weights_that_are_not_finite_are_never_saved() {
     let poison: &mut dyn Hook = &mut Poison;
     let mut engine = Fake::new();
     let error = session(&folder, plan(4))
-        .run(&mut engine, &mut data(), Progress::default(), &mut [poison], &Signals::none())
+        .run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [poison], &Signals::none())
         .unwrap_err();
     assert_eq!(error.what(), "fc.weight is not finite after step 6");
     assert_eq!(Checkpoint::read(&folder.last(), &engine.spec).unwrap().progress.step, 4);
@@ -227,7 +235,9 @@ fn max_steps_ends_an_epoch_early_with_an_evaluation() {
     let folder = folder(out.path());
     let plan = Plan { max_steps: Some(6), ..plan(4) };
     let mut engine = Fake::new();
-    let done = session(&folder, plan).run(&mut engine, &mut data(), Progress::default(), &mut [], &Signals::none()).unwrap();
+    let done = session(&folder, plan)
+        .run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [], &Signals::none())
+        .unwrap();
     let Finish::Done(results) = done else { panic!("{done:?}") };
     assert_eq!((results.steps, results.epochs), (6, 2));
     assert!(results.test_accuracy.is_some());

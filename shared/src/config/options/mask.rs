@@ -69,7 +69,7 @@ pub struct SparseOptions {
     /// Train inside a mask; without, all weights exist
     #[arg(long)]
     pub sparse: bool,
-    /// Keep the mask fixed, the only way so far
+    /// Keep the mask fixed: no edges move
     #[arg(long)]
     pub fix: bool,
     /// The mask.
@@ -79,20 +79,17 @@ pub struct SparseOptions {
 }
 
 impl SparseOptions {
-    /// What the masks are drawn from; none without `--sparse`, and where there is a problem. `advice` says how to ask for a mask.
-    /// `init` and `seed` are those of the run.
-    pub fn plan(
-        &self,
-        spec: Option<&ModelSpec>,
-        init: InitMethod,
-        seed: u64,
-        advice: &str,
-        checks: &mut Checks,
-    ) -> Option<MaskPlan> {
+    /// Options of masks are problems without one, but for those in `but`; `advice` says what to do.
+    pub fn refuse(&self, advice: &str, but: &[&str], checks: &mut Checks) {
+        for option in MaskOptions::NAMES.into_iter().chain(["fix"]).filter(|o| !but.contains(o)) {
+            checks.no_effect(option, "without a mask", advice);
+        }
+    }
+
+    /// What the masks are drawn from; none without `--sparse`, and where there is a problem. `init` and `seed` are those of the
+    /// run.
+    pub fn plan(&self, spec: Option<&ModelSpec>, init: InitMethod, seed: u64, checks: &mut Checks) -> Option<MaskPlan> {
         if !self.sparse {
-            for option in MaskOptions::NAMES.into_iter().chain(["fix"]) {
-                checks.no_effect(option, "without --sparse", advice);
-            }
             return None;
         }
         if self.mask.sparse_init == SparseInit::ErOrtho && init != InitMethod::Default {

@@ -7,6 +7,7 @@
 #![allow(clippy::doc_markdown)]
 
 mod mask;
+mod moving;
 mod network;
 mod published;
 mod run;
@@ -16,7 +17,8 @@ use clap::Args;
 use serde::Serialize;
 
 pub use mask::{MaskOptions, SparseOptions};
-pub use network::{DataOptions, InitOptions};
+pub use moving::MovingOptions;
+pub use network::{DataOptions, InitOptions, SelectOn};
 pub use published::PublishedOptions;
 pub use run::RunOptions;
 pub use train::{OptimizerName, TrainOptions};

@@ -1,6 +1,6 @@
 //! Options about the network and its data.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::config::{Checks, values};
@@ -8,6 +8,16 @@ use crate::data::DataKind;
 use crate::error::Result;
 use crate::init::InitMethod;
 use crate::model::{self, Image, ModelSpec};
+
+/// Images on which the best epoch is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SelectOn {
+    /// Those held out.
+    Validation,
+    /// The test images, as the published programs of dynamic sparse training do: the accuracy that is reported is then too high.
+    Test,
+}
 
 /// What to train on.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -29,6 +39,9 @@ pub struct DataOptions {
     /// cifar100, tiny_imagenet and imagenet]
     #[arg(long, value_parser = values::below_one, value_name = "FRACTION")]
     pub valid_split: Option<f64>,
+    /// Images on which the best epoch is chosen: validation or test
+    #[arg(long, default_value = "validation", ignore_case = true, value_name = "IMAGES")]
+    pub select_on: SelectOn,
     /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x<factor>, as resnet18-x0.5, that many times as wide
     /// [default: one that suits the images]
     #[arg(long, value_name = "NAME")]

@@ -54,6 +54,9 @@ pub struct TrainOptions {
     /// Epochs after which step multiplies the rate by gamma, again and again
     #[arg(long, default_value = "30", value_parser = values::count, value_name = "EPOCHS")]
     pub lr_step_epochs: usize,
+    /// Steps after which step multiplies the rate by gamma, instead of epochs
+    #[arg(long, value_parser = values::count, value_name = "STEPS")]
+    pub decay_frequency: Option<usize>,
     /// Gamma of multistep and step
     #[arg(long, default_value = "0.1", value_parser = values::positive, value_name = "GAMMA")]
     pub lr_gamma: f64,
@@ -78,7 +81,7 @@ pub struct TrainOptions {
     /// With --resume: the epoch, from 1, to go on with [default: the one after the checkpoint]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     pub start_epoch: Option<usize>,
-    /// Factor that stretches the epochs and the milestones of the learning rate
+    /// Factor that stretches everything that is counted in epochs, and the steps at which rates fall and edges stop to move
     #[arg(long, default_value = "1", value_parser = values::count, value_name = "M")]
     pub multiplier: usize,
 }
@@ -88,9 +91,12 @@ impl TrainOptions {
     pub fn learning_rate(&self, checks: &mut Checks) -> LearningRate {
         use LrPolicy::{MultiStep, Step};
         let multiplier = self.multiplier;
-        for (option, belongs) in
-            [("lr-milestones", vec![MultiStep]), ("lr-step-epochs", vec![Step]), ("lr-gamma", vec![MultiStep, Step])]
-        {
+        for (option, belongs) in [
+            ("lr-milestones", vec![MultiStep]),
+            ("lr-step-epochs", vec![Step]),
+            ("decay-frequency", vec![Step]),
+            ("lr-gamma", vec![MultiStep, Step]),
+        ] {
             if !belongs.contains(&self.lr_policy) {
                 let names: Vec<String> = belongs.iter().map(ToString::to_string).collect();
                 let help = format!("it belongs to --lr-policy {}", names.join(" or "));
@@ -102,12 +108,16 @@ impl TrainOptions {
                 format!("{}: milestone {late} is not below the {} epochs", checks.given.show("lr-milestones"), self.epochs);
             checks.problems.add_with_help(what, "milestones are epochs, counted from 0");
         }
+        if self.decay_frequency.is_some() {
+            checks.no_effect("lr-step-epochs", "with --decay-frequency, which counts steps", "give one of the two");
+        }
         let drops = LearningRate::two_drops(self.lr, self.epochs, multiplier);
         let stretched = || self.lr_milestones.iter().map(|m| m * multiplier).collect();
         let rate = LearningRate {
             policy: self.lr_policy,
             milestones: if self.lr_milestones.is_empty() { drops.milestones } else { stretched() },
             step_epochs: self.lr_step_epochs * multiplier,
+            step_steps: self.decay_frequency.map(|steps| (steps * multiplier) as u64),
             gamma: self.lr_gamma,
             warmup_epochs: self.warmup_epochs,
             ..drops

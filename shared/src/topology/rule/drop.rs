@@ -45,12 +45,19 @@ impl fmt::Display for EdgeScore {
 /// Which edges a layer drops: those with the least score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drop {
+    /// By what.
+    pub by: DropBy,
+    /// How many.
+    pub count: Count,
+}
+
+/// What edges to drop are chosen by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DropBy {
     /// What is compared.
     pub score: EdgeScore,
     /// With what.
     pub scope: DropScope,
-    /// How many.
-    pub count: Count,
 }
 
 /// Where edges are compared when some are dropped.
@@ -95,35 +102,59 @@ impl Count {
     }
 }
 
-impl Drop {
-    /// Names under which users know the combinations of score and scope.
-    pub const CHOICES: &[Choice<(EdgeScore, DropScope)>] = &[
-        Choice { value: (EdgeScore::Magnitude, DropScope::Layer), name: "magnitude", aliases: &[], about: "|w|" },
+impl DropBy {
+    /// The least magnitudes of each layer.
+    pub const MAGNITUDE: Self = Self { score: EdgeScore::Magnitude, scope: DropScope::Layer };
+
+    /// Names under which users know combinations of score and scope.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice { value: Self::MAGNITUDE, name: "magnitude", aliases: &[], about: "|w|" },
         Choice {
-            value: (EdgeScore::Magnitude, DropScope::Signs),
+            value: Self { scope: DropScope::Signs, ..Self::MAGNITUDE },
             name: "SET",
             aliases: &[],
             about: "|w|, half of them positive and half negative",
         },
-        Choice { value: (EdgeScore::Snip, DropScope::Layer), name: "Taylor_FO", aliases: &["snip"], about: "|w · gradient|" },
         Choice {
-            value: (EdgeScore::Magnitude, DropScope::Network),
+            value: Self { score: EdgeScore::Snip, scope: DropScope::Layer },
+            name: "Taylor_FO",
+            aliases: &["snip"],
+            about: "|w · gradient|",
+        },
+        Choice {
+            value: Self { scope: DropScope::Network, ..Self::MAGNITUDE },
             name: "threshold",
             aliases: &["global_magnitude"],
             about: "|w|, one threshold for all layers",
         },
         Choice {
-            value: (EdgeScore::Synflow, DropScope::Layer),
+            value: Self { score: EdgeScore::Synflow, scope: DropScope::Layer },
             name: "synflow",
             aliases: &[],
             about: "synaptic flow, without data",
         },
     ];
+}
 
+impl FromStr for DropBy {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        names::parse("way to drop edges", Self::CHOICES, s)
+    }
+}
+
+impl fmt::Display for DropBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(names::name(Self::CHOICES, self))
+    }
+}
+
+impl Drop {
     /// Which edges of each layer stay. `scores` and `weights` have an entry an edge, and none for layers that do not take part.
     pub(super) fn stay<T: Real>(&self, fraction: f64, scores: &[Vec<f64>], weights: &[&[T]]) -> Vec<Vec<bool>> {
         let count = |n: usize| self.count.of(fraction, n);
-        match self.scope {
+        match self.by.scope {
             DropScope::Layer => scores.iter().map(|s| self.count.stay(s, count(s.len()))).collect(),
             DropScope::Signs => scores.iter().zip(weights).map(|(s, w)| self.by_sign(fraction, s, w)).collect(),
             DropScope::Network => {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Count, Drop, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
+use super::{Count, Drop, DropBy, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
 use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 use crate::schedule::{CubicDensity, Decay, DropFraction};
@@ -168,7 +168,7 @@ pub struct Exchanging {
 
 impl Exchanging {
     const RIGL: Self = Self {
-        drop: Drop { score: EdgeScore::Magnitude, scope: DropScope::Layer, count: Count::Floor },
+        drop: Drop { by: DropBy::MAGNITUDE, count: Count::Floor },
         grow: Grow::Gradient,
         redistribute: Redistribute::None,
         rate: 0.3,
@@ -270,11 +270,7 @@ impl Method {
             return Ok(None);
         }
         let steps = length.steps();
-        let end = match self.end {
-            End::Training => None,
-            End::Part(part) => Some((part * steps as f64) as u64),
-            End::Step(step) => Some(step * length.multiplier),
-        };
+        let end = self.end_step(length);
         let begin = self.begin * length.multiplier;
         let when = When { interval: self.interval, begin, end, accumulate: self.accumulate };
         let prune = self.prune.map(|prune| self.pruning(prune, when, length)).transpose()?;
@@ -289,6 +285,25 @@ impl Method {
         // The last target of a schedule by steps is reached at its end, not before it.
         let when = When { end: end.filter(|_| exchange.is_some()), ..when };
         Ok(Some(Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow }))
+    }
+
+    /// Epochs after which the density stays, if it falls before.
+    #[must_use]
+    pub fn settled_after(&self, length: Length) -> Option<u64> {
+        let prune = self.prune?;
+        Some(match prune.by {
+            Falling::Updates | Falling::Fractions => prune.epochs[1] * length.multiplier,
+            Falling::Steps => self.end_step(length).unwrap_or(length.steps()).div_ceil(length.batches_per_epoch),
+        })
+    }
+
+    /// T_end in steps.
+    fn end_step(&self, length: Length) -> Option<u64> {
+        match self.end {
+            End::Training => None,
+            End::Part(part) => Some((part * length.steps() as f64) as u64),
+            End::Step(step) => Some(step * length.multiplier),
+        }
     }
 
     fn pruning(&self, prune: Pruning, when: When, length: Length) -> Result<Prune> {

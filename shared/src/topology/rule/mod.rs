@@ -11,7 +11,7 @@ mod real;
 mod redistribute;
 mod update;
 
-pub use drop::{Count, Drop, DropScope, EdgeScore};
+pub use drop::{Count, Drop, DropBy, DropScope, EdgeScore};
 pub use grow::{Grow, GrownValue};
 pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
 pub use methods::{End, Exchanging, Falling, Length, Method, MethodName, Pruning, Start};
@@ -120,7 +120,7 @@ impl Rule {
                 x.grow == Grow::Gradient
                     || x.redistribute == Redistribute::Gradient
                     || x.value.reads_gradient()
-                    || score(x.drop.score)
+                    || score(x.drop.by.score)
             })
     }
 
@@ -128,6 +128,6 @@ impl Rule {
     #[must_use]
     pub fn reads_synflow(&self) -> bool {
         let score = |s: EdgeScore| s == EdgeScore::Synflow;
-        self.prune.as_ref().is_some_and(|p| score(p.score)) || self.exchange.as_ref().is_some_and(|x| score(x.drop.score))
+        self.prune.as_ref().is_some_and(|p| score(p.score)) || self.exchange.as_ref().is_some_and(|x| score(x.drop.by.score))
     }
 }

@@ -97,13 +97,19 @@ struct Update<'a, T> {
 }
 
 impl<T: Real> Update<'_, T> {
-    /// Scores of the edges that may go; none for layers that cannot move.
-    fn scores(&self, score: EdgeScore) -> Vec<Vec<f64>> {
+    /// Whether a layer's edges can be exchanged: in a full one all that go would come back.
+    fn takes_part(&self, layer: usize, redistribute: Redistribute) -> bool {
+        let mask = &self.layers[layer].mask;
+        self.network.movable[layer] && (redistribute != Redistribute::None || mask.edges() < mask.shape().weights())
+    }
+
+    /// Scores of the edges of layers that take part, and none of the others.
+    fn scores(&self, score: EdgeScore, takes_part: &[bool]) -> Vec<Vec<f64>> {
         let of_layer = |l: usize| {
             let layer = &self.layers[l];
             let weights = layer.weights.iter().map(|w| -> f64 { (*w).into() });
             match score {
-                _ if !self.network.movable[l] => Vec::new(),
+                _ if !takes_part[l] => Vec::new(),
                 EdgeScore::Magnitude => weights.map(f64::abs).collect(),
                 EdgeScore::Snip => {
                     let gradient = &self.evidence.gradients[l];
@@ -116,7 +122,7 @@ impl<T: Real> Update<'_, T> {
     }
 
     fn prune(&mut self, prune: &Prune, density: f64) {
-        let scores = self.scores(prune.score);
+        let scores = self.scores(prune.score, &self.network.movable);
         let movable = || (0..self.layers.len()).filter(|l| self.network.movable[*l]);
         let weights = |l: usize| self.layers[l].mask.shape().weights();
         let total: usize = movable().map(weights).sum();
@@ -145,20 +151,23 @@ impl<T: Real> Update<'_, T> {
                 change.pruned = before - layer.mask.edges();
             }
         });
-        for (scores, stay) in self.evidence.synflow.iter_mut().zip(&stay) {
-            retain(scores, stay);
+        for ((scores, stay), movable) in self.evidence.synflow.iter_mut().zip(&stay).zip(&self.network.movable) {
+            if *movable {
+                retain(scores, stay);
+            }
         }
     }
 
     fn exchange(&mut self, exchange: &Exchange, memory: &Memory<T>) {
-        let scores = self.scores(exchange.drop.score);
+        let takes_part: Vec<bool> = (0..self.layers.len()).map(|l| self.takes_part(l, exchange.redistribute)).collect();
+        let scores = self.scores(exchange.drop.by.score, &takes_part);
         let weights: Vec<&[T]> = self.layers.iter().map(|l| l.weights.as_slice()).collect();
         let stay = exchange.drop.stay(exchange.fraction.at(self.step), &scores, &weights);
         let budgets = self.budgets(exchange.redistribute, &stay);
         let (step, network, evidence) = (self.step, self.network, &*self.evidence);
         let none: &[T] = &[];
         self.layers.par_iter_mut().zip(&mut self.changes).enumerate().for_each(|(l, (layer, change))| {
-            if !network.movable[l] {
+            if !takes_part[l] {
                 return;
             }
             let positions: Vec<usize> = layer.mask.iter().zip(&stay[l]).filter(|(_, s)| **s).map(|(p, _)| p).collect();

@@ -1,0 +1,253 @@
+//! The options of `er_dst` and what they mean together.
+
+// The comments of fields are help texts, where backticks would show.
+#![allow(clippy::doc_markdown)]
+
+use clap::Args;
+use serde::Serialize;
+use shared::Result;
+use shared::config::{Checks, ExperimentOptions, Given, MovingOptions, values};
+use shared::density::Density;
+use shared::model::{ModelSpec, width_for};
+use shared::schedule::LrPolicy;
+use shared::topology::rule::{EdgeScore, Falling, Method, MethodName, Start};
+use shared::train::{Deciding, Experiment};
+
+/// Everything that decides what `er_dst` computes.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    #[serde(flatten)]
+    own: Own,
+    #[command(flatten)]
+    #[serde(flatten)]
+    moving: MovingOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    shared: ExperimentOptions,
+    #[command(flatten)]
+    #[serde(skip)]
+    ignored: Ignored,
+}
+
+/// How the network gets and stays sparse.
+#[allow(clippy::struct_excessive_bools)] // one field an option
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Method")]
+#[serde(rename_all = "kebab-case")]
+struct Own {
+    /// GraNet, GraNet_uniform, DST, GMP, GMP_uniform, SET, SNFS, RigL, RigL-SG, RigL-SM, pruning (Zhu and Gupta), static, dense
+    /// or small_dense; er_dst show --method NAME says what each does
+    #[arg(long, default_value = "GraNet", value_parser = values::parsed::<MethodName>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    method: MethodName,
+    /// Density that pruning ends with [default: 0.05]
+    #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
+    final_density: Option<Density>,
+    /// Epoch in which the density begins to fall [default: 0]
+    #[arg(long, value_parser = values::whole, value_name = "EPOCH")]
+    init_prune_epoch: Option<usize>,
+    /// Epoch in which it has fallen; until then the latest epoch counts as the best [default: 110, or 11/16 of the epochs if that
+    /// is less]
+    #[arg(long, value_parser = values::count, value_name = "EPOCH")]
+    final_prune_epoch: Option<usize>,
+    /// Which edges are pruned: the least by magnitude, snip (|w·gradient|) or SynFlow [default: magnitude]
+    #[arg(long, value_parser = values::parsed::<EdgeScore>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    prune: Option<EdgeScore>,
+    /// Whether edges move; false: the same as --method static
+    #[arg(long)]
+    is_prune: bool,
+    /// Keep the first layer dense: the same as --dense-layers first
+    #[arg(long)]
+    rm_first: bool,
+    /// Keep the learning rate: the same as --lr-policy constant
+    #[arg(long)]
+    nolr_scheduler: bool,
+}
+
+/// Options of the published program that it accepts and ignores.
+#[derive(Debug, Clone, Args)]
+struct Ignored {
+    /// Regeneration rate
+    #[arg(long, hide = true)]
+    pruning_rate: Option<f64>,
+    /// Batch of a Jacobian
+    #[arg(long, hide = true)]
+    batch_size_jac: Option<usize>,
+}
+
+impl Deciding for Options {
+    const ADVICE: &'static str = "leave it out, or choose a --method with a mask";
+
+    fn shared(&mut self) -> &mut ExperimentOptions {
+        &mut self.shared
+    }
+
+    fn check(&mut self, checks: &mut Checks) -> Method {
+        self.ignored.refuse(checks);
+        self.same_as(checks);
+        let (name, of) = self.meant(checks);
+        let mut method = name.method();
+        self.densities(name, &of, &mut method, checks);
+        self.moving.complete(&mut method, &of, checks);
+        self.shared.sparse.sparse = method.start == Start::Drawn || method.prune.is_some();
+        method
+    }
+
+    fn without_mask(&self) -> &'static [&'static str] {
+        if self.own.method == MethodName::SmallDense { &["density"] } else { &[] }
+    }
+
+    fn network(&self, named: ModelSpec) -> Result<ModelSpec> {
+        if self.own.method != MethodName::SmallDense {
+            return Ok(named);
+        }
+        let budget = self.shared.sparse.mask.density.get() * named.weight_count() as f64;
+        width_for(named.name(), named.input(), named.classes(), budget)
+    }
+
+    fn complete(&self, given: &Given, experiment: &mut Experiment) {
+        let method = &experiment.method;
+        let [first, last] = method.densities;
+        let name = self.own.method.to_string();
+        let init = self.shared.sparse.mask.sparse_init.name();
+        experiment.mask_name = match (self.own.method, method.start) {
+            (MethodName::Dense, _) => name.clone(),
+            (MethodName::SmallDense, _) => format!("{name}-{}", self.shared.sparse.mask.density),
+            (_, Start::Full) => format!("{name}-{last}"),
+            _ if first == last => format!("{name}-{init}-{first}"),
+            _ => format!("{name}-{init}-{first}-{last}"),
+        };
+        experiment.facts.insert("method".into(), name.as_str().into());
+        experiment.facts.insert("density_requested".into(), last.into());
+        if method.prune.is_some() {
+            experiment.facts.insert("density_first_requested".into(), first.into());
+        }
+        if self.own.method == MethodName::SmallDense {
+            experiment.facts.insert("weights_requested".into(), self.shared.sparse.mask.density.get().into());
+        }
+        if method.start == Start::Full && method.prune.is_some() && first < 1.0 {
+            let asked = given.show("density");
+            experiment
+                .notes
+                .push(format!("{asked} {first}: {name} begins with all weights, so the first update prunes to about {first}"));
+        }
+    }
+}
+
+impl Options {
+    /// Options that are another's second name.
+    fn same_as(&mut self, checks: &mut Checks) {
+        if self.own.rm_first && !self.shared.sparse.mask.dense_layers.iter().any(|l| l == "first") {
+            self.shared.sparse.mask.dense_layers.push("first".to_owned());
+        }
+        if self.own.nolr_scheduler {
+            if checks.given.has("lr-policy") && self.shared.train.lr_policy != LrPolicy::Constant {
+                let what =
+                    format!("{} means --lr-policy constant, but another is asked for", checks.given.show("nolr-scheduler"));
+                checks.problems.add_with_help(what, "give one of the two");
+            }
+            self.shared.train.lr_policy = LrPolicy::Constant;
+        }
+        checks.unused("rm-first");
+        checks.unused("nolr-scheduler");
+    }
+
+    /// The method after `--sparse`, `--is-prune` and `--fix`, and what messages call it.
+    fn meant(&mut self, checks: &mut Checks) -> (MethodName, String) {
+        let asked = self.own.method;
+        let (name, of) = if matches!(asked, MethodName::Dense | MethodName::SmallDense) {
+            (asked, format!("--method {asked}"))
+        } else if !self.shared.sparse.sparse {
+            (MethodName::Dense, "--sparse false".to_owned())
+        } else if self.shared.sparse.fix {
+            (MethodName::Static, "--fix".to_owned())
+        } else if !self.own.is_prune {
+            (MethodName::Static, "--is-prune false".to_owned())
+        } else {
+            (asked, format!("--method {asked}"))
+        };
+        if name != asked && checks.given.has("method") && name == MethodName::Dense {
+            checks
+                .problems
+                .add_with_help(format!("--method {asked} needs a mask, and {of} asks for none"), "give one of the two");
+        }
+        self.own.method = name;
+        // What they mean is stored as the method.
+        for option in ["sparse", "fix", "is-prune"] {
+            checks.unused(option);
+        }
+        self.shared.sparse.fix = false;
+        (name, of)
+    }
+
+    fn densities(&mut self, name: MethodName, of: &str, method: &mut Method, checks: &mut Checks) {
+        let [first, last] = &mut method.densities;
+        let mask = &mut self.shared.sparse.mask;
+        if checks.given.has("density") {
+            *first = mask.density.get();
+        } else if name == MethodName::SmallDense {
+            let what = "--method small_dense needs --density";
+            checks.problems.add_with_help(what, "give the weights of the narrower network as a fraction of those of the wider");
+        } else if let Ok(density) = Density::new(*first) {
+            mask.density = density;
+        }
+        if name == MethodName::SmallDense {
+            (*first, *last) = (1.0, 1.0);
+        }
+        let Some(prune) = &mut method.prune else {
+            for option in ["init-prune-epoch", "final-prune-epoch", "prune"] {
+                checks.no_effect(option, &format!("with {of}, which does not prune"), "leave it out, or choose another --method");
+            }
+            // The published command lines give it for methods of one density, too.
+            if let Some(density) = self.own.final_density.filter(|d| d.get() != *first) {
+                let what = format!("{}: with {of} the density stays at {first}", checks.given.show("final-density"));
+                checks.problems.add_with_help(what, format!("give --density {density}, or choose another --method"));
+            }
+            *last = *first;
+            self.own.final_density = None;
+            return;
+        };
+        if let Some(density) = self.own.final_density {
+            *last = density.get();
+        } else {
+            self.own.final_density = Density::new(*last).ok();
+        }
+        if last > first {
+            let what = format!("{}: {last} is above the first density {first}", checks.given.show("final-density"));
+            checks.problems.add_with_help(what, "pruning only makes a network sparser");
+        }
+        prune.score = *self.own.prune.get_or_insert(prune.score);
+        if prune.by == Falling::Steps {
+            for option in ["init-prune-epoch", "final-prune-epoch"] {
+                checks.no_effect(option, &format!("with {of}"), "give the steps --t-begin and --t-end");
+            }
+            return;
+        }
+        let epochs = self.shared.train.epochs;
+        let begin = *self.own.init_prune_epoch.get_or_insert(0);
+        let usual = 110.min(epochs * 11 / 16).max(begin + 1);
+        let end = *self.own.final_prune_epoch.get_or_insert(usual);
+        if begin >= end || end > epochs {
+            let place =
+                checks.given.show(if checks.given.has("final-prune-epoch") { "final-prune-epoch" } else { "init-prune-epoch" });
+            let what = format!("{place}: the density would fall from epoch {begin} to {end} of {epochs}");
+            checks.problems.add_with_help(what, "it must end after it begins, and before the training does");
+        }
+        prune.epochs = [begin as u64, end as u64];
+    }
+}
+
+impl Ignored {
+    fn refuse(&self, checks: &mut Checks) {
+        if self.pruning_rate.is_some() {
+            let what = format!("{}: the published program ignores it", checks.given.show("pruning-rate"));
+            checks.problems.add_with_help(what, "the part of the edges that is exchanged is --prune-rate");
+        }
+        if self.batch_size_jac.is_some() {
+            let what = format!("{}: the published program ignores it", checks.given.show("batch-size-jac"));
+            checks.problems.add_with_help(what, "leave it out");
+        }
+    }
+}
