@@ -126,6 +126,7 @@ impl SparseEngine {
             let mut all = vec![0.0; mask.shape().weights()];
             let mut partial = vec![0.0; conv.partial_sums(true)];
             conv.backward(machine, &gradient, value, target.as_ref(), WeightGradient::All(&mut all), &mut partial);
+            // Not computed a second time along the edges.
             for (edge, position) in edges.iter_mut().zip(mask.iter()) {
                 *edge = all[position];
             }

@@ -5,7 +5,7 @@ use crate::engine::simd::{Vector, versions};
 use crate::engine::sparse::tensor::Pixel;
 
 /// Edges that a kernel accumulates at once for several units.
-const EDGES: usize = 9;
+pub(super) const EDGES: usize = 9;
 /// Units that a kernel accumulates at once.
 pub(super) const UNITS: usize = 3;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::correlate::{CorrelateJob, UNITS, correlate};
+use super::correlate::{CorrelateJob, EDGES, UNITS, correlate};
 use super::gather::{Output, WatchJob};
 use super::layout::{backward_grid, forward_grid};
 use super::pass::{GradientInput, Input, Weights, Work};
@@ -18,6 +18,8 @@ use crate::engine::sparse::tensor::{Pixel, Shared};
 
 /// Gradient pixels that are correlated at once: enough to make up for adding up lanes, few enough to stay in cache.
 const STRIP: usize = 64;
+/// Pixels of input that stay in the L1 cache while a strip's gradients of all units pass by.
+const KEPT: usize = (24 << 10) / size_of::<Pixel>();
 /// Weights whose sums a thread adds up at once.
 const CHUNK: usize = 1 << 12;
 
@@ -87,7 +89,9 @@ impl Conv {
             }
         });
         match weights {
-            WeightGradient::All(to) => to.copy_from_slice(all),
+            WeightGradient::All(to) => {
+                to.par_chunks_mut(CHUNK).zip(all.par_chunks(CHUNK)).for_each(|(to, all)| to.copy_from_slice(all));
+            }
             WeightGradient::Edges(to) => {
                 let places = match (&self.positions, &self.forward.weights) {
                     (Some(positions), _) => positions,
@@ -186,7 +190,12 @@ impl Conv {
         let fan_in = self.place.shape.fan_in();
         let per_group = self.place.shape.out / self.place.groups;
         let together = if isa.tile() >= 16 && self.place.groups == 1 { UNITS } else { 1 };
-        for y in (0..region.rows.len()).step_by(strip) {
+        let taps = self.place.shape.taps();
+        // Pixels that the strip sees of a channel.
+        let seen = region.blocks * self.place.rows_seen(strip.min(region.rows.len())) * input.pitch;
+        let edges = (KEPT / seen * taps / EDGES).max(1) * EDGES;
+        let pieces = (0..region.rows.len()).step_by(strip).flat_map(|y| (0..fan_in).step_by(edges).map(move |e| (y, e)));
+        for (y, edge) in pieces {
             let row = y * self.place.stride * input.pitch;
             let gradient_at = (y + reach) * gradient.pitch + reach;
             for o in units.clone().step_by(together) {
@@ -206,10 +215,10 @@ impl Conv {
                         blocks: region.blocks,
                         rows: strip.min(region.rows.len() - y),
                         columns: width,
-                        offsets: self.offsets.as_ptr(),
-                        edges: fan_in,
+                        offsets: self.offsets[edge..].as_ptr(),
+                        edges: edges.min(fan_in - edge),
                         units: count,
-                        result: sums.range(slot + o * fan_in, count * fan_in).as_mut_ptr(),
+                        result: sums.pointer(slot + o * fan_in + edge, (count - 1) * fan_in + 1),
                         result_unit: fan_in,
                         accumulate: accumulate || y > 0,
                     };
