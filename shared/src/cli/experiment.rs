@@ -68,7 +68,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
 /// Options that do not fit together.
 pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Given) -> Result<Shown> {
     let seed = options.shared().train.seed;
-    let Experiment { config, spec, beginning, notes, start, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
+    let Experiment { config, spec, beginning, notes, start, method, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
     for remark in &notes {
         note(remark);
     }
@@ -76,7 +76,7 @@ pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given:
         note("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
     }
     let drawn = beginning.draw(&spec)?;
-    Ok(Shown { config, spec, drawn })
+    Ok(Shown { config, spec, drawn, method })
 }
 
 fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {

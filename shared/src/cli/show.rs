@@ -9,6 +9,7 @@ use crate::config::Resolved;
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::pretty;
+use crate::topology::rule::Method;
 use crate::topology::{DensityReport, Drawn};
 
 /// A run that is resolved but not run.
@@ -20,6 +21,8 @@ pub(super) struct Shown {
     pub(super) spec: ModelSpec,
     /// Its masks.
     pub(super) drawn: Drawn,
+    /// How edges move.
+    pub(super) method: Method,
 }
 
 pub(super) fn with_format(command: Command) -> Command {
@@ -53,7 +56,7 @@ impl Shown {
     fn text(&self) -> String {
         let spec = &self.spec;
         format!(
-            "model {}: images {}, {} classes, {} parameters, {} weights, {} edges\n\n{}\n\n{}",
+            "model {}: images {}, {} classes, {} parameters, {} weights, {} edges\n\n{}\n\n{}\n\n{}",
             spec.name(),
             spec.input(),
             spec.classes(),
@@ -61,6 +64,7 @@ impl Shown {
             spec.weight_count(),
             self.edges(),
             DensityReport::new(spec, &self.drawn),
+            self.method,
             self.config.to_yaml(),
         )
     }
@@ -96,6 +100,7 @@ impl Shown {
             "edges_removed_by_flow": report.edges_removed_by_flow,
             "constant": report.constant,
             "layers": layers,
+            "method": self.method.to_string().lines().collect::<Vec<_>>(),
             "options": self.config.to_json(),
             "config_hash": self.config.hash(),
         })

@@ -19,3 +19,6 @@ pub use flops::forward_flops;
 pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};
 pub use state::{DenseState, ModelState};
+
+/// ε that batch normalisations add to variances.
+pub const NORM_EPSILON: f64 = 1e-5;

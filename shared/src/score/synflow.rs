@@ -2,13 +2,9 @@
 
 use super::scaled::Scaled;
 use crate::graph::{Csr, Link};
-use crate::model::ModelState;
-use crate::model::{Image, ModelSpec, NodeId, Op, ParamKind};
+use crate::model::{Image, ModelSpec, ModelState, NORM_EPSILON, NodeId, Op, ParamKind};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Added to running variances, as the engine does.
-const EPSILON: f64 = 1e-5;
 
 /// SynFlow scores |∂R/∂θ · θ| of all edges, one vector a layer in edge order, up to a common factor. R is the sum of the logits
 /// that the network gives for one image of ones when every entry of its state (weights, biases, scales, shifts, running means and
@@ -55,7 +51,7 @@ fn channel_maps(spec: &ModelSpec, state: &ModelState) -> Vec<Vec<ChannelMap>> {
             let value = f64::from(value).abs();
             match parameter.kind {
                 ParamKind::Scale => map.factor *= value,
-                ParamKind::Variance => map.factor /= (value + EPSILON).sqrt(),
+                ParamKind::Variance => map.factor /= (value + NORM_EPSILON).sqrt(),
                 ParamKind::Mean => map.mean = value,
                 ParamKind::Bias | ParamKind::Shift => map.shift = value,
                 ParamKind::Weight(_) => {}

@@ -1,6 +1,7 @@
 //! Optimiser steps, and edges that move by a rule.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -100,13 +101,14 @@ impl Dynamic {
             return engine.train_step(batch, rate);
         }
         let layers: Vec<bool> = self.network.movable.iter().map(|m| *m && (gathers || every)).collect();
-        let share = 1.0 / self.rule.as_ref().map_or(1, |r| r.when.accumulate) as f32;
+        let batches = self.rule.as_ref().map_or(1, |r| r.when.accumulate);
+        let share = 1.0 / batches as f32;
         let (gathered, memory, momentum) = (&mut self.gathered, &mut self.memory, self.momentum);
         let outcome = engine.train_step_with(batch, rate, &layers, &mut |l, gradient| {
             if every {
                 memory.layers[l].momentum.add(momentum, &gradient);
             }
-            if gathers && gathered[l].is_empty() && share == 1.0 {
+            if gathers && batches == 1 {
                 gathered[l] = gradient;
             } else if gathers {
                 gathered[l].resize(gradient.len(), 0.0);
@@ -234,7 +236,7 @@ impl Dynamic {
             let density = edges as f64 / layer.ever.shape().weights() as f64;
             let last = if layer.changes == 0 { "never".to_owned() } else { format!("step {}", layer.last_change) };
             let (changes, ever) = (layer.changes, layer.ever.density());
-            text += &format!("\n{name:width$}  {edges:>9}  {density:>9.6}  {changes:>7}  {last:>11}  {ever:>11.6}");
+            let _ = write!(text, "\n{name:width$}  {edges:>9}  {density:>9.6}  {changes:>7}  {last:>11}  {ever:>11.6}");
         }
         text
     }

@@ -96,10 +96,14 @@ impl MovingOptions {
         let help = "leave it out, or choose another --method";
         let (exchanging, moving) = Self::NAMES.split_at(10);
         if method.exchange.is_none() {
-            exchanging.iter().for_each(|o| checks.no_effect(o, &format!("with {of}: no edges are exchanged"), help));
+            for option in exchanging {
+                checks.no_effect(option, &format!("with {of}: no edges are exchanged"), help);
+            }
         }
         if !moves {
-            moving.iter().for_each(|o| checks.no_effect(o, &format!("with {of}: no edges move"), help));
+            for option in moving {
+                checks.no_effect(option, &format!("with {of}: no edges move"), help);
+            }
             return;
         }
         method.interval = *self.update_frequency.get_or_insert(method.interval as usize) as u64;

@@ -2,9 +2,8 @@
 
 use super::tensor::{Pixel, Shared};
 use crate::engine::simd::LANES;
+use crate::model::NORM_EPSILON;
 
-/// ε of the variance.
-const EPSILON: f64 = 1e-5;
 /// Weight of the newest batch in running statistics.
 const MOMENTUM: f64 = 0.1;
 
@@ -146,7 +145,7 @@ impl Norm {
     }
 
     fn set(&mut self, c: usize, mean: f64, variance: f64, values: &NormValues) {
-        let inverse = 1.0 / (variance + EPSILON).sqrt();
+        let inverse = 1.0 / (variance + NORM_EPSILON).sqrt();
         let scale = values.gamma.map_or(1.0, |g| f64::from(g[c])) * inverse;
         self.mean[c] = mean;
         self.inverse[c] = inverse as f32;

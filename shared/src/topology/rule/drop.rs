@@ -152,7 +152,7 @@ impl fmt::Display for DropBy {
 
 impl Drop {
     /// Which edges of each layer stay. `scores` and `weights` have an entry an edge, and none for layers that do not take part.
-    pub(super) fn stay<T: Real>(&self, fraction: f64, scores: &[Vec<f64>], weights: &[&[T]]) -> Vec<Vec<bool>> {
+    pub(super) fn stay<T: Real>(self, fraction: f64, scores: &[Vec<f64>], weights: &[&[T]]) -> Vec<Vec<bool>> {
         let count = |n: usize| self.count.of(fraction, n);
         match self.by.scope {
             DropScope::Layer => scores.iter().map(|s| self.count.stay(s, count(s.len()))).collect(),
@@ -165,7 +165,7 @@ impl Drop {
     }
 
     /// Weights of exactly 0 have no sign: they stay among equals, and go where a threshold decides, as in each half.
-    fn by_sign<T: Real>(&self, fraction: f64, scores: &[f64], weights: &[T]) -> Vec<bool> {
+    fn by_sign<T: Real>(self, fraction: f64, scores: &[f64], weights: &[T]) -> Vec<bool> {
         let all = self.count.of(fraction, scores.len());
         // Half of ⌊f·n⌋, the odd one positive, or ⌈f·n / 2⌉ of each sign.
         let halves = match self.count {

@@ -226,6 +226,6 @@ impl fmt::Display for GrownValue {
             Self::Gradient(d) => ("grad_scale", d),
             Self::GradientSign(d) => ("grad_sign", d),
         };
-        if *divisor == 1.0 { f.write_str(name) } else { write!(f, "{name}_{divisor}") }
+        if (divisor - 1.0).abs() < f64::EPSILON { f.write_str(name) } else { write!(f, "{name}_{divisor}") }
     }
 }

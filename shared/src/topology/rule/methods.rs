@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Count, Drop, DropBy, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
+use super::{Count, Drop, DropBy, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
 use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 use crate::schedule::{CubicDensity, Decay, DropFraction};
@@ -327,5 +327,70 @@ impl Method {
             return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
         }
         Ok(Prune { density, score: prune.score, scope })
+    }
+}
+
+/// What happens at an update, one line an act, with the symbols of the papers.
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, _] = self.densities;
+        if self.prune.is_none() && self.exchange.is_none() {
+            return write!(f, "no edges move: density {first}");
+        }
+        match self.start {
+            Start::Drawn => write!(f, "first masks: random graphs of density {first}")?,
+            Start::Full => write!(f, "first masks: all edges")?,
+        }
+        let begin = if self.begin == 0 { String::new() } else { format!(" from step {} on", self.begin) };
+        let until = if self.exchange.is_some() { self.end.to_string() } else { "until the density has fallen".to_owned() };
+        let instead = if self.replaces_step { "in place of" } else { "after" };
+        write!(f, "\nupdates: every ΔT = {} steps{begin}, {until}, {instead} the optimiser's step", self.interval)?;
+        if let Some(prune) = &self.prune {
+            self.pruning_in_words(prune, f)?;
+        }
+        if let Some(exchange) = &self.exchange {
+            self.exchange_in_words(exchange, f)?;
+        }
+        if self.keeps_flow { f.write_str("\nunits without edges: get one in place of another") } else { Ok(()) }
+    }
+}
+
+impl Method {
+    fn pruning_in_words(&self, prune: &Pruning, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([first, last], [begin, end]) = (self.densities, prune.epochs);
+        let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
+        write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
+        match prune.by {
+            Falling::Steps => write!(f, "from step {} on and {}", self.begin, self.end),
+            _ => write!(f, "between epochs {begin} and {end}"),
+        }
+    }
+
+    fn exchange_in_words(&self, x: &Exchanging, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = match x.drop.count {
+            Count::Floor => "⌊f·n⌋",
+            Count::CeilAndTies => "⌈f·n⌉ and equal ones",
+        };
+        let from = if x.drop.by.scope == DropScope::Network { "over all layers" } else { "of the n edges of each layer" };
+        write!(f, "\ndrop: the least by {}, {number} {from}; f from {} to {} ({})", x.drop.by, x.rate, x.floor, x.decay)?;
+        write!(f, "\ngrow: as many by {}", x.grow)?;
+        if x.grow == Grow::Gradient && self.accumulate > 1 {
+            write!(f, ", averaged over {} batches", self.accumulate)?;
+        }
+        if x.redistribute != Redistribute::None {
+            write!(f, ", redistributed by {}", x.redistribute)?;
+        }
+        write!(f, "; they begin with {} and without optimiser state", x.value)?;
+        write!(f, "\ndropped and grown at once: {}", if x.regrown_keeps { "keeps its weight" } else { "begins anew" })
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Training => f.write_str("to the end of training"),
+            Self::Part(part) => write!(f, "before T_end = {part} of all steps"),
+            Self::Step(step) => write!(f, "before T_end = step {step}"),
+        }
     }
 }

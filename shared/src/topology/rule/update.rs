@@ -137,7 +137,7 @@ impl<T: Real> Update<'_, T> {
                 largest(&scores, (total - missing.min(total)).max(1), Count::Floor)
             }
             PruneScope::Layer => {
-                let last = movable().last().unwrap_or_default();
+                let last = movable().next_back().unwrap_or_default();
                 let densities = uniform(density, weights(last) as f64, total as f64);
                 let keep = |l: usize| (weights(l) as f64 * densities[usize::from(l == last)]) as usize;
                 let of_layer = |(l, s): (usize, &Vec<f64>)| largest(std::slice::from_ref(s), keep(l), Count::Floor).concat();
