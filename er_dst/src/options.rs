@@ -116,7 +116,7 @@ impl Deciding for Options {
             (MethodName::Dense, _) => name.clone(),
             (MethodName::SmallDense, _) => format!("{name}-{}", self.shared.sparse.mask.density),
             (_, Start::Full) => format!("{name}-{last}"),
-            _ if first == last => format!("{name}-{init}-{first}"),
+            _ if method.prune.is_none() => format!("{name}-{init}-{first}"),
             _ => format!("{name}-{init}-{first}-{last}"),
         };
         experiment.facts.insert("method".into(), name.as_str().into());
@@ -201,7 +201,7 @@ impl Options {
                 checks.no_effect(option, &format!("with {of}, which does not prune"), "leave it out, or choose another --method");
             }
             // The published command lines give it for methods of one density, too.
-            if let Some(density) = self.own.final_density.filter(|d| d.get() != *first) {
+            if let Some(density) = self.own.final_density.filter(|d| d.get().to_bits() != first.to_bits()) {
                 let what = format!("{}: with {of} the density stays at {first}", checks.given.show("final-density"));
                 checks.problems.add_with_help(what, format!("give --density {density}, or choose another --method"));
             }
