@@ -366,7 +366,7 @@ impl Method {
         let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
         write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
         match prune.by {
-            Falling::Steps => write!(f, "from step {} on and {}", self.begin, self.end),
+            Falling::Steps => write!(f, "from step {} {}", self.begin, self.end.to_string().replace("before", "to")),
             _ => write!(f, "between epochs {begin} and {end}"),
         }
     }
