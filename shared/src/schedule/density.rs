@@ -42,6 +42,12 @@ impl CubicDensity {
         Self { initial: densities[0], last: densities[1], begin, end, until: f64::INFINITY, unit: 1 }
     }
 
+    /// The step of the last of the updates every `interval` steps that have a target of their own: none after it asks for less.
+    #[must_use]
+    pub fn last_update(&self, interval: u64) -> u64 {
+        if self.until.is_finite() { self.until as u64 * self.unit } else { (self.end as u64).next_multiple_of(interval) }
+    }
+
     /// The target at step t, if there is one.
     pub fn at(&self, step: u64) -> Option<f64> {
         let x = (step / self.unit) as f64;

@@ -271,9 +271,12 @@ impl Method {
         }
         let steps = length.steps();
         let end = self.end_step(length);
-        let begin = self.begin * length.multiplier;
-        let when = When { interval: self.interval, begin, end, accumulate: self.accumulate };
+        let mut when = When { interval: self.interval, begin: self.begin * length.multiplier, end, accumulate: self.accumulate };
         let prune = self.prune.map(|prune| self.pruning(prune, when, length)).transpose()?;
+        if let Some(by) = self.prune.filter(|p| p.by != Falling::Steps) {
+            // Nothing moves before the density does (GraNet).
+            when.begin = when.begin.max(by.epochs[0] * length.multiplier * length.batches_per_epoch);
+        }
         let exchange = self.exchange.map(|x| Exchange {
             drop: x.drop,
             grow: x.grow,
@@ -282,8 +285,9 @@ impl Method {
             value: x.value,
             regrown_keeps: x.regrown_keeps,
         });
-        // The last target of a schedule by steps is reached at its end, not before it.
-        let when = When { end: end.filter(|_| exchange.is_some()), ..when };
+        if let (Some(prune), None) = (&prune, &exchange) {
+            when.end = Some(prune.density.last_update(self.interval) + 1);
+        }
         Ok(Some(Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow }))
     }
 
@@ -316,7 +320,8 @@ impl Method {
                 (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
             }
         };
-        if density.end <= density.begin {
+        let first = (density.begin as u64 * density.unit).max(1).next_multiple_of(interval);
+        if density.end <= density.begin || density.last_update(interval) < first {
             let [first, last] = epochs;
             let what = match prune.by {
                 Falling::Steps => format!("no step lies between {} and {}, where the density falls", density.begin, density.end),
@@ -361,7 +366,7 @@ impl Method {
         let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
         write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
         match prune.by {
-            Falling::Steps => write!(f, "from step {} on and {}", self.begin, self.end),
+            Falling::Steps => write!(f, "from step {} {}", self.begin, self.end.to_string().replace("before", "to")),
             _ => write!(f, "between epochs {begin} and {end}"),
         }
     }
