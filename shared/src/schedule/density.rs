@@ -42,6 +42,11 @@ impl CubicDensity {
         Self { initial: densities[0], last: densities[1], begin, end, until: f64::INFINITY, unit: 1 }
     }
 
+    /// The first step of the last target.
+    pub fn settled(&self) -> u64 {
+        self.until.min(self.end.ceil()).floor().max(0.0) as u64 * self.unit
+    }
+
     /// The target at step t, if there is one.
     pub fn at(&self, step: u64) -> Option<f64> {
         let x = (step / self.unit) as f64;
