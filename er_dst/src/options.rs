@@ -62,6 +62,9 @@ struct Own {
     /// Keep the first layer dense: the same as --dense-layers first
     #[arg(long)]
     rm_first: bool,
+    /// Keep linear layers dense: the same as --dense-layers linear
+    #[arg(long)]
+    ignore_linear_layers: bool,
     /// Keep the learning rate: the same as --lr-policy constant
     #[arg(long)]
     nolr_scheduler: bool,
@@ -120,7 +123,7 @@ impl Deciding for Options {
             (MethodName::Dense, _) => name.clone(),
             (MethodName::SmallDense, _) => format!("{name}-{}", self.shared.sparse.mask.density),
             (_, Start::Full) => format!("{name}-{last}"),
-            _ if first == last => format!("{name}-{init}-{first}"),
+            _ if method.prune.is_none() => format!("{name}-{init}-{first}"),
             _ => format!("{name}-{init}-{first}-{last}"),
         };
         experiment.facts.insert("method".into(), name.as_str().into());
@@ -158,7 +161,9 @@ impl Options {
     fn full_masks(&self, method: &Method, checks: &mut Checks) {
         // ER_ortho draws weights, too.
         if !begins_full(method) {
-            checks.no_effect("rm-first", "without a mask", Self::ADVICE);
+            for option in ["rm-first", "ignore-linear-layers"] {
+                checks.no_effect(option, "without a mask", Self::ADVICE);
+            }
         } else if self.shared.sparse.mask.sparse_init != SparseInit::ErOrtho {
             OF_DRAWN_MASKS.into_iter().for_each(|option| checks.unused(option));
         }
@@ -166,8 +171,11 @@ impl Options {
 
     /// Options that are another's second name.
     fn same_as(&mut self, checks: &mut Checks) {
-        if self.own.rm_first && !self.shared.sparse.mask.dense_layers.iter().any(|l| l == "first") {
-            self.shared.sparse.mask.dense_layers.push("first".to_owned());
+        let dense = &mut self.shared.sparse.mask.dense_layers;
+        for (asked, layers) in [(self.own.rm_first, "first"), (self.own.ignore_linear_layers, "linear")] {
+            if asked && !dense.iter().any(|l| l == layers) {
+                dense.push(layers.to_owned());
+            }
         }
         if self.own.nolr_scheduler {
             if checks.given.has("lr-policy") && self.shared.train.lr_policy != LrPolicy::Constant {
@@ -177,8 +185,9 @@ impl Options {
             }
             self.shared.train.lr_policy = LrPolicy::Constant;
         }
-        checks.unused("rm-first");
-        checks.unused("nolr-scheduler");
+        for option in ["rm-first", "ignore-linear-layers", "nolr-scheduler"] {
+            checks.unused(option);
+        }
     }
 
     /// The method after `--sparse`, `--is-prune` and `--fix`, and what messages call it.
@@ -230,7 +239,7 @@ impl Options {
                 checks.no_effect(option, &format!("with {of}, which does not prune"), "leave it out, or choose another --method");
             }
             // The published command lines give it for methods of one density, too.
-            if let Some(density) = self.own.final_density.filter(|d| d.get() != *first) {
+            if let Some(density) = self.own.final_density.filter(|d| d.get().to_bits() != first.to_bits()) {
                 let what = format!("{}: with {of} the density stays at {first}", checks.given.show("final-density"));
                 checks.problems.add_with_help(what, format!("give --density {density}, or choose another --method"));
             }

@@ -94,6 +94,7 @@ fn options_without_effect() {
         ("--method dense --density 0.1", &["--density has no effect without a mask", "choose a --method with a mask"]),
         ("--method dense --sparse-init ERK", &["--sparse-init has no effect without a mask"]),
         ("--method dense --rm-first", &["--rm-first has no effect without a mask"]),
+        ("--method dense --ignore-linear-layers", &["--ignore-linear-layers has no effect without a mask"]),
         ("--sparse false --density 0.1", &["--density has no effect without a mask"]),
         ("--sparse false --method RigL", &["--method RigL needs a mask, and --sparse false asks for none"]),
         ("--method small_dense --density 0.5 --sampling exact", &["--sampling has no effect without a mask"]),

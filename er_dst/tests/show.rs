@@ -164,6 +164,7 @@ fn names_for_static_and_dense() {
         assert_eq!(shown(words)["config_hash"], shown("")["config_hash"], "{words}");
     }
     assert_eq!(shown("--rm-first")["config_hash"], shown("--dense-layers first")["config_hash"]);
+    assert_eq!(shown("--ignore-linear-layers")["config_hash"], shown("--dense-layers linear")["config_hash"]);
     assert_eq!(shown("--nolr_scheduler")["config_hash"], shown("--lr-policy constant")["config_hash"]);
 }
 
@@ -212,8 +213,7 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
                       --lr-milestones 1 --flow-preservation";
     let mut stored: Vec<String> = shown(everything)["options"].as_object().unwrap().keys().cloned().collect();
     // What asks something, what stands for several runs or for other options, what belongs to another choice.
-    let others =
-        "help version config iters scaled sparse fix is-prune rm-first nolr-scheduler lr-step-epochs decay-frequency t-end";
+    let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler lr-step-epochs decay-frequency t-end";
     stored.extend(others.split(' ').map(str::to_owned));
     let mut documented = documented();
     for names in [&mut stored, &mut documented] {

@@ -28,7 +28,9 @@ impl Deciding for Options {
     fn check(&mut self, checks: &mut Checks) -> Method {
         let sparse = &self.shared.sparse;
         if !sparse.sparse || sparse.fix {
-            MovingOptions::NAMES.into_iter().for_each(|option| checks.unused(option));
+            for option in MovingOptions::NAMES {
+                checks.unused(option);
+            }
             let name = if sparse.sparse { MethodName::Static } else { MethodName::Dense };
             return Method { densities: [sparse.mask.density.get(); 2], ..name.method() };
         }

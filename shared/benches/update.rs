@@ -2,10 +2,9 @@
 //!
 //! `cargo bench -p shared --bench update`, with options after `--`: see `--help`.
 //!
-//! Four times a network, in milliseconds and as the best of all rounds; the parts of a round take turns, so that load from elsewhere
-//! meets all. A step; the gradients of all weights without a step ([`Engine::train_step_with`]); selecting the largest of these, as
-//! many as a layer has edges to replace; and [`Engine::rewire`] without the time of the closure, which replaces edges by random
-//! others.
+//! Milliseconds of a training step, and of the steps at which RigL, SET and DST move 30 % of the edges, as the best of all rounds;
+//! they take turns, so that load from elsewhere meets all. RigL's moves no weights; those of SET and DST do, so that what their
+//! update costs is what lies above a step. Of an update the gradients of all weights, and everything else, are also told apart.
 
 mod common;
 
@@ -13,15 +12,14 @@ use std::time::Instant;
 
 use clap::Parser;
 use common::{all_threads, batch, engine};
-use rand::RngExt;
-use rayon::prelude::*;
 use shared::Result;
 use shared::density::Distribution;
 use shared::engine::sparse::Kernels;
-use shared::engine::{Engine, LayerState};
-use shared::graph::Mask;
+use shared::engine::{Batch, Engine};
 use shared::model::{Image, build};
-use shared::rng::{Purpose, stream};
+use shared::run::Saved;
+use shared::topology::rule::{End, Length, Method, MethodName, MomentumKind, Network};
+use shared::train::{Dynamic, Stepper};
 
 /// Times an update of all masks against a training step.
 #[derive(Parser)]
@@ -32,9 +30,6 @@ struct Options {
     /// Overall density.
     #[arg(long, default_value_t = 0.1)]
     density: f64,
-    /// Part of a layer's edges that is replaced.
-    #[arg(long, default_value_t = 0.3)]
-    part: f64,
     /// Threads [default: all]
     #[arg(long)]
     threads: Option<usize>,
@@ -46,65 +41,46 @@ struct Options {
     bench: bool,
 }
 
-/// Edges of a layer to replace: none where all weights are edges.
-fn to_replace(mask: &Mask, part: f64) -> usize {
-    ((mask.edges() as f64 * part) as usize).min(mask.shape().weights() - mask.edges())
+/// A method whose every step is an update that moves 30 % of the edges.
+fn method(name: MethodName, engine: &dyn Engine) -> Result<Dynamic> {
+    let mut method = Method { interval: 1, end: End::Training, ..name.method() };
+    if let Some(exchange) = &mut method.exchange {
+        (exchange.rate, exchange.floor) = (0.3, 0.3);
+    }
+    let rule = method.rule(Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 })?;
+    let layers = engine.spec().layers();
+    let network = Network { movable: vec![true; layers.len()], groups: layers.iter().map(|l| l.groups).collect(), seed: 1 };
+    Dynamic::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default())
 }
 
-/// Replaces a part of the edges by random others, which start at zero.
-fn replace(state: &mut LayerState, part: f64, layer: u64, round: u64) {
-    let mut rng = stream(round, Purpose::Mask, layer);
-    let old = state.mask.clone();
-    let positions: Vec<usize> = old.iter().collect();
-    let mut replaced = 0;
-    while replaced < to_replace(&old, part) {
-        let position = rng.random_range(0..old.shape().weights());
-        replaced += usize::from(!old.contains(position) && state.mask.insert(position));
-    }
-    while replaced > 0 {
-        replaced -= usize::from(state.mask.remove(positions[rng.random_range(0..positions.len())]));
-    }
-    for values in state.slots.iter_mut().chain([&mut state.weights]) {
-        let mut kept = positions.iter().zip(std::mem::take(values)).filter(|(p, _)| state.mask.contains(**p));
-        *values = state.mask.iter().map(|p| if old.contains(p) { kept.next().map_or(0.0, |(_, v)| v) } else { 0.0 }).collect();
-    }
-}
-
-/// Milliseconds of what `run` does.
-fn time<R>(run: impl FnOnce() -> R) -> (f64, R) {
+/// Milliseconds.
+fn time<R>(run: impl FnOnce() -> Result<R>) -> Result<f64> {
     let start = Instant::now();
-    let result = run();
-    (1e3 * start.elapsed().as_secs_f64(), result)
+    run()?;
+    Ok(1e3 * start.elapsed().as_secs_f64())
 }
 
-/// Best milliseconds of a step, the gradients of all weights, selecting, laying out anew.
-fn measure(model: &str, threads: usize, options: &Options) -> Result<[f64; 4]> {
+/// Best milliseconds of a step, the gradients of all weights, and the updates of RigL, SET and DST.
+fn measure(model: &str, threads: usize, options: &Options) -> Result<[f64; 5]> {
     let spec = build(model, Image::new(3, 32, 32), 10)?;
-    let batch = batch(&spec);
+    let batch: Batch = batch(&spec);
     let mut engine = engine(&spec, &Distribution::Erk { power: 1.0 }, options.density, threads, Kernels::Faster);
     let layers = vec![true; spec.layers().len()];
     engine.train_step(&batch, 0.01);
-    let mut best = [f64::INFINITY; 4];
-    for round in 0..options.rounds.max(1) {
-        let (step, _) = time(|| engine.train_step(&batch, 0.01));
+    let mut methods = Vec::new();
+    for name in [MethodName::RigL, MethodName::Set, MethodName::Dst] {
+        methods.push(method(name, &engine)?);
+    }
+    let mut best = [f64::INFINITY; 5];
+    for round in 1..=options.rounds.max(1) {
+        let mut now = vec![time(|| Ok(engine.train_step(&batch, 0.01)))?];
         let mut gradients = vec![Vec::new(); layers.len()];
-        let (all, _) = time(|| engine.train_step_with(&batch, None, &layers, &mut |layer, gradient| gradients[layer] = gradient));
-        let (mut selecting, mut changing) = (0.0, 0.0);
-        let (rewiring, ()) = time(|| {
-            engine.rewire(&mut |states: &mut [LayerState]| {
-                (selecting, ()) = time(|| {
-                    gradients.par_iter_mut().zip(&*states).for_each(|(gradient, state)| {
-                        let k = to_replace(&state.mask, options.part).min(gradient.len() - 1);
-                        gradient.select_nth_unstable_by(k, |a, b| b.abs().total_cmp(&a.abs()));
-                    });
-                });
-                (changing, ()) = time(|| {
-                    let states = states.par_iter_mut().enumerate();
-                    states.for_each(|(layer, state)| replace(state, options.part, layer as u64, round));
-                });
-            });
-        });
-        for (best, now) in best.iter_mut().zip([step, all, selecting, rewiring - selecting - changing]) {
+        now.push(time(|| Ok(engine.train_step_with(&batch, None, &layers, &mut |layer, gradient| gradients[layer] = gradient)))?);
+        drop(gradients);
+        for method in &mut methods {
+            now.push(time(|| method.step(&mut engine, &batch, round, 0.01))?);
+        }
+        for (best, now) in best.iter_mut().zip(now) {
             *best = best.min(now);
         }
     }
@@ -118,12 +94,11 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let threads = options.threads.unwrap_or_else(all_threads);
-    println!("Threads: {threads}\n\n| network | step | gradients of all weights | selecting | laying out | update / step |");
-    println!("|---|---|---|---|---|---|");
+    println!("Threads: {threads}\n\n| network | step | gradients of all weights | RigL | RigL / step | SET | DST |");
+    println!("|---|---|---|---|---|---|---|");
     for model in &options.models {
-        let [step, all, selecting, rewiring] = measure(model, threads, &options)?;
-        let ratio = (all + selecting + rewiring) / step;
-        println!("| {model} | {step:.1} | {all:.1} | {selecting:.1} | {rewiring:.1} | {ratio:.2} |");
+        let [step, gradients, rigl, set, dst] = measure(model, threads, &options)?;
+        println!("| {model} | {step:.1} | {gradients:.1} | {rigl:.1} | {:.2} | {set:.1} | {dst:.1} |", rigl / step);
     }
     Ok(())
 }

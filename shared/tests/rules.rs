@@ -244,6 +244,31 @@ fn densities_and_rates_of_granet() {
 }
 
 #[test]
+fn pruning_begins_and_ends_with_its_schedule() {
+    let length = Length { batches_per_epoch: 10, epochs: 20, multiplier: 1 };
+    let steps = |name: MethodName, epochs: [u64; 2]| {
+        let mut method = name.method();
+        method.interval = 7;
+        if let Some(prune) = &mut method.prune {
+            prune.epochs = epochs;
+        }
+        let rule = method.rule(length).unwrap().unwrap();
+        let updates: Vec<u64> = (1..=200).filter(|t| rule.when.is_update(*t)).collect();
+        let targets = updates.iter().filter(|t| rule.prune.as_ref().unwrap().density.at(**t).is_some()).count();
+        (updates[0], *updates.last().unwrap(), targets == updates.len())
+    };
+    // Updates 4 to 12 of 7 steps lie between steps 30 and 90.
+    assert_eq!(steps(MethodName::Gmp, [3, 9]), (35, 77, true));
+    assert_eq!(steps(MethodName::GmpUniform, [3, 9]), (35, 84, true));
+    assert_eq!(steps(MethodName::GraNet, [3, 9]), (35, 196, false));
+    // Three quarters of 200 steps: the update at 154 is the first at which the density may arrive.
+    assert_eq!(steps(MethodName::Pruning, [0, 0]), (7, 154, true));
+    let gmp = MethodName::Gmp.method();
+    let none = gmp.rule(Length { batches_per_epoch: 1, epochs: 20, multiplier: 1 }).unwrap_err();
+    assert!(none.what().contains("no update of every 100 steps lies between epochs 0 and 110"), "{none}");
+}
+
+#[test]
 fn redistribution() {
     for (i, case) in golden("snfs_redistribution.json").as_array().unwrap().iter().enumerate() {
         let layers = ["l1", "l2", "l3"].map(|l| Share {

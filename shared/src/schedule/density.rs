@@ -42,9 +42,10 @@ impl CubicDensity {
         Self { initial: densities[0], last: densities[1], begin, end, until: f64::INFINITY, unit: 1 }
     }
 
-    /// The first step of the last target.
-    pub fn settled(&self) -> u64 {
-        self.until.min(self.end.ceil()).floor().max(0.0) as u64 * self.unit
+    /// The step of the last of the updates every `interval` steps that have a target of their own: none after it asks for less.
+    #[must_use]
+    pub fn last_update(&self, interval: u64) -> u64 {
+        if self.until.is_finite() { self.until as u64 * self.unit } else { (self.end as u64).next_multiple_of(interval) }
     }
 
     /// The target at step t, if there is one.

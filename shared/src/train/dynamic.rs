@@ -25,6 +25,8 @@ pub struct Dynamic {
     memory: Memory<f32>,
     /// Gradients of all weights, averaged over the steps since the rule began to gather.
     gathered: Vec<Vec<f32>>,
+    /// The latest step.
+    step: u64,
     costs: Costs,
     names: Vec<String>,
     edges: Vec<usize>,
@@ -47,6 +49,7 @@ struct Costs {
 /// The small part of what checkpoints hold.
 #[derive(Serialize, Deserialize)]
 struct Note {
+    step: u64,
     updates: u64,
     /// By layer: updates that changed it, and the step of the last of them.
     changes: Vec<(u64, u64)>,
@@ -63,12 +66,20 @@ impl Costs {
 }
 
 impl Dynamic {
-    /// A training of the network in this engine. `momentum` is that of the optimiser, for rules that read velocities of all
-    /// weights; `saved` is what the checkpoint holds that the engine's state is from, which may be one of another method.
+    /// A training of the network in this engine, `step` steps after its beginning. `momentum` is that of the optimiser, for rules
+    /// that read velocities of all weights; `saved` is what the checkpoint holds that the engine's state is from, which may be one
+    /// of another method.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
-    pub fn new(rule: Option<Rule>, network: Network, momentum: MomentumKind, engine: &dyn Engine, saved: &Saved) -> Result<Self> {
+    pub fn new(
+        rule: Option<Rule>,
+        network: Network,
+        momentum: MomentumKind,
+        engine: &dyn Engine,
+        step: u64,
+        saved: &Saved,
+    ) -> Result<Self> {
         let (spec, layers) = (engine.spec(), engine.state().layers);
         let edges = layers.iter().map(|l| l.mask.edges()).collect::<Vec<_>>();
         let (sparse, dense) = (on_edges(spec, &edges), forward_flops(spec, &vec![1.0; layers.len()]));
@@ -87,10 +98,13 @@ impl Dynamic {
                     layer.ever = Mask::from_bytes(layer.ever.shape(), ever).map_err(|e| wrong(format_args!("{}", e.what())))?;
                 }
                 layer.momentum = Momentum { first: stored.floats("momentum.0")?, second: stored.floats("momentum.1")? };
-                gathered[l] = stored.floats("gradient")?;
+                // A run that goes on elsewhere gathers anew.
+                if note.step == step {
+                    gathered[l] = stored.floats("gradient")?;
+                }
             }
         }
-        Ok(Self { rule, network, momentum, memory, gathered, costs, names, edges })
+        Ok(Self { rule, network, momentum, memory, gathered, step, costs, names, edges })
     }
 
     /// Forward, backward, and an optimiser step where there is a rate; with the gradients that the rule needs.
@@ -171,6 +185,7 @@ impl Dynamic {
 
 impl Stepper for Dynamic {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
+        self.step = step;
         let Some(rule) = self.rule.clone() else {
             return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2]), update: None });
         };
@@ -186,6 +201,7 @@ impl Stepper for Dynamic {
     fn saved(&self) -> Saved {
         let Memory { updates, layers } = &self.memory;
         let note = Note {
+            step: self.step,
             updates: *updates,
             changes: layers.iter().map(|l| (l.changes, l.last_change)).collect(),
             training_flops: self.costs.training,

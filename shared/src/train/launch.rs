@@ -108,7 +108,7 @@ impl Experiment {
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
-        let mut stepper = Dynamic::new(rule, self.rule_network(), momentum(self.step.optimizer), &engine, &saved)?;
+        let mut stepper = Dynamic::new(rule, self.rule_network(), momentum(self.step.optimizer), &engine, progress.step, &saved)?;
         let session = Session {
             folder,
             origin: Origin::new(program.name, &self.spec, folder.config_hash()),

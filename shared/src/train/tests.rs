@@ -103,7 +103,7 @@ fn plan(epochs: u64) -> Plan {
 /// Optimiser steps and nothing else.
 fn plain() -> Dynamic {
     let network = Network { movable: vec![false], groups: vec![1], seed: 1 };
-    Dynamic::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), &Saved::default()).unwrap()
+    Dynamic::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), 0, &Saved::default()).unwrap()
 }
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {

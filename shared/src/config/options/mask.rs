@@ -27,7 +27,8 @@ pub struct MaskOptions {
     /// How edges are drawn: bernoulli (each independently) or exact (a fixed number a layer)
     #[arg(long, default_value = "bernoulli", value_parser = values::parsed::<Law>, value_name = "LAW")]
     pub sampling: Law,
-    /// Layers that stay dense and outside the density: first, last or names of parameters, separated by commas
+    /// Layers that stay dense and outside the density: first, last, linear or names of parameters, separated by
+    /// commas
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dense_layers: Vec<String>,

@@ -271,9 +271,12 @@ impl Method {
         }
         let steps = length.steps();
         let end = self.end_step(length);
-        let begin = self.begin * length.multiplier;
-        let when = When { interval: self.interval, begin, end, accumulate: self.accumulate };
+        let mut when = When { interval: self.interval, begin: self.begin * length.multiplier, end, accumulate: self.accumulate };
         let prune = self.prune.map(|prune| self.pruning(prune, when, length));
+        if let Some(by) = self.prune.filter(|p| p.by != Falling::Steps) {
+            // Nothing moves before the density does (GraNet).
+            when.begin = when.begin.max(by.epochs[0] * length.multiplier * length.batches_per_epoch);
+        }
         let exchange = self.exchange.map(|x| Exchange {
             drop: x.drop,
             grow: x.grow,
@@ -282,11 +285,9 @@ impl Method {
             value: x.value,
             regrown_keeps: x.regrown_keeps,
         });
-        let when = match &prune {
-            // The last target is that of the first update at or after the step at which it is reached.
-            Some(p) if exchange.is_none() => When { end: Some(p.density.settled().next_multiple_of(self.interval) + 1), ..when },
-            _ => when,
-        };
+        if let (Some(prune), None) = (&prune, &exchange) {
+            when.end = Some(prune.density.last_update(self.interval) + 1);
+        }
         let rule = Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow };
         self.check(&rule, length).map(|()| Some(rule))
     }
@@ -304,8 +305,8 @@ impl Method {
             );
             return Err(Error::usage(what).help("lower --update-frequency, or train for longer"));
         };
-        let (density, settled) = (&prune.density, prune.density.settled());
-        let last = rule.when.last(steps.min(settled.next_multiple_of(interval)));
+        let (density, settled) = (&prune.density, prune.density.last_update(interval));
+        let last = rule.when.last(steps.min(settled));
         if !last.is_some_and(|last| (last / density.unit) as f64 > density.begin) {
             let place = match self.prune.map(|p| (p.by, p.epochs)) {
                 Some((Falling::Updates | Falling::Fractions, [first, last])) => {
@@ -388,7 +389,7 @@ impl Method {
         let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
         write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
         match prune.by {
-            Falling::Steps => write!(f, "from step {} on and {}", self.begin, self.end),
+            Falling::Steps => write!(f, "from step {} {}", self.begin, self.end.to_string().replace("before", "to")),
             _ => write!(f, "between epochs {begin} and {end}"),
         }
     }
