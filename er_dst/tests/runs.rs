@@ -172,6 +172,15 @@ fn zhu_and_guptas_pruning_goes_by_steps() {
 }
 
 #[test]
+fn the_best_epoch_has_the_final_density() {
+    // Dense until step 60, 40 steps after T_end.
+    let words = "--method pruning --model mlp-64-32 --batch-size 128 --epochs 8 --t-end 20 --update-frequency 60 --quiet";
+    let trace = Trace::of(&Place::new(), words);
+    assert_eq!((trace.steps_of_updates(), trace.edges()), (vec![60], vec![323]));
+    assert!(trace.number("best_epoch") * STEPS_PER_EPOCH as f64 > 60.0 && trace.number("edges") == 323.0, "{}", trace.summary);
+}
+
+#[test]
 fn networks_whose_edges_stay() {
     let place = Place::new();
     for words in ["--method static --density 0.1", "--fix --density 0.1", "--is-prune false --density 0.1"] {

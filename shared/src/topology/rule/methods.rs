@@ -331,7 +331,11 @@ impl Method {
         let prune = self.prune?;
         Some(match prune.by {
             Falling::Updates | Falling::Fractions => prune.epochs[1] * length.multiplier,
-            Falling::Steps => self.end_step(length).unwrap_or(length.steps()).div_ceil(length.batches_per_epoch),
+            // The first update at T_end or after it is the last.
+            Falling::Steps => {
+                let end = self.end_step(length).unwrap_or(length.steps());
+                end.next_multiple_of(self.interval).div_ceil(length.batches_per_epoch)
+            }
         })
     }
 
