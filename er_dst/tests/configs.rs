@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#[path = "../../shared/tests/common/mod.rs"]
+mod common;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -21,10 +23,7 @@ fn stem(file: &Path) -> &str {
 
 /// What a file and more options ask for.
 fn shown(file: &Path, more: &[&str]) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_er_dst"));
-    let ran = command.args(["show", "--format", "json", "--config"]).arg(file).args(more).output().unwrap();
-    assert!(ran.status.success(), "{} {more:?}: {}", file.display(), String::from_utf8_lossy(&ran.stderr));
-    serde_json::from_slice(&ran.stdout).unwrap()
+    common::shown(&format!("--config {} {}", file.display(), more.join(" ")))
 }
 
 #[test]
