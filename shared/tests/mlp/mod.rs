@@ -2,7 +2,7 @@
 
 /// Mean loss over the samples, and the gradients of all weights and of the biases. Layer l maps `widths[l]` values to
 /// `widths[l + 1]`; its weights lie row by row, and it may have no biases.
-pub fn gradients(
+pub(crate) fn gradients(
     widths: &[usize],
     weights: &[Vec<f64>],
     biases: &[Vec<f64>],
@@ -20,7 +20,9 @@ pub fn gradients(
             let mut out: Vec<f64> = weights[l].chunks(input.len()).map(sum).collect();
             out.iter_mut().zip(&biases[l]).for_each(|(v, b)| *v += b);
             if l + 1 < layers {
-                out.iter_mut().for_each(|v| *v = v.max(0.0));
+                for v in &mut out {
+                    *v = v.max(0.0);
+                }
             }
             values.push(out);
         }
