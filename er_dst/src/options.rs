@@ -10,6 +10,7 @@ use shared::config::{Checks, ExperimentOptions, Given, MovingOptions, values};
 use shared::density::Density;
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::LrPolicy;
+use shared::topology::SparseInit;
 use shared::topology::rule::{EdgeScore, Falling, Method, MethodName, Start};
 use shared::train::{Deciding, Experiment};
 
@@ -96,6 +97,9 @@ impl Deciding for Options {
         let (name, of) = self.meant(checks);
         let mut method = name.method();
         self.densities(name, &of, &mut method, checks);
+        if method.start == Start::Full {
+            self.full_masks(&method, checks);
+        }
         self.moving.complete(&mut method, &of, checks);
         self.shared.sparse.sparse = method.start == Start::Drawn || method.moves();
         method
@@ -127,6 +131,11 @@ impl Deciding for Options {
         };
         experiment.facts.insert("method".into(), name.as_str().into());
         experiment.facts.insert("density_requested".into(), last.into());
+        if begins_full(method) {
+            let given = OF_DRAWN_MASKS.into_iter().filter(|option| given.has(option) && experiment.config.get(option).is_none());
+            let note = |option| format!("--{option} has no effect with --method {name}, which begins with all weights");
+            experiment.notes.extend(given.map(note));
+        }
         if method.prune.is_some() {
             experiment.facts.insert("density_first_requested".into(), first.into());
         }
@@ -142,7 +151,27 @@ impl Deciding for Options {
     }
 }
 
+/// Options that say which edges are there at first. The published command lines give them for methods that begin with all, too.
+const OF_DRAWN_MASKS: [&str; 4] = ["sparse-init", "sampling", "flow-preservation", "flow-keep-density"];
+
+/// Whether all weights are there at first, and fewer later.
+fn begins_full(method: &Method) -> bool {
+    method.start == Start::Full && method.prune.is_some()
+}
+
 impl Options {
+    /// Options that mean nothing, or only a remark, where all weights are there at first.
+    fn full_masks(&self, method: &Method, checks: &mut Checks) {
+        // ER_ortho draws weights, too.
+        if !begins_full(method) {
+            for option in ["rm-first", "ignore-linear-layers"] {
+                checks.no_effect(option, "without a mask", Self::ADVICE);
+            }
+        } else if self.shared.sparse.mask.sparse_init != SparseInit::ErOrtho {
+            OF_DRAWN_MASKS.into_iter().for_each(|option| checks.unused(option));
+        }
+    }
+
     /// Options that are another's second name.
     fn same_as(&mut self, checks: &mut Checks) {
         let dense = &mut self.shared.sparse.mask.dense_layers;
@@ -198,6 +227,8 @@ impl Options {
         if checks.given.has("density") {
             *first = mask.density.get();
         } else if name == MethodName::SmallDense {
+            // So that nothing else is wrong with the network.
+            mask.density = Density::FULL;
             let what = "--method small_dense needs --density";
             checks.problems.add_with_help(what, "give the weights of the narrower network as a fraction of those of the wider");
         } else if let Ok(density) = Density::new(*first) {

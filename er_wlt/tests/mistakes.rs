@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#[path = "../../shared/tests/common/mod.rs"]
 mod common;
 
 use common::{Place, json};
@@ -27,8 +28,9 @@ fn wrong_options() {
         ("--data digits --input 1x9x9", &["9", "digits"]),
         ("--data synthetic --input 0x32x32", &["--input", "0x32x32"]),
         ("--data imagenet --input 1x32x32", &["input 1x32x32", "3x224x224"]),
-        ("--sparse", &["without --fix edges die and grow", "add --fix"]),
-        ("--density 0.1", &["--density has no effect without --sparse", "add --sparse --fix"]),
+        ("--sparse --epochs 2", &["no edge would move", "lower --update-frequency"]),
+        ("--sparse --t-end 5 --t-begin 9", &["--t-end: step 5 is not after --t-begin 9"]),
+        ("--density 0.1", &["--density has no effect without a mask", "add --sparse --fix"]),
         ("--sparse --fix --sparse-init ER_synflow", &["ER_synflow", "scores"]),
         ("--sparse --fix --sparse-init ERL", &["ERL"]),
         ("--sparse --fix --flow-keep-density", &["without --flow-preservation"]),
@@ -72,7 +74,7 @@ fn wrong_files_of_options() {
     place.write("value.yaml", "sparse: true\nfix: true\ndensity:  many\n");
     place.fails("--config value.yaml", 2, &["value.yaml:3:11: density", "many"]);
     place.write("pair.yaml", "density: 0.1\n");
-    place.fails("show --config pair.yaml", 2, &["pair.yaml:1:1: density has no effect without --sparse"]);
+    place.fails("show --config pair.yaml", 2, &["pair.yaml:1:1: density has no effect without a mask"]);
     place.write("list.yaml", "- density\n");
     place.fails("--config list.yaml", 2, &["list.yaml:1:1: ", "expected lines of the form 'option: value'\n"]);
     place.fails("--config nowhere.yaml", 1, &["nowhere.yaml"]);
@@ -95,7 +97,7 @@ fn options_without_effect_are_noted() {
         notes,
         [
             "note: --growth has no effect with --fix: the mask never changes",
-            "note: --death-rate has no effect with --fix: the mask never changes"
+            "note: --prune-rate has no effect with --fix: the mask never changes"
         ]
     );
 }
@@ -211,7 +213,7 @@ fn disks_that_cannot_be_written() {
         place.fails(words, 1, &["best.safetensors.tmp", "No space left"]);
         assert_eq!(json(&run.join("manifest.json"))["status"], "failed");
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut show = std::process::Command::new(env!("CARGO_BIN_EXE_er_wlt"));
+        let mut show = std::process::Command::new(common::BINARY);
         let output = show.args(["show"]).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -236,7 +238,7 @@ fn a_diverging_training_fails_and_keeps_no_bad_checkpoint() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
-    let line = format!("{} show --model resnet50 | head -n 1", env!("CARGO_BIN_EXE_er_wlt"));
+    let line = format!("{} show --model resnet50 | head -n 1", common::BINARY);
     let output = std::process::Command::new("sh").args(["-c", &line]).current_dir(place.path("")).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("model resnet50"));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

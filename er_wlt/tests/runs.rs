@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#[path = "../../shared/tests/common/mod.rs"]
 mod common;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Place, Ran, json, signal};
+use common::{Place, Ran, json, same, signal};
 
 /// A run of a second or so: 20 epochs of 11 steps, with checkpoints within the epochs.
 const SMALL: &str =
@@ -53,42 +54,8 @@ fn threads_and_folders_do_not_change_a_run() {
     let place = Place::new();
     place.done(&format!("{SMALL} --quiet --out a"));
     place.done(&format!("{SMALL} --quiet --out b --save other --max-threads 1 --checkpoint-interval 1000"));
-    same(&place.only_run("a"), &place.only_run("b"), true);
+    same(&place.only_run("a"), &place.only_run("b"));
     assert!(place.only_run("b").file_name().unwrap().to_str().unwrap().starts_with("other-"));
-}
-
-/// Two folders hold the same run. The last checkpoint does not depend on the interval either, since epochs end with one.
-fn same(a: &Path, b: &Path, finished: bool) {
-    for file in ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
-        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
-        assert!(read(a) == read(b), "{file} differs");
-    }
-    if finished {
-        let timeless = |folder: &Path| {
-            let mut summary = json(&folder.join("summary.json"));
-            for key in ["median_step_seconds", "images_per_second", "data_wait_share", "peak_rss_bytes"] {
-                summary[key].take();
-            }
-            summary
-        };
-        assert_eq!(timeless(a), timeless(b));
-    }
-}
-
-/// Waits until the only run in `out` has this many lines of metrics.
-fn wait_for_lines(place: &Place, out: &str, lines: usize) -> PathBuf {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
-        assert!(Instant::now() < until, "the run does not get to {lines} lines");
-        if place.path(out).exists() && std::fs::read_dir(place.path(out)).unwrap().count() == 1 {
-            let run = place.only_run(out);
-            let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-            if metrics.lines().count() >= lines {
-                return run;
-            }
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[cfg(unix)]
@@ -106,7 +73,7 @@ fn interrupted_and_killed_runs_go_on_bit_for_bit() {
         ("KILL", None, "running", 600),
     ] {
         let child = place.start(&words("broken"));
-        let run = wait_for_lines(&place, "broken", lines);
+        let run = place.wait_for_lines("broken", lines);
         signal(&child, name);
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.code, code, "{name}: {}", ran.err);
@@ -117,7 +84,7 @@ fn interrupted_and_killed_runs_go_on_bit_for_bit() {
     }
     let told = place.done(&words("broken"));
     assert!(told.starts_with("test accuracy"), "it had finished before it was killed: {told}");
-    same(&place.only_run("whole"), &place.only_run("broken"), true);
+    same(&place.only_run("whole"), &place.only_run("broken"));
     assert!(json(&place.only_run("broken").join("manifest.json"))["resumed"].is_string());
 }
 
@@ -144,7 +111,7 @@ fn a_run_in_progress_is_left_alone() {
     let place = Place::new();
     let words = format!("{SMALL} --epochs 100000 --quiet");
     let mut child = place.start(&words);
-    wait_for_lines(&place, "runs", 3);
+    place.wait_for_lines("runs", 3);
     place.fails(&words, 1, &["is in use by another process", "runs/er_wlt-"]);
     signal(&child, "USR1");
     assert_eq!(child.wait().unwrap().code(), Some(75));
@@ -202,6 +169,27 @@ fn dense_layers_are_outside_the_density() {
     // 64·64 + 32·64 weights are masked, 10·32 are not.
     assert_eq!((count("weights"), count("density")), (6464.0, (count("edges") - 320.0) / 6144.0));
     assert!((count("density") - 0.5).abs() < 1e-3, "{summary}");
+}
+
+#[test]
+fn without_fix_edges_die_and_grow() {
+    let place = Place::new();
+    let words = "--sparse --density 0.2 --model mlp-64-32 --epochs 4 --update-frequency 5 --quiet";
+    place.done(words);
+    let run = place.only_run("runs");
+    assert!(run.file_name().unwrap().to_str().unwrap().starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-moving-s17-"), "{run:?}");
+    let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = metrics.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+    let updates: Vec<_> = lines.filter(|l| l["kind"] == "update").collect();
+    let summary = json(&run.join("summary.json"));
+    // To the end of the 44 steps, with the edges that there were.
+    assert_eq!((updates.len(), summary["updates"].as_u64()), (8, Some(8)));
+    assert!(updates.iter().all(|u| u["edges"] == summary["edges"] && u["grown"].as_u64() > Some(0)), "{updates:?}");
+    // Random edges need no gradients of other weights.
+    assert_eq!(summary["training_flops_ratio"].as_f64(), summary["density"].as_f64());
+    // With --fix it is another run.
+    place.done(&format!("{words} --fix").replace(" --update-frequency 5", ""));
+    assert_eq!(std::fs::read_dir(place.path("runs")).unwrap().count(), 2);
 }
 
 #[test]

@@ -2,17 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a test may panic
 
+#[path = "../../shared/tests/common/mod.rs"]
 mod common;
 
-use common::Place;
+use common::{Place, configurations_resolve, documented, shown};
 use serde_json::Value;
 
 const PAPER: &str = "--sparse --seed 1 --sparse_init ER_same_params_per_layer --fix --lr 0.1 --density 0.01 --model resnet50 \
                      --data cifar100 --epoch 160";
-
-fn shown(words: &str) -> Value {
-    serde_json::from_str(&Place::new().done(&format!("show {words} --format json"))).unwrap()
-}
 
 #[test]
 fn the_published_command() {
@@ -58,7 +55,7 @@ fn the_same_seed_draws_the_same_mask_and_only_results_count_for_the_hash() {
 fn hashes_do_not_change_by_accident() {
     // A new option or default that changes this number orphans every run folder made before: it should be deliberate.
     let hash = shown(PAPER)["config_hash"].as_str().unwrap()[..8].to_owned();
-    assert_eq!(hash, "904198fd");
+    assert_eq!(hash, "08cb8d6a");
 }
 
 #[test]
@@ -74,36 +71,25 @@ fn yaml_is_a_configuration_and_text_a_table() {
 
 #[test]
 fn the_configurations_of_the_project_resolve() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/er_wlt");
-    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(!files.is_empty());
-    for file in files {
-        let shown = shown(&format!("--config {}", file.display()));
-        assert!(shown["model"]["weights"].as_u64().unwrap() > 0, "{}", file.display());
-    }
+    configurations_resolve();
 }
 
 #[test]
 fn configurations_hold_documented_options_only_and_all_of_them() {
-    let place = Place::new();
-    let help = place.done("--help");
-    let documented: Vec<&str> = help
-        .lines()
-        .filter_map(|l| l.trim_start().strip_prefix("--").or_else(|| l.split_once(", --").map(|(_, rest)| rest)))
-        .map(|l| l.split([' ', '=']).next().unwrap())
-        .collect();
-    let everything = "--sparse --fix --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 \
+    let everything = "--sparse --t-end 9 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 \
                       --lr-milestones 1 --flow-preservation";
     let shown = shown(everything);
     let mut stored: Vec<&str> = shown["options"].as_object().unwrap().keys().map(String::as_str).collect();
-    // What asks something, what stands for several runs or for other options, what belongs to another policy.
-    stored.extend(["help", "version", "config", "iters", "scaled", "lr-step-epochs", "flow-keep-density"]);
+    // What asks something, what stands for several runs or for other options, what belongs to another policy or way to grow.
+    stored.extend(["help", "version", "config", "iters", "scaled", "lr-step-epochs", "decay-frequency", "flow-keep-density"]);
+    stored.extend(["t-end-fraction", "grad-accumulation-n"]);
+    let documented = documented();
     let sorted = |mut names: Vec<&str>| {
         names.sort_unstable();
         names.dedup();
         names.join(" ")
     };
-    assert_eq!(sorted(stored), sorted(documented));
+    assert_eq!(sorted(stored), sorted(documented.iter().map(String::as_str).collect()));
 }
 
 #[test]
@@ -123,10 +109,10 @@ fn every_kind_of_mask_can_be_shown() {
 #[test]
 fn help_names_every_option_that_works_here() {
     let help = Place::new().done("--help");
-    for option in ["--sparse-init", "--valid-split", "--iters", "--config", "--resume", "show", "data"] {
+    for option in ["--sparse-init", "--valid-split", "--iters", "--config", "--resume", "--growth", "--death", "show", "data"] {
         assert!(help.contains(option), "{option}: {help}");
     }
-    for hidden in ["--growth", "--death", "--fp16", "--l1 ", "synflow", "snip", "`"] {
+    for hidden in ["--fp16", "--l1 ", "`"] {
         assert!(!help.contains(hidden), "{hidden}: {help}");
     }
     assert_eq!(Place::new().done("show -h"), Place::new().done("show --help"));

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::config::{Checks, values};
 use crate::schedule::Decay;
-use crate::topology::rule::{DropBy, End, Grow, GrownValue, Method, Redistribute};
+use crate::topology::rule::{DropBy, End, Falling, Grow, GrownValue, Method, Redistribute};
 
 /// How edges move. What is left out is as the method has it.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -112,7 +112,19 @@ impl MovingOptions {
         } else {
             method.keeps_flow = *self.flow_at_updates.get_or_insert(method.keeps_flow);
         }
-        self.end(method, checks);
+        match &method.prune {
+            // Nothing is left to end when the density has fallen.
+            Some(prune) if method.exchange.is_none() && prune.by != Falling::Steps => {
+                for option in ["t-end", "t-end-fraction"] {
+                    checks.no_effect(
+                        option,
+                        &format!("with {of}: edges move until the density has fallen"),
+                        "see --final-prune-epoch",
+                    );
+                }
+            }
+            _ => self.end(method, checks),
+        }
         let Some(exchange) = &mut method.exchange else { return };
         exchange.drop.by = *self.death.get_or_insert(exchange.drop.by);
         exchange.grow = *self.growth.get_or_insert(exchange.grow);
@@ -123,7 +135,13 @@ impl MovingOptions {
         exchange.decay = *self.decay_schedule.get_or_insert(exchange.decay);
         exchange.value = *self.grow_init.get_or_insert(exchange.value);
         exchange.regrown_keeps = !*self.reinit_regrown.get_or_insert(!exchange.regrown_keeps);
-        if exchange.floor > exchange.rate {
+        if exchange.decay == Decay::Constant {
+            checks.no_effect(
+                "prune-rate-floor",
+                "with --decay-schedule constant",
+                "leave it out, or choose another --decay-schedule",
+            );
+        } else if exchange.floor > exchange.rate {
             let what =
                 format!("{}: {} is above the rate {}", checks.given.show("prune-rate-floor"), exchange.floor, exchange.rate);
             checks.problems.add_with_help(what, "the part of the edges falls from --prune-rate to --prune-rate-floor");

@@ -290,7 +290,7 @@ impl Method {
     /// The rule for a training of this length; none if no edges are pruned or exchanged.
     ///
     /// # Errors
-    /// A usage error if the density could not fall between its two epochs or steps.
+    /// A usage error if no step would be an update, or if the density could not fall, or not to its end.
     pub fn rule(&self, length: Length) -> Result<Option<Rule>> {
         if self.prune.is_none() && self.exchange.is_none() {
             return Ok(None);
@@ -298,7 +298,7 @@ impl Method {
         let steps = length.steps();
         let mut when = self.when(length);
         let end = when.end;
-        let prune = self.prune.map(|prune| self.pruning(prune, when, length)).transpose()?;
+        let prune = self.prune.map(|prune| self.pruning(prune, when, length));
         if let Some(by) = self.prune.filter(|p| p.by != Falling::Steps) {
             // Nothing moves before the density does (GraNet).
             when.begin = when.begin.max(by.epochs[0] * length.multiplier * length.batches_per_epoch);
@@ -314,7 +314,41 @@ impl Method {
         if let (Some(prune), None) = (&prune, &exchange) {
             when.end = Some(prune.density.last_update(self.interval) + 1);
         }
-        Ok(Some(Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow }))
+        let rule = Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow };
+        self.check(&rule, length).map(|()| Some(rule))
+    }
+
+    /// Whether a training of this length has updates, and enough of them.
+    fn check(&self, rule: &Rule, length: Length) -> Result<()> {
+        let (steps, interval) = (length.steps(), self.interval);
+        let Some(prune) = &rule.prune else {
+            if rule.when.last(steps).is_some() {
+                return Ok(());
+            }
+            let (begin, end) = (rule.when.begin, rule.when.end.map_or(steps, |end| end.min(steps)));
+            let what = format!(
+                "no edge would move: no multiple of the {interval} steps of an update lies between steps {begin} and {end}"
+            );
+            return Err(Error::usage(what).help("lower --update-frequency, or train for longer"));
+        };
+        let (density, settled) = (&prune.density, prune.density.last_update(interval));
+        let last = rule.when.last(steps.min(settled));
+        if !last.is_some_and(|last| (last / density.unit) as f64 > density.begin) {
+            let place = match self.prune.map(|p| (p.by, p.epochs)) {
+                Some((Falling::Updates | Falling::Fractions, [first, last])) => {
+                    format!("epochs {first} and {last} of {} steps", length.batches_per_epoch)
+                }
+                _ => format!("steps {} and {}", density.begin, density.end),
+            };
+            let what = format!("no update of every {interval} steps lies between {place}, where the density falls");
+            return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
+        }
+        if rule.exchange.is_some() && rule.when.end.is_some_and(|end| end <= settled) {
+            let end = rule.when.end.unwrap_or_default();
+            let what = format!("the density falls until the update of step {settled}, but T_end = {end} is before");
+            return Err(Error::usage(what).help("raise --t-end or --t-end-fraction, or lower --final-prune-epoch"));
+        }
+        Ok(())
     }
 
     /// Epochs after which the density stays, if it falls before.
@@ -323,7 +357,11 @@ impl Method {
         let prune = self.prune?;
         Some(match prune.by {
             Falling::Updates | Falling::Fractions => prune.epochs[1] * length.multiplier,
-            Falling::Steps => self.end_step(length).unwrap_or(length.steps()).div_ceil(length.batches_per_epoch),
+            // The first update at T_end or after it is the last.
+            Falling::Steps => {
+                let end = self.end_step(length).unwrap_or(length.steps());
+                end.next_multiple_of(self.interval).div_ceil(length.batches_per_epoch)
+            }
         })
     }
 
@@ -336,7 +374,7 @@ impl Method {
         }
     }
 
-    fn pruning(&self, prune: Pruning, when: When, length: Length) -> Result<Prune> {
+    fn pruning(&self, prune: Pruning, when: When, length: Length) -> Prune {
         let (n, interval) = (length.batches_per_epoch, self.interval);
         let epochs = prune.epochs.map(|e| e * length.multiplier);
         let (density, scope) = match prune.by {
@@ -346,18 +384,7 @@ impl Method {
                 (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
             }
         };
-        let first = (density.begin as u64 * density.unit).max(1).next_multiple_of(interval);
-        if density.end <= density.begin || density.last_update(interval) < first {
-            let [first, last] = epochs;
-            let what = match prune.by {
-                Falling::Steps => format!("no step lies between {} and {}, where the density falls", density.begin, density.end),
-                _ => format!(
-                    "no update of every {interval} steps lies between epochs {first} and {last} of {n} steps, where the density falls"
-                ),
-            };
-            return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
-        }
-        Ok(Prune { density, score: prune.score, scope })
+        Prune { density, score: prune.score, scope }
     }
 }
 

@@ -96,6 +96,14 @@ impl When {
         step > 0 && step.is_multiple_of(self.interval) && step >= self.begin && self.end.is_none_or(|end| step < end)
     }
 
+    /// The last update in a training of this many steps.
+    #[must_use]
+    pub fn last(&self, steps: u64) -> Option<u64> {
+        let most = self.end.map_or(steps, |end| steps.min(end.saturating_sub(1)));
+        let last = most - most % self.interval;
+        self.is_update(last).then_some(last)
+    }
+
     /// Whether the gradient of this step counts for an update.
     #[must_use]
     pub fn gathers(&self, step: u64) -> bool {

@@ -1,0 +1,179 @@
+//! The real binary of the program under test in a temporary folder. The tests of every program include this file.
+
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a test may panic
+
+mod readme;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+#[allow(unused_imports)] // only one test file of a program needs it
+pub(crate) use readme::every_command_of_the_readme_runs;
+
+/// The name of the program under test.
+pub(crate) const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// Its binary.
+pub(crate) const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// A temporary folder in which the binary runs.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+/// What a finished process left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(BINARY);
+        command.current_dir(self.folder.path()).args(words.split_whitespace()).env_remove("ER_DATA");
+        command
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(&self, words: &str) -> Ran {
+        let ran = Ran::from(self.command(words).output().unwrap());
+        assert!(!ran.err.contains("panicked"), "{words}: {}", ran.err);
+        ran
+    }
+
+    /// Runs to the end and expects success.
+    pub(crate) fn done(&self, words: &str) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(0), "{words}: {}", ran.err);
+        ran.out
+    }
+
+    /// Runs and expects this exit code and an error of one line (besides its help) with all of these texts.
+    pub(crate) fn fails(&self, words: &str, code: i32, texts: &[&str]) -> String {
+        let ran = self.run(words);
+        assert_eq!(ran.code, Some(code), "{words}: {}{}", ran.out, ran.err);
+        let errors: Vec<&str> = ran.err.lines().filter(|l| l.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{words}: {}", ran.err);
+        assert!(texts.iter().all(|text| ran.err.contains(text)), "{words}: {}", ran.err);
+        ran.err
+    }
+
+    /// Starts and goes on.
+    pub(crate) fn start(&self, words: &str) -> Child {
+        self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// What a command would run, without running it.
+    pub(crate) fn shown(&self, words: &str) -> Value {
+        serde_json::from_str(&self.done(&format!("show {words} --format json"))).unwrap()
+    }
+
+    /// Waits until the only run in `out` has this many lines of metrics.
+    pub(crate) fn wait_for_lines(&self, out: &str, lines: usize) -> PathBuf {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            assert!(Instant::now() < until, "the run does not get to {lines} lines");
+            if self.path(out).exists() && std::fs::read_dir(self.path(out)).unwrap().count() == 1 {
+                let run = self.only_run(out);
+                let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+                if metrics.lines().count() >= lines {
+                    return run;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The only run folder in `out`.
+    pub(crate) fn only_run(&self, out: &str) -> PathBuf {
+        let runs: Vec<PathBuf> = std::fs::read_dir(self.path(out))
+            .map(|entries| entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect())
+            .unwrap_or_default();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.into_iter().next().unwrap()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Sends a signal by name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+/// What a command would run, wherever it is called.
+pub(crate) fn shown(words: &str) -> Value {
+    Place::new().shown(words)
+}
+
+/// Two folders hold the same run, but for clock values. The last checkpoint does not depend on the interval either, since epochs
+/// end with one.
+pub(crate) fn same(a: &Path, b: &Path) {
+    for file in ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(a) == read(b), "{file} differs");
+    }
+    let timeless = |folder: &Path| {
+        let mut summary = json(&folder.join("summary.json"));
+        for key in ["median_step_seconds", "images_per_second", "data_wait_share", "peak_rss_bytes"] {
+            summary[key].take();
+        }
+        summary
+    };
+    assert_eq!(timeless(a), timeless(b));
+}
+
+/// Names of the options that `--help` documents; not their other names, which stand in brackets.
+pub(crate) fn documented() -> Vec<String> {
+    let help = Place::new().done("--help");
+    let named =
+        |l: &str| l.trim_start().strip_prefix("--").or_else(|| l.split_once(", --").map(|(_, rest)| rest)).map(str::to_owned);
+    help.lines()
+        .filter_map(named)
+        .map(|l| l.split([' ', '=']).next().unwrap().to_owned())
+        .filter(|name| !name.ends_with(']'))
+        .collect()
+}
+
+/// Every file of options in the program's folder of configurations resolves.
+pub(crate) fn configurations_resolve() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(NAME);
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let shown = shown(&format!("--config {}", file.display()));
+        assert!(shown["model"]["weights"].as_u64().unwrap() > 0, "{}", file.display());
+    }
+}
