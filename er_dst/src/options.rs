@@ -37,8 +37,8 @@ pub(crate) struct Options {
 #[command(next_help_heading = "Method")]
 #[serde(rename_all = "kebab-case")]
 struct Own {
-    /// GraNet, GraNet_uniform, DST, GMP, GMP_uniform, SET, SNFS, RigL, RigL-SG, RigL-SM, pruning (Zhu and Gupta), static, dense
-    /// or small_dense; er_dst show --method NAME says what each does
+    /// GraNet, GraNet_uniform, DST, GMP, GMP_uniform, SET, SNFS, RigL, RigL-SG, RigL-SM, pruning (Zhu and Gupta), Top-KAST,
+    /// static, dense or small_dense; er_dst show --method NAME says what each does
     #[arg(long, default_value = "GraNet", value_parser = values::parsed::<MethodName>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     method: MethodName,
@@ -52,6 +52,9 @@ struct Own {
     /// is less]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     final_prune_epoch: Option<usize>,
+    /// With Top-KAST: density of the weights that are trained [default: twice that of those used]
+    #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
+    backward_density: Option<Density>,
     /// Which edges are pruned: the least by magnitude, snip (|w·gradient|) or SynFlow [default: magnitude]
     #[arg(long, value_parser = values::parsed::<EdgeScore>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
@@ -98,7 +101,7 @@ impl Deciding for Options {
             self.full_masks(&method, checks);
         }
         self.moving.complete(&mut method, &of, checks);
-        self.shared.sparse.sparse = method.start == Start::Drawn || method.prune.is_some();
+        self.shared.sparse.sparse = method.start == Start::Drawn || method.moves();
         method
     }
 
@@ -122,7 +125,7 @@ impl Deciding for Options {
         experiment.mask_name = match (self.own.method, method.start) {
             (MethodName::Dense, _) => name.clone(),
             (MethodName::SmallDense, _) => format!("{name}-{}", self.shared.sparse.mask.density),
-            (_, Start::Full) => format!("{name}-{last}"),
+            (_, Start::Full) if method.prune.is_some() => format!("{name}-{last}"),
             _ if method.prune.is_none() => format!("{name}-{init}-{first}"),
             _ => format!("{name}-{init}-{first}-{last}"),
         };
@@ -233,6 +236,19 @@ impl Options {
         }
         if name == MethodName::SmallDense {
             (*first, *last) = (1.0, 1.0);
+        }
+        let (used, twice) = (*first, Density::new((2.0 * *first).min(1.0)).ok());
+        if let (Some(backward), Some(twice)) = (&mut method.backward, twice) {
+            *backward = self.own.backward_density.get_or_insert(twice).get();
+            if *backward < used {
+                let what = format!(
+                    "{}: {backward} is below the density {used} of the weights used",
+                    checks.given.show("backward-density")
+                );
+                checks.problems.add_with_help(what, "those used are among those trained");
+            }
+        } else {
+            checks.no_effect("backward-density", &format!("with {of}"), "it belongs to --method Top-KAST");
         }
         let Some(prune) = &mut method.prune else {
             for option in ["init-prune-epoch", "final-prune-epoch", "prune"] {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 #![allow(clippy::float_cmp, reason = "masks hold 0 and 1, and values that move with their edges stay what they are")]
 
+mod mlp;
+
 use serde_json::Value;
 use shared::graph::{LayerShape, LayerState, Mask};
 use shared::topology::rule::{Evidence, Length, Memory, Method, MethodName, Network, update};
@@ -44,49 +46,6 @@ impl Mlp {
         let layers = layers.collect();
         let biases = of("bias").to_vec();
         Self { layers, bias_velocities: biases.iter().map(|b| vec![0.0; b.len()]).collect(), biases }
-    }
-
-    /// Mean loss, and gradients of all weights and of the biases.
-    fn gradients(&self, x: &[f64], y: &[usize]) -> (f64, Vec<Vec<f64>>, Vec<Vec<f64>>) {
-        let mut weights: Vec<Vec<f64>> = self.layers.iter().map(|l| vec![0.0; l.mask.shape().weights()]).collect();
-        let mut biases: Vec<Vec<f64>> = self.biases.iter().map(|b| vec![0.0; b.len()]).collect();
-        let mut loss = 0.0;
-        for (x, &y) in x.chunks(WIDTHS[0]).zip(y) {
-            let mut values = vec![x.to_vec()];
-            for (l, layer) in self.layers.iter().enumerate() {
-                let input = &values[l];
-                let mut out = self.biases[l].clone();
-                out.resize(WIDTHS[l + 1], 0.0);
-                for (p, w) in layer.mask.iter().zip(&layer.weights) {
-                    out[p / input.len()] += w * input[p % input.len()];
-                }
-                if l < 2 {
-                    for v in &mut out {
-                        *v = v.max(0.0);
-                    }
-                }
-                values.push(out);
-            }
-            let logits = &values[3];
-            let sum = logits.iter().map(|v| v.exp()).sum::<f64>();
-            loss += (sum.ln() - logits[y]) / BATCH as f64;
-            let target = |c: usize| f64::from(u8::from(c == y));
-            let mut delta: Vec<f64> = (0..3).map(|c| (logits[c].exp() / sum - target(c)) / BATCH as f64).collect();
-            for l in (0..3).rev() {
-                let input = &values[l];
-                let n = input.len();
-                for (o, d) in delta.iter().enumerate() {
-                    biases[l].iter_mut().skip(o).take(1).for_each(|b| *b += d);
-                    (0..n).for_each(|i| weights[l][o * n + i] += d * input[i]);
-                }
-                let mut back = vec![0.0; n];
-                for (p, w) in self.layers[l].mask.iter().zip(&self.layers[l].weights) {
-                    back[p % n] += w * delta[p / n];
-                }
-                delta = back.iter().zip(input).map(|(d, v)| if *v > 0.0 { *d } else { 0.0 }).collect();
-            }
-        }
-        (loss, weights, biases)
     }
 
     /// Nesterov's SGD on the edges.
@@ -136,7 +95,8 @@ fn trajectory(name: &str, method: Method, full: bool) {
     for step in 1..=40_u64 {
         let b = (step as usize - 1) % 4;
         let batch = (&x[b * BATCH * WIDTHS[0]..(b + 1) * BATCH * WIDTHS[0]], &y[b * BATCH..(b + 1) * BATCH]);
-        let (loss, weights, biases) = net.gradients(batch.0, batch.1);
+        let all: Vec<Vec<f64>> = (0..3).map(|l| net.dense(l, |s| &s.weights)).collect();
+        let (loss, weights, biases) = mlp::gradients(&WIDTHS, &all, &net.biases, batch.0, batch.1);
         let wanted = expected["losses"][step as usize - 1].as_f64().unwrap();
         assert!((loss - wanted).abs() < 1e-9, "{name}: loss {loss} at step {step}, expected {wanted}");
         net.step(&weights, &biases);

@@ -71,6 +71,8 @@ pub struct Experiment {
     pub beginning: Beginning,
     /// How edges move.
     pub method: Method,
+    /// Density of each layer that is asked for, where the first masks do not have it (Top-KAST).
+    pub densities: Vec<f64>,
     /// Factor that stretches the training.
     pub multiplier: u64,
     /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
@@ -114,6 +116,10 @@ impl Experiment {
             shared.sparse.refuse(D::ADVICE, options.without_mask(), &mut checks);
         }
         let mut masks = shared.sparse.plan(spec, init, seed, &mut checks);
+        let mut densities = Vec::new();
+        if let (Some(_), Some(masks), Some(spec)) = (method.backward, &masks, spec) {
+            densities = checks.take(masks.draw(spec, None)).map(|drawn| drawn.densities_requested).unwrap_or_default();
+        }
         if let Some(masks) = masks.as_mut().filter(|_| method.start == rule::Start::Full) {
             masks.density = Density::FULL;
         }
@@ -142,6 +148,7 @@ impl Experiment {
             seed,
             select_on_test: shared.data.select_on == SelectOn::Test,
             method,
+            densities,
             multiplier: shared.train.multiplier as u64,
             step,
             plan,

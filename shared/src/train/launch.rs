@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Data, Dynamic, Experiment, Finish, Plan, Session, Stepper};
+use super::{Data, Dynamic, Experiment, Finish, Plan, Session, Stepper, TopKast, TopKastOptions};
 use crate::data::{self, Part};
 use crate::engine::sparse::SparseEngine;
 use crate::engine::{Engine, ModelState, Optimizer};
@@ -108,7 +108,7 @@ impl Experiment {
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
-        let mut stepper = Dynamic::new(rule, self.rule_network(), momentum(self.step.optimizer), &engine, progress.step, &saved)?;
+        let mut stepper = self.stepper(rule, &mut engine, self.length(data), progress.step, &saved)?;
         let session = Session {
             folder,
             origin: Origin::new(program.name, &self.spec, folder.config_hash()),
@@ -116,7 +116,7 @@ impl Experiment {
             checkpoint_interval: self.run.checkpoint_interval as u64,
             quiet: self.run.quiet,
         };
-        match session.run(&mut engine, &mut stepper, data, progress, &mut [], signals)? {
+        match session.run(&mut engine, &mut *stepper, data, progress, &mut [], signals)? {
             Finish::Stopped(stop) => Ok(Err(stop)),
             Finish::Done(results) => {
                 let mut summary = self.summary(&engine, &results)?;
@@ -127,6 +127,29 @@ impl Experiment {
                 Ok(Ok(summary))
             }
         }
+    }
+
+    /// What makes the steps.
+    fn stepper(
+        &self,
+        rule: Option<Rule>,
+        engine: &mut SparseEngine,
+        length: Length,
+        step: u64,
+        saved: &Saved,
+    ) -> Result<Box<dyn Stepper>> {
+        let Some(backward) = self.method.backward else {
+            let momentum = momentum(self.step.optimizer);
+            return Ok(Box::new(Dynamic::new(rule, self.rule_network(), momentum, engine, step, saved)?));
+        };
+        let forward = self.method.densities[0];
+        let options = TopKastOptions {
+            when: self.method.when(length),
+            densities: self.densities.clone(),
+            backward: backward / forward,
+            decay: self.step.weight_decay / forward,
+        };
+        Ok(Box::new(TopKast::new(&options, self.rule_network(), engine, step, saved)?))
     }
 
     fn summary(&self, engine: &dyn Engine, results: &impl Serialize) -> Result<Value> {

@@ -4,11 +4,13 @@ mod display;
 mod dynamic;
 mod experiment;
 mod launch;
+mod ledger;
 mod network;
 mod record;
 mod session;
 mod stepper;
 mod stopwatch;
+mod top_kast;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +24,7 @@ pub use record::Recorder;
 pub use session::{Finish, Results, Session};
 pub use stepper::{LayerUpdate, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
+pub use top_kast::{TopKast, TopKastOptions};
 
 use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::engine::{Batch, Engine, Outcome};

@@ -96,13 +96,13 @@ impl<'a> Recorder<'a> {
     /// Writes the latest state, and the best one if it is that. The lines of metrics up to here are durable before the checkpoint
     /// is, so a resumed run finds them.
     fn save(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper, is_best: bool) -> Result<()> {
-        let state = engine.state();
+        let state = stepper.network(engine);
         if let Some(name) = not_finite(engine.spec(), &state) {
             let what = format!("{name} is not finite after step {}", progress.step);
             return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
         }
         self.metrics.sync()?;
-        let saved = stepper.saved();
+        let saved = stepper.saved(engine);
         let write = |path: PathBuf| Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved);
         if is_best {
             write(self.folder.best())?;

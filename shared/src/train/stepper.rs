@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::engine::{Batch, Engine, Outcome};
+use crate::engine::{Batch, Engine, ModelState, Outcome};
 use crate::error::Result;
 use crate::run::Saved;
 
@@ -18,8 +18,13 @@ pub trait Stepper {
     /// If the method cannot go on. A loss that is not finite is for the caller to notice.
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped>;
 
-    /// What a checkpoint must hold besides the engine's state.
-    fn saved(&self) -> Saved;
+    /// The network as it is to be saved, tested and measured.
+    fn network(&self, engine: &dyn Engine) -> ModelState {
+        engine.state()
+    }
+
+    /// What a checkpoint must hold besides that network.
+    fn saved(&self, engine: &dyn Engine) -> Saved;
 
     /// What the summary says of it.
     fn results(&self) -> Map<String, Value>;

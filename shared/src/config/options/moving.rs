@@ -92,7 +92,6 @@ impl MovingOptions {
     /// Completes the options by the method and the method by the options; those that mean nothing to it are problems. `of` names
     /// the method in messages.
     pub fn complete(&mut self, method: &mut Method, of: &str, checks: &mut Checks) {
-        let moves = method.prune.is_some() || method.exchange.is_some();
         let help = "leave it out, or choose another --method";
         let (exchanging, moving) = Self::NAMES.split_at(10);
         if method.exchange.is_none() {
@@ -100,7 +99,7 @@ impl MovingOptions {
                 checks.no_effect(option, &format!("with {of}: no edges are exchanged"), help);
             }
         }
-        if !moves {
+        if !method.moves() {
             for option in moving {
                 checks.no_effect(option, &format!("with {of}: no edges move"), help);
             }
@@ -108,7 +107,11 @@ impl MovingOptions {
         }
         method.interval = *self.update_frequency.get_or_insert(method.interval as usize) as u64;
         method.begin = *self.t_begin.get_or_insert(method.begin as usize) as u64;
-        method.keeps_flow = *self.flow_at_updates.get_or_insert(method.keeps_flow);
+        if method.backward.is_some() {
+            checks.no_effect("flow-at-updates", &format!("with {of}: the largest weights are used"), help);
+        } else {
+            method.keeps_flow = *self.flow_at_updates.get_or_insert(method.keeps_flow);
+        }
         match &method.prune {
             // Nothing is left to end when the density has fallen.
             Some(prune) if method.exchange.is_none() && prune.by != Falling::Steps => {

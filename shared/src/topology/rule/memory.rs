@@ -73,6 +73,17 @@ pub struct LayerMemory<T> {
     pub last_change: u64,
 }
 
+impl<T> LayerMemory<T> {
+    /// Notes an update at this step that changed the layer's edges from `before` to `after`, if it did.
+    pub fn follow(&mut self, step: u64, before: &Mask, after: &Mask) {
+        if before != after {
+            self.ever.extend(after);
+            self.changes += 1;
+            self.last_change = step;
+        }
+    }
+}
+
 impl<T: Real> Memory<T> {
     /// Of layers that have not changed yet.
     #[must_use]

@@ -24,6 +24,7 @@ pub enum MethodName {
     RigLSm,
     Pruning,
     Static,
+    TopKast,
     Dense,
     SmallDense,
 }
@@ -53,6 +54,12 @@ impl MethodName {
             about: "Zhu and Gupta's pruning of a dense network",
         },
         Choice { value: Self::Static, name: "static", aliases: &["scratch"], about: "the first mask stays" },
+        Choice {
+            value: Self::TopKast,
+            name: "Top-KAST",
+            aliases: &["topkast"],
+            about: "uses the largest of all weights, trains more",
+        },
         Choice { value: Self::Dense, name: "dense", aliases: &[], about: "no mask" },
         Choice { value: Self::SmallDense, name: "small_dense", aliases: &[], about: "no mask, but narrower layers" },
     ];
@@ -88,6 +95,9 @@ impl MethodName {
                 replaces_step: false,
                 ..rigl
             },
+            Self::TopKast => {
+                Method { start: Start::Full, backward: Some(0.1), prune: None, exchange: None, replaces_step: false, ..rigl }
+            }
             Self::Static => Method { prune: None, exchange: None, replaces_step: false, ..rigl },
             Self::Dense | Self::SmallDense => {
                 Method { start: Start::Full, densities: [1.0, 1.0], prune: None, exchange: None, replaces_step: false, ..rigl }
@@ -194,6 +204,8 @@ pub struct Method {
     pub prune: Option<Pruning>,
     /// How edges are exchanged.
     pub exchange: Option<Exchanging>,
+    /// Density of the weights that are trained, if these are more than those used (Top-KAST).
+    pub backward: Option<f64>,
     /// ΔT.
     pub interval: u64,
     /// First step with an update.
@@ -244,6 +256,7 @@ impl Method {
         densities: [0.5, 0.05],
         prune: Some(Pruning::GRANET),
         exchange: Some(Exchanging::GRANET),
+        backward: None,
         interval: 100,
         begin: 0,
         end: End::Training,
@@ -261,7 +274,20 @@ impl Method {
         ..Self::GRANET
     };
 
-    /// The rule for a training of this length; none if edges never move.
+    /// When edges move in a training of this length, but for what a schedule of the density says.
+    #[must_use]
+    pub fn when(&self, length: Length) -> When {
+        let begin = self.begin * length.multiplier;
+        When { interval: self.interval, begin, end: self.end_step(length), accumulate: self.accumulate }
+    }
+
+    /// Whether edges move at all.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        self.prune.is_some() || self.exchange.is_some() || self.backward.is_some()
+    }
+
+    /// The rule for a training of this length; none if no edges are pruned or exchanged.
     ///
     /// # Errors
     /// A usage error if no step would be an update, or if the density could not fall, or not to its end.
@@ -270,8 +296,8 @@ impl Method {
             return Ok(None);
         }
         let steps = length.steps();
-        let end = self.end_step(length);
-        let mut when = When { interval: self.interval, begin: self.begin * length.multiplier, end, accumulate: self.accumulate };
+        let mut when = self.when(length);
+        let end = when.end;
         let prune = self.prune.map(|prune| self.pruning(prune, when, length));
         if let Some(by) = self.prune.filter(|p| p.by != Falling::Steps) {
             // Nothing moves before the density does (GraNet).
@@ -366,7 +392,7 @@ impl Method {
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, _] = self.densities;
-        if self.prune.is_none() && self.exchange.is_none() {
+        if !self.moves() {
             return write!(f, "no edges move: density {first}");
         }
         match self.start {
@@ -374,9 +400,17 @@ impl fmt::Display for Method {
             Start::Full => write!(f, "first masks: all edges")?,
         }
         let begin = if self.begin == 0 { String::new() } else { format!(" from step {} on", self.begin) };
-        let until = if self.exchange.is_some() { self.end.to_string() } else { "until the density has fallen".to_owned() };
+        let until = if self.exchange.is_some() || self.backward.is_some() {
+            self.end.to_string()
+        } else {
+            "until the density has fallen".to_owned()
+        };
         let instead = if self.replaces_step { "in place of" } else { "after" };
         write!(f, "\nupdates: every ΔT = {} steps{begin}, {until}, {instead} the optimiser's step", self.interval)?;
+        if let Some(backward) = self.backward {
+            write!(f, "\nused: the largest weights of each layer, density {first}")?;
+            write!(f, "\ntrained: more of the largest, density {backward}; those not used decay 1 / {first} times as fast")?;
+        }
         if let Some(prune) = &self.prune {
             self.pruning_in_words(prune, f)?;
         }

@@ -79,11 +79,7 @@ pub fn update<T: Real>(
     memory.updates += 1;
     for (((change, layer), before), memory) in changes.iter_mut().zip(layers).zip(&masks).zip(&mut memory.layers) {
         change.edges = layer.mask.edges();
-        if layer.mask != *before {
-            memory.ever.extend(&layer.mask);
-            memory.changes += 1;
-            memory.last_change = step;
-        }
+        memory.follow(step, before, &layer.mask);
     }
     changes
 }

@@ -1,0 +1,233 @@
+//! Top-KAST (Jayakumar et al. 2020): all weights are kept, the largest are used, and some more are trained.
+
+use serde_json::{Map, Value};
+
+use super::ledger::{Ledger, on_edges, remember, wrong};
+use super::{Stepped, Stepper, Update};
+use crate::engine::{Batch, Engine, LayerState, ModelState};
+use crate::error::Result;
+use crate::graph::Mask;
+use crate::run::{Saved, SavedTensor};
+use crate::score::{Cut, key};
+use crate::topology::rule::{LayerChange, Network, When};
+
+/// What Top-KAST keeps of a layer that can move.
+#[derive(Debug, Clone)]
+struct Layer {
+    /// θ: all weights.
+    theta: Vec<f32>,
+    /// A: positions used in the forward pass; the engine's edges are B, those trained, which has weights of 0 beside A.
+    forward: Mask,
+    /// Size of A and of B.
+    sizes: [usize; 2],
+}
+
+/// Trains with the largest |θ| of each layer (A), and the gradients of more of them (B ⊇ A); the two are chosen anew at each update.
+/// The weights of B outside A decay 1/D times as fast as those of A, D being the density of A, so that they have to move to get
+/// into A. Weights outside B stay what they are.
+///
+/// The engine computes on the edges of B, with weights of 0 outside A. Memory for θ is that of a dense network.
+#[derive(Debug)]
+pub struct TopKast {
+    when: When,
+    /// λ / D.
+    decay: f64,
+    layers: Vec<Option<Layer>>,
+    ledger: Ledger,
+    /// Floating-point operations of a forward pass of one sample along the edges of B.
+    backward: f64,
+}
+
+/// What decides a [`TopKast`] training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopKastOptions {
+    /// At which steps A and B are chosen anew.
+    pub when: When,
+    /// Density of A in each layer.
+    pub densities: Vec<f64>,
+    /// Factor from the size of A to that of B, at least 1.
+    pub backward: f64,
+    /// λ / D.
+    pub decay: f64,
+}
+
+impl TopKast {
+    /// A training of the network in this engine, `step` steps after its beginning. At first the engine holds all weights; else
+    /// `saved` does, and the engine those of A.
+    ///
+    /// # Errors
+    /// If what is saved does not fit the network.
+    pub fn new(options: &TopKastOptions, network: Network, engine: &mut dyn Engine, step: u64, saved: &Saved) -> Result<Self> {
+        let mut ledger = Ledger::new(network, engine, step, saved)?;
+        let mut stored = Vec::new();
+        let mut layers: Vec<Option<Layer>> = Vec::new();
+        for (l, state) in engine.state().layers.iter().enumerate() {
+            let weights = state.mask.shape().weights();
+            let [first, second] = [1.0, options.backward].map(|f| (weights as f64 * options.densities[l] * f) as usize);
+            let sizes = [first, second.clamp(first, weights)];
+            let of = ledger.stored(saved, l);
+            let theta = of.floats("theta")?;
+            let backward = of.bits("backward")?.unwrap_or_else(|| state.mask.clone());
+            let velocities = (0..state.slots.len()).map(|i| of.numbers(&format!("velocity.{i}"), backward.edges()));
+            let velocities = velocities.collect::<Result<Vec<_>>>()?;
+            if !theta.is_empty() && velocities.iter().any(|v| v.len() != backward.edges()) {
+                return Err(wrong(format_args!("{} lacks optimiser state", ledger.names[l])));
+            }
+            stored.push((!theta.is_empty(), backward, velocities));
+            let theta = if theta.is_empty() { spread(state) } else { theta };
+            layers.push(ledger.network.movable[l].then(|| Layer { theta, forward: state.mask.clone(), sizes }));
+        }
+        engine.rewire(&mut |states| {
+            let of_layers = layers.iter_mut().zip(states.iter_mut()).zip(&stored).zip(&mut ledger.memory.layers);
+            for (((layer, state), (is_stored, backward, velocities)), memory) in of_layers {
+                let Some(layer) = layer else { continue };
+                if *is_stored {
+                    state.mask = backward.clone();
+                    state.slots.clone_from(velocities);
+                    layer.show(state);
+                } else {
+                    layer.choose(state);
+                    memory.ever = layer.forward.clone();
+                }
+            }
+        });
+        let mut trained = Self { when: options.when, decay: options.decay, layers, ledger, backward: 0.0 };
+        trained.count(engine);
+        Ok(trained)
+    }
+
+    /// What passes cost with the masks there are now.
+    fn count(&mut self, engine: &dyn Engine) {
+        let states = engine.state().layers;
+        let edges = |of: &dyn Fn(usize) -> usize| on_edges(engine.spec(), &(0..states.len()).map(of).collect::<Vec<_>>());
+        self.backward = edges(&|l| states[l].mask.edges());
+        self.ledger.sparse = edges(&|l| self.layers[l].as_ref().map_or(states[l].mask.edges(), |layer| layer.forward.edges()));
+    }
+
+    /// Takes over what an optimiser step did to the weights of B, and hides those outside A again.
+    fn absorb(&mut self, states: &mut [LayerState], rate: f64) {
+        let decay = (rate * self.decay) as f32;
+        for (layer, state) in self.layers.iter_mut().zip(states) {
+            let Some(layer) = layer else { continue };
+            for (p, w) in state.mask.iter().zip(&mut state.weights) {
+                let theta = &mut layer.theta[p];
+                if layer.forward.contains(p) {
+                    *theta = *w;
+                } else {
+                    // The engine moved a weight of 0: by the same as it would have moved θ, but for the decay.
+                    *theta += *w - decay * *theta;
+                    *w = 0.0;
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, engine: &mut dyn Engine, step: u64) -> Update {
+        let mut changes = Vec::new();
+        let (layers, memory) = (&mut self.layers, &mut self.ledger.memory);
+        engine.rewire(&mut |states| {
+            let before: Vec<Mask> = visible(layers, states).into_iter().map(|s| s.mask).collect();
+            for (layer, state) in layers.iter_mut().zip(states.iter_mut()) {
+                if let Some(layer) = layer {
+                    layer.choose(state);
+                }
+            }
+            let after = visible(layers, states);
+            let change = |(before, after): (&Mask, &LayerState)| {
+                let kept = after.mask.iter().filter(|p| before.contains(*p)).count();
+                let edges = after.mask.edges();
+                LayerChange { dropped: before.edges() - kept, grown: edges - kept, edges, ..LayerChange::default() }
+            };
+            changes = before.iter().zip(&after).map(change).collect();
+            remember(memory, step, &before, &after);
+        });
+        let update = self.ledger.enter_update(engine.spec(), &changes, [None; 2]);
+        self.count(engine);
+        update
+    }
+}
+
+impl Layer {
+    /// Chooses A and B anew: the largest |θ|, the first of equals. Edges that stay in B keep their optimiser state.
+    fn choose(&mut self, state: &mut LayerState) {
+        let [forward, backward] = self.sizes.map(|size| largest(&self.theta, size, state.mask.shape()));
+        let old: Vec<usize> = state.mask.iter().collect();
+        for slot in &mut state.slots {
+            let of_old = |p: usize| old.binary_search(&p).map_or(0.0, |e| slot[e]);
+            *slot = backward.iter().map(of_old).collect();
+        }
+        (self.forward, state.mask) = (forward, backward);
+        self.show(state);
+    }
+
+    /// Gives the edges of B their weights.
+    fn show(&self, state: &mut LayerState) {
+        let weight = |p: usize| if self.forward.contains(p) { self.theta[p] } else { 0.0 };
+        state.weights = state.mask.iter().map(weight).collect();
+    }
+}
+
+/// The positions of the largest magnitudes.
+fn largest(theta: &[f32], count: usize, shape: crate::graph::LayerShape) -> Mask {
+    let keys: Vec<u64> = theta.iter().map(|w| key(f64::from(w.abs()))).collect();
+    let mut cut = Cut::largest(&mut keys.clone(), count);
+    Mask::from_positions(shape, (0..theta.len()).filter(|p| cut.takes(keys[*p])))
+}
+
+/// Weights at all positions, 0 where there is no edge.
+fn spread(state: &LayerState) -> Vec<f32> {
+    let mut all = vec![0.0; state.mask.shape().weights()];
+    state.mask.iter().zip(&state.weights).for_each(|(p, w)| all[p] = *w);
+    all
+}
+
+/// The layers as everybody else should see them: with the edges of A.
+fn visible(layers: &[Option<Layer>], states: &[LayerState]) -> Vec<LayerState> {
+    let of_layer = |(layer, state): (&Option<Layer>, &LayerState)| {
+        let Some(layer) = layer else { return state.clone() };
+        let only = |values: &[f32]| -> Vec<f32> {
+            state.mask.iter().zip(values).filter(|(p, _)| layer.forward.contains(*p)).map(|(_, v)| *v).collect()
+        };
+        let slots = state.slots.iter().map(|s| only(s)).collect();
+        LayerState { mask: layer.forward.clone(), weights: only(&state.weights), slots }
+    };
+    layers.iter().zip(states).map(of_layer).collect()
+}
+
+impl Stepper for TopKast {
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
+        self.ledger.step = step;
+        let weight_gradients = self.backward;
+        self.ledger.enter_step(batch.labels.len(), weight_gradients);
+        let outcome = engine.train_step(batch, rate);
+        engine.rewire(&mut |states| self.absorb(states, rate));
+        let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
+        Ok(Stepped { outcome, update: moves.then(|| self.update(engine, step)) })
+    }
+
+    fn network(&self, engine: &dyn Engine) -> ModelState {
+        let state = engine.state();
+        ModelState { layers: visible(&self.layers, &state.layers), ..state }
+    }
+
+    fn saved(&self, engine: &dyn Engine) -> Saved {
+        let states = engine.state().layers;
+        self.ledger.saved(|l, put| {
+            if let Some(layer) = &self.layers[l] {
+                put("theta", SavedTensor::Floats(layer.theta.clone()));
+                put("backward", SavedTensor::Bits(states[l].mask.to_bytes()));
+                for (i, slot) in states[l].slots.iter().enumerate() {
+                    put(&format!("velocity.{i}"), SavedTensor::Floats(slot.clone()));
+                }
+            }
+        })
+    }
+
+    fn results(&self) -> Map<String, Value> {
+        self.ledger.results(true)
+    }
+
+    fn told(&self) -> Option<String> {
+        Some(self.ledger.table())
+    }
+}
