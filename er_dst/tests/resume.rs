@@ -58,6 +58,13 @@ fn killed_before_and_after_the_best_epoch_is_forgotten() {
 }
 
 #[test]
+fn killed_with_weights_that_are_hidden() {
+    let words = "--method Top-KAST --density 0.1 --backward-density 0.3 --epochs 40 --update-frequency 6 --checkpoint-interval 4";
+    killed(words, &["theta", "backward", "velocity.0"]);
+    killed(&format!("{words} --optimizer adam --lr 0.01"), &["velocity.1"]);
+}
+
+#[test]
 fn random_growth_needs_no_memory_of_its_generator() {
     killed("--method SET --growth random_unfired --density 0.1 --epochs 40 --update-frequency 3 --checkpoint-interval 5", &[]);
 }

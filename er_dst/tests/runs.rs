@@ -181,6 +181,24 @@ fn the_best_epoch_has_the_final_density() {
 }
 
 #[test]
+fn top_kast_uses_a_part_of_what_it_trains() {
+    let place = Place::new();
+    let trace = run(&place, "Top-KAST --density 0.1 --sparse-init uniform");
+    trace.is_consistent();
+    assert_eq!(trace.steps_of_updates(), every_fifth(33));
+    // A tenth of each layer, rounded down.
+    let edges = trace.edges();
+    assert!(edges.iter().all(|e| *e == edges[0] && (WEIGHTS / 10 - LAYERS.len()..=WEIGHTS / 10).contains(e)), "{edges:?}");
+    assert_eq!(trace.number("edges") as usize, edges[0]);
+    // Two passes with what is used, one with twice as much.
+    let ratio = trace.number("training_flops_ratio");
+    assert!((ratio - 0.4 / 3.0).abs() < 0.01, "{ratio}");
+    let wider = run(&place, "Top-KAST --density 0.1 --sparse-init uniform --backward-density 1");
+    assert!((wider.number("training_flops_ratio") - 1.2 / 3.0).abs() < 0.01);
+    assert_ne!(wider.summary["test_loss"], trace.summary["test_loss"]);
+}
+
+#[test]
 fn networks_whose_edges_stay() {
     let place = Place::new();
     for words in ["--method static --density 0.1", "--fix --density 0.1", "--is-prune false --density 0.1"] {

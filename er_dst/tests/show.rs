@@ -213,7 +213,7 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
                       --lr-milestones 1 --flow-preservation";
     let mut stored: Vec<String> = shown(everything)["options"].as_object().unwrap().keys().cloned().collect();
     // What asks something, what stands for several runs or for other options, what belongs to another choice.
-    let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler lr-step-epochs decay-frequency t-end";
+    let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler backward-density lr-step-epochs decay-frequency t-end";
     stored.extend(others.split(' ').map(str::to_owned));
     let mut documented = documented();
     for names in [&mut stored, &mut documented] {
