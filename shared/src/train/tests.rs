@@ -102,8 +102,13 @@ fn plan(epochs: u64) -> Plan {
 
 /// Optimiser steps and nothing else.
 fn plain() -> Dynamic {
+    plain_after(0, &Saved::default())
+}
+
+/// The same, of a checkpoint after this step.
+fn plain_after(step: u64, saved: &Saved) -> Dynamic {
     let network = Network { movable: vec![false], groups: vec![1], seed: 1 };
-    Dynamic::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), 0, &Saved::default()).unwrap()
+    Dynamic::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved).unwrap()
 }
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
@@ -131,13 +136,14 @@ fn run(out: &std::path::Path, kills: &[u64]) -> (Results, Vec<u8>, String) {
     for at in kills.iter().copied().chain([u64::MAX]) {
         let folder = folder(out);
         let mut engine = Fake::new();
-        let mut progress = Progress::default();
+        let (mut progress, mut saved) = (Progress::default(), Saved::default());
         if let Some(checkpoint) = Start::default().checkpoint(&folder, &engine.spec).unwrap() {
             engine.load_state(checkpoint.state).unwrap();
-            progress = checkpoint.progress;
+            (progress, saved) = (checkpoint.progress, checkpoint.saved);
         }
+        let mut stepper = plain_after(progress.step, &saved);
         let kill: &mut dyn Hook = &mut Kill(at);
-        match session(&folder, plan(4)).run(&mut engine, &mut plain(), &mut data(), progress, &mut [kill], &Signals::none()) {
+        match session(&folder, plan(4)).run(&mut engine, &mut stepper, &mut data(), progress, &mut [kill], &Signals::none()) {
             Ok(Finish::Done(results)) => {
                 let metrics = std::fs::read_to_string(folder.metrics()).unwrap();
                 return (results, std::fs::read(folder.last()).unwrap(), metrics);
