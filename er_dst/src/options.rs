@@ -168,7 +168,9 @@ impl Options {
                 checks.no_effect(option, "without a mask", Self::ADVICE);
             }
         } else if self.shared.sparse.mask.sparse_init != SparseInit::ErOrtho {
-            OF_DRAWN_MASKS.into_iter().for_each(|option| checks.unused(option));
+            for option in OF_DRAWN_MASKS {
+                checks.unused(option);
+            }
         }
     }
 

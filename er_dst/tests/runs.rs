@@ -1,6 +1,7 @@
 //! Every method on the built-in digits: how many edges there are when, and what a run says of it.
 
 #![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::float_cmp)] // numbers of files are copied, and counts are whole
 
 #[path = "../../shared/tests/common/mod.rs"]
 mod common;

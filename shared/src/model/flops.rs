@@ -3,8 +3,8 @@
 use super::ModelSpec;
 
 /// Floating-point operations of one sample's forward pass, Σ 2·`multiply_adds`·density over the layers, where layer l keeps the
-/// fraction `densities[l]` of its weights (convention `two_macs` of the RigL specification, section 10.2; Evci et al. 2020 count
-/// nearly the same). With all densities 1 it is the cost of the dense network.
+/// fraction `densities[l]` of its weights (Evci et al. 2020 count nearly the
+/// same). With all densities 1 it is the cost of the dense network.
 ///
 /// A multiplication and an addition count one each, and every weight is used once per output pixel, so a convolution's taps on
 /// its padding count too. Biases, normalisations, activations, poolings and additions are not counted.

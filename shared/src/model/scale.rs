@@ -24,7 +24,7 @@ pub(super) fn split(name: &str) -> Result<(&str, Option<f64>)> {
 }
 
 /// The network with every number of channels or units c replaced by max(1, ⌊c·`factor`⌋), but for its input and its logits
-/// (Small-Dense of Evci et al. 2020; RigL specification, section 4.1). Its name gets the suffix unless the factor is 1.
+/// (Small-Dense of Evci et al. 2020). Its name gets the suffix unless the factor is 1.
 ///
 /// A grouped convolution keeps the shape of its groups and has as many of them as fit its new input, so a depthwise one follows
 /// what it reads. Equal numbers stay equal, so summands still fit; a shortcut stays what it is where two different numbers

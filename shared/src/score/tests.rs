@@ -169,7 +169,7 @@ fn prune(spec: &ModelSpec, density: f64) -> (usize, Vec<f64>) {
     (edges, state.layers.iter().map(|l| l.mask.density()).collect())
 }
 
-/// The tolerance is that of the specification, about what seeds differ by. Shortcuts of few edges differ by more.
+/// The tolerance is about what seeds differ by. Shortcuts of few edges differ by more.
 #[test]
 fn hundred_rounds_of_pruning_give_the_golden_layer_densities() {
     let golden: Golden = serde_json::from_str(include_str!("../../tests/golden/synflow_resnet20.json")).unwrap();

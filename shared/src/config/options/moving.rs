@@ -146,7 +146,7 @@ impl MovingOptions {
                 format!("{}: {} is above the rate {}", checks.given.show("prune-rate-floor"), exchange.floor, exchange.rate);
             checks.problems.add_with_help(what, "the part of the edges falls from --prune-rate to --prune-rate-floor");
         }
-        let reads_gradient = exchange.grow == Grow::Gradient;
+        let reads_gradient = exchange.grow.reads_gradient();
         method.replaces_step = *self.update_replaces_step.get_or_insert(method.replaces_step);
         self.accumulation(method, reads_gradient, checks);
     }

@@ -45,6 +45,12 @@ impl Grow {
         },
     ];
 
+    /// Whether an update's gradient of all weights is needed.
+    #[must_use]
+    pub fn reads_gradient(self) -> bool {
+        self == Self::Gradient
+    }
+
     /// Whether velocities of all weights are needed.
     #[must_use]
     pub fn reads_momentum(self) -> bool {

@@ -440,7 +440,7 @@ impl Method {
         let from = if x.drop.by.scope == DropScope::Network { "over all layers" } else { "of the n edges of each layer" };
         write!(f, "\ndrop: the least by {}, {number} {from}; f from {} to {} ({})", x.drop.by, x.rate, x.floor, x.decay)?;
         write!(f, "\ngrow: as many by {}", x.grow)?;
-        if x.grow == Grow::Gradient && self.accumulate > 1 {
+        if x.grow.reads_gradient() && self.accumulate > 1 {
             write!(f, ", averaged over {} batches", self.accumulate)?;
         }
         if x.redistribute != Redistribute::None {

@@ -125,7 +125,7 @@ impl Rule {
         let score = |s: EdgeScore| s == EdgeScore::Snip;
         self.prune.as_ref().is_some_and(|p| score(p.score))
             || self.exchange.as_ref().is_some_and(|x| {
-                x.grow == Grow::Gradient
+                x.grow.reads_gradient()
                     || x.redistribute == Redistribute::Gradient
                     || x.value.reads_gradient()
                     || score(x.drop.by.score)

@@ -237,7 +237,7 @@ impl<T: Real> Update<'_, T> {
 /// Densities of a layer and of the classifier, given those of all weights, the classifier's and all weights.
 fn uniform(density: f64, classifier: f64, total: f64) -> [f64; 2] {
     const HELD: f64 = 0.2;
-    // The tolerance keeps 1 − 0.8 on the side that the specification means.
+    // A density written as 1 − 0.8 is held, too, whatever its last bit.
     if density > HELD + 1e-12 || classifier >= total {
         return [density; 2];
     }
