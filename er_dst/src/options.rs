@@ -162,11 +162,15 @@ fn begins_full(method: &Method) -> bool {
 impl Options {
     /// Options that mean nothing, or only a remark, where all weights are there at first.
     fn full_masks(&self, method: &Method, checks: &mut Checks) {
-        // ER_ortho draws weights, too.
-        if !begins_full(method) {
+        if !method.moves() {
             for option in ["rm-first", "ignore-linear-layers"] {
                 checks.no_effect(option, "without a mask", Self::ADVICE);
             }
+        } else if method.backward.is_some() {
+            for option in OF_DRAWN_MASKS.into_iter().filter(|o| *o != "sparse-init") {
+                checks.no_effect(option, "with --method Top-KAST: the largest weights are used", "leave it out");
+            }
+        // ER_ortho draws weights, too.
         } else if self.shared.sparse.mask.sparse_init != SparseInit::ErOrtho {
             for option in OF_DRAWN_MASKS {
                 checks.unused(option);
@@ -239,7 +243,14 @@ impl Options {
         if name == MethodName::SmallDense {
             (*first, *last) = (1.0, 1.0);
         }
-        let (used, twice) = (*first, Density::new((2.0 * *first).min(1.0)).ok());
+        self.backward(of, method, checks);
+        self.pruning(of, method, checks);
+    }
+
+    /// The density of what Top-KAST trains.
+    fn backward(&mut self, of: &str, method: &mut Method, checks: &mut Checks) {
+        let used = method.densities[0];
+        let twice = Density::new((2.0 * used).min(1.0)).ok();
         if let (Some(backward), Some(twice)) = (&mut method.backward, twice) {
             *backward = self.own.backward_density.get_or_insert(twice).get();
             if *backward < used {
@@ -252,6 +263,11 @@ impl Options {
         } else {
             checks.no_effect("backward-density", &format!("with {of}"), "it belongs to --method Top-KAST");
         }
+    }
+
+    /// When and to what the density falls.
+    fn pruning(&mut self, of: &str, method: &mut Method, checks: &mut Checks) {
+        let [first, last] = &mut method.densities;
         let Some(prune) = &mut method.prune else {
             for option in ["init-prune-epoch", "final-prune-epoch", "prune"] {
                 checks.no_effect(option, &format!("with {of}, which does not prune"), "leave it out, or choose another --method");
