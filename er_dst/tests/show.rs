@@ -14,7 +14,7 @@ const PAPER: &str = "--sparse --method GraNet --prune-rate 0.5 --optimizer sgd -
                      --model vgg16 --data cifar10 --prune magnitude --init-method default --is-prune True \
                      --flow-preservation True --ortho-repair False --seed 1";
 
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 15] = [
     "GraNet",
     "GraNet_uniform",
     "DST",
@@ -26,6 +26,7 @@ const METHODS: [&str; 14] = [
     "RigL-SG",
     "RigL-SM",
     "pruning",
+    "Top-KAST",
     "static",
     "dense",
     "small_dense --density 0.3",
@@ -214,7 +215,8 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
                       --lr-milestones 1 --flow-preservation";
     let mut stored: Vec<String> = shown(everything)["options"].as_object().unwrap().keys().cloned().collect();
     // What asks something, what stands for several runs or for other options, what belongs to another choice.
-    let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler backward-density lr-step-epochs decay-frequency t-end";
+    let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler \
+                  backward-density lr-step-epochs decay-frequency t-end";
     stored.extend(others.split(' ').map(str::to_owned));
     let mut documented = documented();
     for names in [&mut stored, &mut documented] {
