@@ -37,6 +37,10 @@ fn wrong_options() {
         ("--densty 0.1", &["unknown option '--densty'", "did you mean '--density'?"]),
         ("--sparse-init ER_synflow", &["ER_synflow", "scores"]),
         ("--rm-first --dense-layers frist", &["frist"]),
+        ("--method Top-KAST --backward-density 0.01", &["--backward-density: 0.01 is below the density 0.05"]),
+        ("--method Top-KAST --sampling exact", &["--sampling has no effect with --method Top-KAST"]),
+        ("--method Top-KAST --flow-at-updates", &["--flow-at-updates has no effect with --method Top-KAST"]),
+        ("--method RigL --backward-density 0.2", &["--backward-density has no effect with --method RigL", "Top-KAST"]),
     ] {
         place.fails(&format!("{words} {SMALL}"), 2, texts);
     }
