@@ -128,6 +128,7 @@ fn defaults_of_every_method() {
         ("RigL-SG", stays(0.05), exchange("gradient", "gradient", true), rigl()),
         ("RigL-SM", stays(0.05), exchange("gradient", "momentum", true), rigl()),
         ("pruning", json!([1.0, 0.05, null, null, "magnitude"]), none(), json!([100, 0, 0.75, null, false])),
+        ("Top-KAST", stays(0.05), none(), json!([100, 0, 0.75, null, null])),
         ("static", stays(0.05), none(), still()),
         ("dense", json!([null, null, null, null, null]), none(), still()),
         ("small_dense --density 0.3", stays(0.3), none(), still()),
@@ -139,7 +140,8 @@ fn defaults_of_every_method() {
             }
         }
         let edges = shown["edges"].as_f64().unwrap() / shown["model"]["weights"].as_f64().unwrap();
-        let first = if shown["options"]["sparse-init"].is_null() { 1.0 } else { shown["options"]["density"].as_f64().unwrap() };
+        let full = shown["options"]["sparse-init"].is_null() || method == "Top-KAST";
+        let first = if full { 1.0 } else { shown["options"]["density"].as_f64().unwrap() };
         assert!((edges - first).abs() < 0.01, "{method}: {edges}");
     }
     let granet = |words: &str| shown(words)["options"]["final-prune-epoch"].clone();

@@ -8,8 +8,8 @@ use shared::graph::{Law, LayerShape, LayerState, Mask, sample};
 use shared::rng::{Purpose, stream};
 use shared::schedule::{CubicDensity, Decay, DropFraction};
 use shared::topology::rule::{
-    Count, Drop, DropBy, DropScope, EdgeScore, Evidence, Exchange, Grow, GrownValue, LayerChange, Length, Memory, MethodName,
-    MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
+    Count, Drop, DropBy, DropScope, EdgeScore, End, Evidence, Exchange, Grow, GrownValue, LayerChange, Length, Memory,
+    MethodName, MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
 };
 
 fn golden(file: &str) -> Value {
@@ -266,6 +266,11 @@ fn pruning_begins_and_ends_with_its_schedule() {
     let gmp = MethodName::Gmp.method();
     let none = gmp.rule(Length { batches_per_epoch: 1, epochs: 20, multiplier: 1 }).unwrap_err();
     assert!(none.what().contains("no update of every 100 steps lies between epochs 0 and 110"), "{none}");
+    // The update after T_end = 40 is at step 60, and there are 55.
+    let mut late = MethodName::Pruning.method();
+    (late.interval, late.end) = (30, End::Step(40));
+    let late = late.rule(Length { batches_per_epoch: 11, epochs: 5, multiplier: 1 }).unwrap_err();
+    assert_eq!(late.what(), "the density falls until the update of step 60, but training ends after step 55");
 }
 
 #[test]

@@ -343,6 +343,10 @@ impl Method {
             let what = format!("no update of every {interval} steps lies between {place}, where the density falls");
             return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
         }
+        if settled > steps {
+            let what = format!("the density falls until the update of step {settled}, but training ends after step {steps}");
+            return Err(Error::usage(what).help("train for longer, lower --update-frequency, or let the density fall sooner"));
+        }
         if rule.exchange.is_some() && rule.when.end.is_some_and(|end| end <= settled) {
             let end = rule.when.end.unwrap_or_default();
             let what = format!("the density falls until the update of step {settled}, but T_end = {end} is before");
