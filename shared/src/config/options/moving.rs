@@ -13,38 +13,38 @@ use crate::topology::rule::{DropBy, End, Falling, Grow, GrownValue, Method, Redi
 #[serde(rename_all = "kebab-case")]
 pub struct MovingOptions {
     /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or
-    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: that of the method]
+    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: as show tells]
     #[arg(long, value_parser = values::parsed::<DropBy>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub death: Option<DropBy>,
     /// Which edges grow: random, random_unfired (those never active first), gradient, momentum or momentum_neuron; the last two
-    /// keep velocities of all weights, so that every step costs their gradients [default: that of the method]
+    /// keep velocities of all weights, so that every step costs their gradients [default: as show tells]
     #[arg(long, value_parser = values::parsed::<Grow>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub growth: Option<Grow>,
     /// What a layer's share of the edges that grow is proportional to: none (what it lost), momentum, gradient, magnitude or
-    /// nonzeros [default: that of the method]
+    /// nonzeros [default: as show tells]
     #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub redistribution: Option<Redistribute>,
-    /// Alpha, the part of the edges that is exchanged at first [default: that of the method]
+    /// Alpha, the part of the edges that is exchanged at first [default: as show tells]
     #[arg(long, visible_alias = "death-rate", alias = "alpha", value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate: Option<f64>,
-    /// Where that part ends [default: that of the method]
+    /// Where that part ends [default: as show tells]
     #[arg(long, value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate_floor: Option<f64>,
-    /// How it gets there: cosine, linear, constant or inverse-power-K [default: that of the method]
+    /// How it gets there: cosine, linear, constant or inverse-power-K [default: as show tells]
     #[arg(long, value_parser = values::parsed::<Decay>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub decay_schedule: Option<Decay>,
-    /// Delta T, the steps between two updates [default: that of the method]
+    /// Delta T, the steps between two updates [default: as show tells]
     #[arg(long, visible_alias = "delta", value_parser = values::count, value_name = "STEPS")]
     pub update_frequency: Option<usize>,
     /// First step that may be an update; where the density of pruning begins to fall [default: 0]
     #[arg(long, value_parser = values::whole, value_name = "STEP")]
     pub t_begin: Option<usize>,
     /// T_end: the first step that may not be an update, where the part of the edges has reached its end; where the density of
-    /// pruning ends to fall [default: that of the method]
+    /// pruning ends to fall [default: as show tells]
     #[arg(long, value_parser = values::count, value_name = "STEP")]
     pub t_end: Option<usize>,
     /// T_end as a part of all steps instead; 1: updates until training ends
@@ -53,7 +53,7 @@ pub struct MovingOptions {
     /// Batches whose gradients are averaged for an update, that of the update included; fewer than between two updates
     #[arg(long, value_parser = values::count, value_name = "N")]
     pub grad_accumulation_n: Option<usize>,
-    /// Whether the step of an update moves no weights [default: that of the method]
+    /// Whether the step of an update moves no weights [default: as show tells]
     #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub update_replaces_step: Option<bool>,
     /// What edges that grow begin with: zeros, random_normal, random_uniform, grad_scale or grad_sign, the last four with an
