@@ -42,8 +42,8 @@ pub struct DataOptions {
     /// Images on which the best epoch is chosen: validation or test
     #[arg(long, default_value = "validation", ignore_case = true, value_name = "IMAGES")]
     pub select_on: SelectOn,
-    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x<factor>, as resnet18-x0.5, that many times as wide
-    /// [default: one that suits the images]
+    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x and a factor, as resnet18-x0.5, that many
+    /// times as wide [default: one that suits the images]
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 }
