@@ -52,6 +52,10 @@ struct Own {
     /// is less]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     final_prune_epoch: Option<usize>,
+    /// Whether the last pruning is to the final density exactly; the published schedule stops (first - final density) / n^3 above
+    /// it after n updates
+    #[arg(long)]
+    reach_final_density: bool,
     /// With Top-KAST: density of the weights that are trained [default: twice that of those used]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     backward_density: Option<Density>,
@@ -269,7 +273,7 @@ impl Options {
     fn pruning(&mut self, of: &str, method: &mut Method, checks: &mut Checks) {
         let [first, last] = &mut method.densities;
         let Some(prune) = &mut method.prune else {
-            for option in ["init-prune-epoch", "final-prune-epoch", "prune"] {
+            for option in ["init-prune-epoch", "final-prune-epoch", "prune", "reach-final-density"] {
                 checks.no_effect(option, &format!("with {of}, which does not prune"), "leave it out, or choose another --method");
             }
             // The published command lines give it for methods of one density, too.
@@ -295,6 +299,7 @@ impl Options {
             for option in ["init-prune-epoch", "final-prune-epoch"] {
                 checks.no_effect(option, &format!("with {of}"), "give the steps --t-begin and --t-end");
             }
+            checks.no_effect("reach-final-density", &format!("with {of}, which reaches it"), "leave it out");
             return;
         }
         let epochs = self.shared.train.epochs;
@@ -308,6 +313,7 @@ impl Options {
             checks.problems.add_with_help(what, "it must end after it begins, and before the training does");
         }
         prune.epochs = [begin as u64, end as u64];
+        prune.reaches = self.own.reach_final_density;
     }
 }
 

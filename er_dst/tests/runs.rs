@@ -122,6 +122,8 @@ fn pruning_over_all_layers_leaves_one_edge_less_than_the_target() {
         assert!(ratio > trace.number("density") && ratio < first, "{method}: {ratio}");
         // The best epoch is one at the final density.
         assert!(trace.number("best_epoch") > 2.0, "{}", trace.summary);
+        let exact = run(&place, &format!("{method} --reach-final-density"));
+        assert_eq!(exact.number("edges"), (WEIGHTS as f64 * 0.05).floor() - 1.0, "{}", exact.summary);
     }
 }
 

@@ -240,6 +240,10 @@ fn densities_and_rates_of_granet() {
             assert!((fraction.at(step) - row[2].as_f64().unwrap()).abs() < 1e-6, "{name} at {step}");
         }
         assert!((last - case["last_pruned_density"].as_f64().unwrap()).abs() < 1e-12, "{name}");
+        let reaching = CubicDensity { reaches: true, ..density };
+        let end = density.last_update(method.interval);
+        assert_eq!(reaching.at(end), Some(density.last), "{name}");
+        assert_eq!(reaching.at(end - method.interval), density.at(end - method.interval), "{name}");
     }
 }
 

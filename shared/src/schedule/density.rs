@@ -16,6 +16,8 @@ pub struct CubicDensity {
     pub until: f64,
     /// Steps that make up one x.
     pub unit: u64,
+    /// Whether the last target is d_f whatever the cube says.
+    pub reaches: bool,
 }
 
 impl CubicDensity {
@@ -24,7 +26,7 @@ impl CubicDensity {
     #[must_use]
     pub fn by_updates(densities: [f64; 2], epochs: [u64; 2], batches_per_epoch: u64, interval: u64) -> Self {
         let [begin, end] = epochs.map(|e| (e * batches_per_epoch / interval) as f64);
-        Self { initial: densities[0], last: densities[1], begin, end, until: end - 1.0, unit: interval }
+        Self { initial: densities[0], last: densities[1], begin, end, until: end - 1.0, unit: interval, reaches: false }
     }
 
     /// As [`CubicDensity::by_updates`] with fractions of updates, as the `_uniform` methods count: the last target is the one at
@@ -32,14 +34,14 @@ impl CubicDensity {
     #[must_use]
     pub fn by_fractions(densities: [f64; 2], epochs: [u64; 2], batches_per_epoch: u64, interval: u64) -> Self {
         let [begin, end] = epochs.map(|e| (e * batches_per_epoch) as f64 / interval as f64);
-        Self { initial: densities[0], last: densities[1], begin, end, until: end, unit: interval }
+        Self { initial: densities[0], last: densities[1], begin, end, until: end, unit: interval, reaches: false }
     }
 
     /// Zhu and Gupta's: from step `begin` to step `end`, and d_f from there on.
     #[must_use]
     pub fn by_steps(densities: [f64; 2], begin: u64, end: u64) -> Self {
         let [begin, end] = [begin, end].map(|t| t as f64);
-        Self { initial: densities[0], last: densities[1], begin, end, until: f64::INFINITY, unit: 1 }
+        Self { initial: densities[0], last: densities[1], begin, end, until: f64::INFINITY, unit: 1, reaches: false }
     }
 
     /// The step of the last of the updates every `interval` steps that have a target of their own: none after it asks for less.
@@ -52,7 +54,11 @@ impl CubicDensity {
     pub fn at(&self, step: u64) -> Option<f64> {
         let x = (step / self.unit) as f64;
         let inside = self.end > self.begin && self.begin <= x && x <= self.until;
-        inside
-            .then(|| self.last + (self.initial - self.last) * (1.0 - (x - self.begin) / (self.end - self.begin)).max(0.0).powi(3))
+        let left = if self.reaches && x + 1.0 > self.until {
+            0.0
+        } else {
+            (1.0 - (x - self.begin) / (self.end - self.begin)).max(0.0).powi(3)
+        };
+        inside.then_some(self.last + (self.initial - self.last) * left)
     }
 }

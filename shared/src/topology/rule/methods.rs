@@ -149,10 +149,12 @@ pub struct Pruning {
     pub by: Falling,
     /// Epochs in which it begins and ends to fall, but for [`Falling::Steps`].
     pub epochs: [u64; 2],
+    /// As [`CubicDensity::reaches`].
+    pub reaches: bool,
 }
 
 impl Pruning {
-    const GRANET: Self = Self { score: EdgeScore::Magnitude, by: Falling::Updates, epochs: [0, 110] };
+    const GRANET: Self = Self { score: EdgeScore::Magnitude, by: Falling::Updates, epochs: [0, 110], reaches: false };
 }
 
 /// How a method exchanges edges.
@@ -388,6 +390,7 @@ impl Method {
                 (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
             }
         };
+        let density = CubicDensity { reaches: prune.reaches, ..density };
         Prune { density, score: prune.score, scope }
     }
 }
@@ -432,6 +435,7 @@ impl Method {
         write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
         match prune.by {
             Falling::Steps => write!(f, "from step {} {}", self.begin, self.end.to_string().replace("before", "to")),
+            _ if prune.reaches => write!(f, "between epochs {begin} and {end}, and is that at the last update"),
             _ => write!(f, "between epochs {begin} and {end}"),
         }
     }
