@@ -83,7 +83,7 @@ fn updates_of_rigl() {
             ("reference_keep", rigl(fraction), true),
             ("rigl_torch_actual", rigl(fraction), true),
             ("reference_zero", zero, true),
-            ("reference_ceil_zero", ceil.clone(), true),
+            ("reference_ceil_zero", ceil, true),
             ("rigl_reproducibility_actual", ceil, false),
         ] {
             let what = format!("case {} {name}", case["id"]);

@@ -4,7 +4,7 @@ mod scaled;
 mod select;
 mod synflow;
 
-pub use select::{Cut, key};
+pub use select::{above_next, largest};
 pub use synflow::synflow;
 
 #[cfg(test)]

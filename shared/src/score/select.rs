@@ -1,22 +1,34 @@
 //! The largest of many scores, by selection: nothing is sorted.
 
+/// Marks the `count` largest of these scores; among equal ones the first are marked. What is not a number counts as 0, as does what
+/// is negative. O(scores) expected time; the scores are gone through twice.
+///
+/// ```
+/// assert_eq!(shared::score::largest([0.5, 2.0, 1.0, 1.0].into_iter(), 2), [false, true, true, false]);
+/// ```
+///
+/// # Panics
+/// If there are fewer scores.
+pub fn largest(scores: impl Iterator<Item = f64> + Clone, count: usize) -> Vec<bool> {
+    let mut cut = Cut::largest(&mut scores.clone().map(key).collect::<Vec<_>>(), count);
+    scores.map(|s| cut.takes(key(s))).collect()
+}
+
+/// Marks what is strictly above the score that is `count` + 1 largest, which is 0 if there are no more than `count`: at most `count`
+/// scores, and never one that counts as 0. As [`largest`] otherwise.
+pub fn above_next(scores: impl Iterator<Item = f64> + Clone, count: usize) -> Vec<bool> {
+    let mut cut = Cut::above_next(&mut scores.clone().map(key).collect::<Vec<_>>(), count);
+    scores.map(|s| cut.takes(key(s))).collect()
+}
+
 /// A score as an integer that orders alike: 0 for 0, for what is negative and for what is not a number.
-#[must_use]
-pub fn key(score: f64) -> u64 {
+fn key(score: f64) -> u64 {
     // The bits of positive floats order as the floats do.
     if score > 0.0 { score.to_bits() } else { 0 }
 }
 
 /// Where a number of largest scores begins. Among equal scores those that are asked about first are taken.
-///
-/// ```
-/// use shared::score::{Cut, key};
-/// let keys: Vec<u64> = [0.5, 2.0, 1.0, 1.0].map(key).to_vec();
-/// let mut cut = Cut::largest(&mut keys.clone(), 2);
-/// assert_eq!(keys.iter().map(|k| cut.takes(*k)).collect::<Vec<_>>(), [false, true, true, false]);
-/// ```
-#[derive(Debug, Clone)]
-pub struct Cut {
+struct Cut {
     /// The smallest key taken; none if nothing is.
     threshold: Option<u64>,
     /// Keys at the threshold still to be taken.
@@ -28,8 +40,7 @@ impl Cut {
     ///
     /// # Panics
     /// If there are fewer keys.
-    #[must_use]
-    pub fn largest(keys: &mut [u64], count: usize) -> Self {
+    fn largest(keys: &mut [u64], count: usize) -> Self {
         assert!(count <= keys.len(), "{count} of {} keys", keys.len());
         let Some(last) = count.checked_sub(1) else { return Self { threshold: None, ties: 0 } };
         let (larger, threshold, _) = keys.select_nth_unstable_by(last, |a, b| b.cmp(a));
@@ -39,8 +50,7 @@ impl Cut {
 
     /// Takes what is strictly above the key that is `count` + 1 largest; that key counts as 0 if there are no more than `count`,
     /// so that at most `count` are taken and never a key of 0. O(keys) expected time.
-    #[must_use]
-    pub fn above_next(keys: &mut [u64], count: usize) -> Self {
+    fn above_next(keys: &mut [u64], count: usize) -> Self {
         let next = if count < keys.len() { *keys.select_nth_unstable_by(count, |a, b| b.cmp(a)).1 } else { 0 };
         // The keys above are those from the next integer on, and there is none above the largest.
         let threshold = next.checked_add(1);
@@ -48,7 +58,7 @@ impl Cut {
     }
 
     /// Whether this key is taken; to be asked once for each key, in their order.
-    pub fn takes(&mut self, key: u64) -> bool {
+    fn takes(&mut self, key: u64) -> bool {
         match self.threshold {
             Some(threshold) if key == threshold && self.ties > 0 => {
                 self.ties -= 1;

@@ -1,7 +1,7 @@
 //! `global_magnitude`: the weights that are largest at initialisation.
 
 use crate::graph::{LayerShape, Mask};
-use crate::score::{Cut, key};
+use crate::score;
 
 /// Keeps the `keep` weights of largest magnitude over all layers; among equal ones the first (by layer, then position) stay, so
 /// that the count is exact. O(weights) time.
@@ -9,14 +9,13 @@ use crate::score::{Cut, key};
 /// # Panics
 /// If there are fewer weights, or a layer's values do not fit its shape.
 pub(super) fn largest(layers: &[(LayerShape, &[f32])], keep: usize) -> Vec<Mask> {
-    let magnitude = |w: &f32| key(f64::from(w.abs()));
-    let mut all: Vec<u64> = layers.iter().flat_map(|(_, w)| w.iter().map(magnitude)).collect();
-    let mut cut = Cut::largest(&mut all, keep);
+    let mut stay = score::largest(layers.iter().flat_map(|(_, w)| w.iter()).map(|w| f64::from(w.abs())), keep).into_iter();
     layers
         .iter()
         .map(|(shape, w)| {
             assert_eq!(w.len(), shape.weights(), "values of a layer of shape {shape}");
-            Mask::from_positions(*shape, w.iter().enumerate().filter(|(_, w)| cut.takes(magnitude(w))).map(|(p, _)| p))
+            let of_layer = stay.by_ref().take(w.len());
+            Mask::from_positions(*shape, of_layer.enumerate().filter(|(_, stays)| *stays).map(|(p, _)| p))
         })
         .collect()
 }

@@ -38,11 +38,12 @@ impl Dynamic {
     ) -> Result<Self> {
         let mut ledger = Ledger::new(network, engine, step, saved)?;
         let mut gathered = vec![Vec::new(); ledger.names.len()];
+        let is_of_this_step = ledger.is_of_this_step(saved);
         for (l, gathered) in gathered.iter_mut().enumerate() {
             let stored = ledger.stored(saved, l);
             let momentum = Momentum { first: stored.floats("momentum.0")?, second: stored.floats("momentum.1")? };
             // A run that goes on elsewhere gathers anew.
-            if ledger.is_of_this_step(saved) {
+            if is_of_this_step {
                 *gathered = stored.floats("gradient")?;
             }
             ledger.memory.layers[l].momentum = momentum;
@@ -92,7 +93,7 @@ impl Dynamic {
 impl Stepper for Dynamic {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
-        let Some(rule) = self.rule.clone() else {
+        let Some(rule) = self.rule else {
             return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2]), update: None });
         };
         let is_update = rule.when.is_update(step);
@@ -106,7 +107,7 @@ impl Stepper for Dynamic {
 
     fn saved(&self, _: &dyn Engine) -> Saved {
         if self.rule.is_none() {
-            return Saved { tensors: [].into(), ..self.ledger.saved(|_, _| ()) };
+            return Saved { note: self.ledger.note(), ..Saved::default() };
         }
         self.ledger.saved(|l, put| {
             let Momentum { first, second } = &self.ledger.memory.layers[l].momentum;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{LayerUpdate, Update};
-use crate::engine::{Engine, LayerState};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::model::{ModelSpec, forward_flops};
@@ -88,20 +88,24 @@ impl Ledger {
         Note::deserialize(&saved.note).is_ok_and(|note| note.step == self.step)
     }
 
-    /// What a checkpoint should hold; `put(layer, put_tensor)` adds what else belongs to a layer that can move.
-    pub(super) fn saved(&self, put: impl Fn(usize, &mut dyn FnMut(&str, SavedTensor))) -> Saved {
+    /// What a checkpoint should hold where no edges move.
+    pub(super) fn note(&self) -> Value {
         let Memory { updates, layers } = &self.memory;
-        let note = Note {
+        json!(Note {
             step: self.step,
             updates: *updates,
             changes: layers.iter().map(|l| (l.changes, l.last_change)).collect(),
             training_flops: self.training,
             training_flops_dense: self.training_dense,
-        };
-        let mut saved = Saved { note: json!(note), ..Saved::default() };
+        })
+    }
+
+    /// What a checkpoint should hold where edges move; `put(layer, put_tensor)` adds what else belongs to a layer that can move.
+    pub(super) fn saved(&self, put: impl Fn(usize, &mut dyn FnMut(&str, SavedTensor))) -> Saved {
+        let mut saved = Saved { note: self.note(), ..Saved::default() };
         for l in self.movable() {
             let mut put_tensor = |what: &str, tensor| drop(saved.tensors.insert(format!("{what}.{}", self.names[l]), tensor));
-            put_tensor("ever", SavedTensor::Bits(layers[l].ever.to_bytes()));
+            put_tensor("ever", SavedTensor::Bits(self.memory.layers[l].ever.to_bytes()));
             put(l, &mut put_tensor);
         }
         saved
@@ -118,10 +122,15 @@ impl Ledger {
         self.training_dense += 3.0 * self.dense * samples as f64;
     }
 
+    /// Enters how many edges each layer has.
+    pub(super) fn count(&mut self, spec: &ModelSpec, edges: Vec<usize>) {
+        self.sparse = on_edges(spec, &edges);
+        self.edges = edges;
+    }
+
     /// Enters an update; `schedule` is the density that was asked for and the drop fraction.
     pub(super) fn enter_update(&mut self, spec: &ModelSpec, changes: &[LayerChange], schedule: [Option<f64>; 2]) -> Update {
-        self.edges = changes.iter().map(|c| c.edges).collect();
-        self.sparse = on_edges(spec, &self.edges);
+        self.count(spec, changes.iter().map(|c| c.edges).collect());
         let part = |some: usize, all: usize| if all == 0 { 0.0 } else { some as f64 / all as f64 };
         let sum = |of: fn(&LayerChange) -> usize| self.movable().map(|l| of(&changes[l])).sum::<usize>();
         let of_memory = |of: fn(&LayerMemory<f32>) -> usize| self.movable().map(|l| of(&self.memory.layers[l])).sum::<usize>();
@@ -185,14 +194,6 @@ impl Ledger {
             let _ = write!(text, "\n{name:width$}  {edges:>9}  {density:>9.6}  {changes:>7}  {last:>11}  {ever:>11.6}");
         }
         text
-    }
-}
-
-/// Enters what an update did to masks that were `before`: changes and their dates.
-pub(super) fn remember(memory: &mut Memory<f32>, step: u64, before: &[Mask], layers: &[LayerState]) {
-    memory.updates += 1;
-    for ((memory, before), layer) in memory.layers.iter_mut().zip(before).zip(layers) {
-        memory.follow(step, before, &layer.mask);
     }
 }
 

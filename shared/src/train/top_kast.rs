@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::ledger::{Ledger, on_edges, remember, wrong};
+use super::ledger::{Ledger, on_edges, wrong};
 use super::{Stepped, Stepper, Update};
 use crate::engine::{Batch, Engine, LayerState, ModelState};
 use crate::error::Result;
-use crate::graph::Mask;
+use crate::graph::{LayerShape, Mask};
 use crate::run::{Saved, SavedTensor};
-use crate::score::{Cut, key};
-use crate::topology::rule::{LayerChange, Network, When};
+use crate::score;
+use crate::topology::rule::{LayerChange, Network, When, keep, replace};
 
 /// What Top-KAST keeps of a layer that can move.
 #[derive(Debug, Clone)]
@@ -77,6 +77,7 @@ impl TopKast {
             let theta = if theta.is_empty() { spread(state) } else { theta };
             layers.push(ledger.network.movable[l].then(|| Layer { theta, forward: state.mask.clone(), sizes }));
         }
+        let mut edges = [Vec::new(), Vec::new()];
         engine.rewire(&mut |states| {
             let of_layers = layers.iter_mut().zip(states.iter_mut()).zip(&stored).zip(&mut ledger.memory.layers);
             for (((layer, state), (is_stored, backward, velocities)), memory) in of_layers {
@@ -90,18 +91,12 @@ impl TopKast {
                     memory.ever = layer.forward.clone();
                 }
             }
+            edges = [used(&layers, states).map(Mask::edges).collect(), trained(states)];
         });
-        let mut trained = Self { when: options.when, decay: options.decay, layers, ledger, backward: 0.0 };
-        trained.count(engine);
-        Ok(trained)
-    }
-
-    /// What passes cost with the masks there are now.
-    fn count(&mut self, engine: &dyn Engine) {
-        let states = engine.state().layers;
-        let edges = |of: &dyn Fn(usize) -> usize| on_edges(engine.spec(), &(0..states.len()).map(of).collect::<Vec<_>>());
-        self.backward = edges(&|l| states[l].mask.edges());
-        self.ledger.sparse = edges(&|l| self.layers[l].as_ref().map_or(states[l].mask.edges(), |layer| layer.forward.edges()));
+        let [forward, backward] = edges;
+        ledger.count(engine.spec(), forward);
+        let backward = on_edges(engine.spec(), &backward);
+        Ok(Self { when: options.when, decay: options.decay, layers, ledger, backward })
     }
 
     /// Takes over what an optimiser step did to the weights of B, and hides those outside A again.
@@ -123,27 +118,25 @@ impl TopKast {
     }
 
     fn update(&mut self, engine: &mut dyn Engine, step: u64) -> Update {
-        let mut changes = Vec::new();
+        let (mut changes, mut backward) = (Vec::new(), Vec::new());
         let (layers, memory) = (&mut self.layers, &mut self.ledger.memory);
         engine.rewire(&mut |states| {
-            let before: Vec<Mask> = visible(layers, states).into_iter().map(|s| s.mask).collect();
+            let before: Vec<Mask> = used(layers, states).cloned().collect();
             for (layer, state) in layers.iter_mut().zip(states.iter_mut()) {
                 if let Some(layer) = layer {
                     layer.choose(state);
                 }
             }
-            let after = visible(layers, states);
-            let change = |(before, after): (&Mask, &LayerState)| {
-                let kept = after.mask.iter().filter(|p| before.contains(*p)).count();
-                let edges = after.mask.edges();
+            let change = |(before, after): (&Mask, &Mask)| {
+                let (kept, edges) = (after.iter().filter(|p| before.contains(*p)).count(), after.edges());
                 LayerChange { dropped: before.edges() - kept, grown: edges - kept, edges, ..LayerChange::default() }
             };
-            changes = before.iter().zip(&after).map(change).collect();
-            remember(memory, step, &before, &after);
+            changes = before.iter().zip(used(layers, states)).map(change).collect();
+            memory.follow(step, &before, used(layers, states));
+            backward = trained(states);
         });
-        let update = self.ledger.enter_update(engine.spec(), &changes, [None; 2]);
-        self.count(engine);
-        update
+        self.backward = on_edges(engine.spec(), &backward);
+        self.ledger.enter_update(engine.spec(), &changes, [None; 2])
     }
 }
 
@@ -151,12 +144,9 @@ impl Layer {
     /// Chooses A and B anew: the largest |θ|, the first of equals. Edges that stay in B keep their optimiser state.
     fn choose(&mut self, state: &mut LayerState) {
         let [forward, backward] = self.sizes.map(|size| largest(&self.theta, size, state.mask.shape()));
-        let old: Vec<usize> = state.mask.iter().collect();
-        for slot in &mut state.slots {
-            let of_old = |p: usize| old.binary_search(&p).map_or(0.0, |e| slot[e]);
-            *slot = backward.iter().map(of_old).collect();
-        }
-        (self.forward, state.mask) = (forward, backward);
+        self.forward = forward;
+        let keeps = vec![true; state.weights.len()];
+        replace(state, backward, &keeps, |new, _| vec![0.0; new.len()]);
         self.show(state);
     }
 
@@ -168,10 +158,9 @@ impl Layer {
 }
 
 /// The positions of the largest magnitudes.
-fn largest(theta: &[f32], count: usize, shape: crate::graph::LayerShape) -> Mask {
-    let keys: Vec<u64> = theta.iter().map(|w| key(f64::from(w.abs()))).collect();
-    let mut cut = Cut::largest(&mut keys.clone(), count);
-    Mask::from_positions(shape, (0..theta.len()).filter(|p| cut.takes(keys[*p])))
+fn largest(theta: &[f32], count: usize, shape: LayerShape) -> Mask {
+    let marks = score::largest(theta.iter().map(|w| f64::from(w.abs())), count);
+    Mask::from_positions(shape, (0..theta.len()).filter(|p| marks[*p]))
 }
 
 /// Weights at all positions, 0 where there is no edge.
@@ -181,24 +170,20 @@ fn spread(state: &LayerState) -> Vec<f32> {
     all
 }
 
-/// The layers as everybody else should see them: with the edges of A.
-fn visible(layers: &[Option<Layer>], states: &[LayerState]) -> Vec<LayerState> {
-    let of_layer = |(layer, state): (&Option<Layer>, &LayerState)| {
-        let Some(layer) = layer else { return state.clone() };
-        let only = |values: &[f32]| -> Vec<f32> {
-            state.mask.iter().zip(values).filter(|(p, _)| layer.forward.contains(*p)).map(|(_, v)| *v).collect()
-        };
-        let slots = state.slots.iter().map(|s| only(s)).collect();
-        LayerState { mask: layer.forward.clone(), weights: only(&state.weights), slots }
-    };
-    layers.iter().zip(states).map(of_layer).collect()
+/// The masks of what is used.
+fn used<'a>(layers: &'a [Option<Layer>], states: &'a [LayerState]) -> impl Iterator<Item = &'a Mask> {
+    layers.iter().zip(states).map(|(layer, state)| layer.as_ref().map_or(&state.mask, |l| &l.forward))
+}
+
+/// Edges of each layer that are trained.
+fn trained(states: &[LayerState]) -> Vec<usize> {
+    states.iter().map(|s| s.mask.edges()).collect()
 }
 
 impl Stepper for TopKast {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
-        let weight_gradients = self.backward;
-        self.ledger.enter_step(batch.labels.len(), weight_gradients);
+        self.ledger.enter_step(batch.labels.len(), self.backward);
         let outcome = engine.train_step(batch, rate);
         engine.rewire(&mut |states| self.absorb(states, rate));
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
@@ -206,8 +191,14 @@ impl Stepper for TopKast {
     }
 
     fn network(&self, engine: &dyn Engine) -> ModelState {
-        let state = engine.state();
-        ModelState { layers: visible(&self.layers, &state.layers), ..state }
+        let mut state = engine.state();
+        for (layer, state) in self.layers.iter().zip(&mut state.layers) {
+            if let Some(layer) = layer {
+                let used: Vec<bool> = state.mask.iter().map(|p| layer.forward.contains(p)).collect();
+                keep(state, &used);
+            }
+        }
+        state
     }
 
     fn saved(&self, engine: &dyn Engine) -> Saved {

@@ -4,7 +4,7 @@ use super::Real;
 use crate::graph::{LayerState, Mask};
 
 /// Keeps the marked edges.
-pub(super) fn keep<T: Real>(layer: &mut LayerState<T>, stay: &[bool]) {
+pub(crate) fn keep<T: Real>(layer: &mut LayerState<T>, stay: &[bool]) {
     let positions: Vec<usize> = layer.mask.iter().zip(stay).filter(|(_, s)| **s).map(|(p, _)| p).collect();
     layer.mask = Mask::from_positions(layer.mask.shape(), positions);
     retain(&mut layer.weights, stay);
@@ -18,8 +18,13 @@ pub(super) fn retain<T>(values: &mut Vec<T>, stay: &[bool]) {
 }
 
 /// Replaces a layer's edges by those of `mask`. Edges it has already, and which `keeps` marks, keep weight and optimiser state;
-/// `fresh` gives the weights of the others, which begin without optimiser state, for their positions.
-pub(super) fn replace<T: Real>(layer: &mut LayerState<T>, mask: Mask, keeps: &[bool], fresh: impl FnOnce(&[usize]) -> Vec<T>) {
+/// `fresh` gives the weights of the others, which begin without optimiser state, for their positions and the layer's weights.
+pub(crate) fn replace<T: Real>(
+    layer: &mut LayerState<T>,
+    mask: Mask,
+    keeps: &[bool],
+    fresh: impl FnOnce(&[usize], &[T]) -> Vec<T>,
+) {
     // Where each new edge was, if its values stay.
     let mut old = layer.mask.iter().zip(keeps).enumerate().peekable();
     let from: Vec<Option<usize>> = mask
@@ -31,7 +36,7 @@ pub(super) fn replace<T: Real>(layer: &mut LayerState<T>, mask: Mask, keeps: &[b
         .collect();
     drop(old);
     let new: Vec<usize> = mask.iter().zip(&from).filter(|(_, f)| f.is_none()).map(|(p, _)| p).collect();
-    let mut values = fresh(&new).into_iter();
+    let mut values = fresh(&new, &layer.weights).into_iter();
     let moved = |values: &[T], other: &mut dyn FnMut() -> T| -> Vec<T> {
         from.iter().map(|f| f.map_or_else(&mut *other, |e| values[e])).collect()
     };

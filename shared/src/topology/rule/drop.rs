@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::Real;
 use crate::error::{Error, Result};
 use crate::names::{self, Choice};
-use crate::score::{Cut, key};
+use crate::score;
 
 /// What an edge is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,14 +91,19 @@ impl Count {
     }
 
     /// Marks which of these scores stay when `count` are dropped.
-    fn stay(self, scores: &[f64], count: usize) -> Vec<bool> {
-        let mut keys: Vec<u64> = scores.iter().map(|s| key(*s)).collect();
-        let stay = keys.len() - count.min(keys.len());
-        let mut cut = match self {
-            Self::Floor => Cut::largest(&mut keys, stay),
-            Self::CeilAndTies => Cut::above_next(&mut keys, stay),
-        };
-        scores.iter().map(|s| cut.takes(key(*s))).collect()
+    pub(super) fn stay(self, scores: impl Iterator<Item = f64> + Clone, count: usize) -> Vec<bool> {
+        let all = scores.clone().count();
+        let stay = all - count.min(all);
+        match self {
+            Self::Floor => score::largest(scores, stay),
+            Self::CeilAndTies => score::above_next(scores, stay),
+        }
+    }
+
+    /// As [`Count::stay`] over all layers.
+    pub(super) fn stay_over_all(self, scores: &[Vec<f64>], count: usize) -> Vec<Vec<bool>> {
+        let mut all = self.stay(scores.iter().flatten().copied(), count).into_iter();
+        scores.iter().map(|s| all.by_ref().take(s.len()).collect()).collect()
     }
 }
 
@@ -155,11 +160,11 @@ impl Drop {
     pub(super) fn stay<T: Real>(self, fraction: f64, scores: &[Vec<f64>], weights: &[&[T]]) -> Vec<Vec<bool>> {
         let count = |n: usize| self.count.of(fraction, n);
         match self.by.scope {
-            DropScope::Layer => scores.iter().map(|s| self.count.stay(s, count(s.len()))).collect(),
+            DropScope::Layer => scores.iter().map(|s| self.count.stay(s.iter().copied(), count(s.len()))).collect(),
             DropScope::Signs => scores.iter().zip(weights).map(|(s, w)| self.by_sign(fraction, s, w)).collect(),
             DropScope::Network => {
                 let total = scores.iter().map(|s| count(s.len())).sum();
-                split(&self.count.stay(&scores.concat(), total), scores)
+                self.count.stay_over_all(scores, total)
             }
         }
     }
@@ -175,29 +180,11 @@ impl Drop {
         let mut stay: Vec<bool> = vec![self.count == Count::Floor; scores.len()];
         for (count, sign) in halves.into_iter().zip([1.0, -1.0]) {
             let of: Vec<usize> = (0..scores.len()).filter(|&e| weights[e].into() * sign > 0.0).collect();
-            let its: Vec<f64> = of.iter().map(|&e| scores[e]).collect();
-            for (&e, stays) in of.iter().zip(self.count.stay(&its, count.min(its.len()))) {
+            let its = of.iter().map(|&e| scores[e]);
+            for (&e, stays) in of.iter().zip(self.count.stay(its, count)) {
                 stay[e] = stays;
             }
         }
         stay
     }
-}
-
-/// Which of all edges stay when `keep` of them do, by [`Count`]'s treatment of ties.
-pub(super) fn largest(scores: &[Vec<f64>], keep: usize, ties: Count) -> Vec<Vec<bool>> {
-    let all = scores.concat();
-    split(&ties.stay(&all, all.len().saturating_sub(keep)), scores)
-}
-
-/// Cuts a list over all layers into one a layer.
-fn split(all: &[bool], like: &[Vec<f64>]) -> Vec<Vec<bool>> {
-    let mut rest = all;
-    like.iter()
-        .map(|s| {
-            let (of_layer, others) = rest.split_at(s.len());
-            rest = others;
-            of_layer.to_vec()
-        })
-        .collect()
 }

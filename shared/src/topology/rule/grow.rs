@@ -11,7 +11,7 @@ use super::{Momentum, Real};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::names::{self, Choice};
-use crate::score::{Cut, key};
+use crate::score;
 
 /// Which edges come, among the positions of a layer that have none, those just dropped included. The number is always exact;
 /// among equal scores those at lower positions come.
@@ -100,7 +100,7 @@ pub(super) struct Sources<'a, T> {
     pub(super) ever: &'a Mask,
 }
 
-fn missing(mask: &Mask) -> impl Iterator<Item = usize> + '_ {
+fn missing(mask: &Mask) -> impl Iterator<Item = usize> + Clone + '_ {
     (0..mask.shape().weights()).filter(|p| !mask.contains(*p))
 }
 
@@ -111,9 +111,13 @@ fn random(from: &[usize], count: usize, rng: &mut impl Rng) -> Vec<usize> {
 }
 
 fn largest(kept: &Mask, count: usize, score: impl Fn(usize) -> f64) -> Vec<usize> {
-    let keys: Vec<u64> = missing(kept).map(|p| key(score(p))).collect();
-    let mut cut = Cut::largest(&mut keys.clone(), count);
-    missing(kept).zip(&keys).filter(|(_, k)| cut.takes(**k)).map(|(p, _)| p).collect()
+    best(missing(kept), count, &score)
+}
+
+/// The positions of the largest scores.
+fn best(positions: impl Iterator<Item = usize> + Clone, count: usize, score: &impl Fn(usize) -> f64) -> Vec<usize> {
+    let marks = score::largest(positions.clone().map(score), count);
+    positions.zip(marks).filter(|(_, marked)| *marked).map(|(p, _)| p).collect()
 }
 
 /// Units whose share is smaller grow nothing on their own.
@@ -130,11 +134,9 @@ fn by_unit<T: Real>(kept: &Mask, count: usize, from: &Sources<T>) -> Vec<usize> 
         let free: Vec<usize> = of_unit(unit).filter(|p| !kept.contains(*p)).collect();
         let share = ((mean / total * count as f64) as usize).min(free.len());
         if share >= LEAST_SHARE {
-            let keys: Vec<u64> = free.iter().map(|p| key(from.momentum.score(*p))).collect();
-            let mut cut = Cut::largest(&mut keys.clone(), share);
-            free.iter().zip(&keys).filter(|(_, k)| cut.takes(**k)).for_each(|(p, _)| {
-                mask.insert(*p);
-            });
+            for p in best(free.iter().copied(), share, &|p| from.momentum.score(p)) {
+                mask.insert(p);
+            }
         }
     }
     // What the units did not take goes to the largest anywhere, so that the number is exact.

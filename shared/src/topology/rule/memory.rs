@@ -73,13 +73,16 @@ pub struct LayerMemory<T> {
     pub last_change: u64,
 }
 
-impl<T> LayerMemory<T> {
-    /// Notes an update at this step that changed the layer's edges from `before` to `after`, if it did.
-    pub fn follow(&mut self, step: u64, before: &Mask, after: &Mask) {
-        if before != after {
-            self.ever.extend(after);
-            self.changes += 1;
-            self.last_change = step;
+impl<T> Memory<T> {
+    /// Notes an update at this step that changed the layers' edges from `before` to `after`.
+    pub fn follow<'a>(&mut self, step: u64, before: &[Mask], after: impl IntoIterator<Item = &'a Mask>) {
+        self.updates += 1;
+        for ((memory, before), after) in self.layers.iter_mut().zip(before).zip(after) {
+            if before != after {
+                memory.ever.extend(after);
+                memory.changes += 1;
+                memory.last_change = step;
+            }
         }
     }
 }

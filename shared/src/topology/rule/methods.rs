@@ -365,8 +365,8 @@ impl Method {
             Falling::Updates | Falling::Fractions => prune.epochs[1] * length.multiplier,
             // The first update at T_end or after it is the last.
             Falling::Steps => {
-                let end = self.end_step(length).unwrap_or(length.steps());
-                end.next_multiple_of(self.interval).div_ceil(length.batches_per_epoch)
+                let density = self.pruning(prune, self.when(length), length).density;
+                density.last_update(self.interval).div_ceil(length.batches_per_epoch)
             }
         })
     }

@@ -11,6 +11,7 @@ mod real;
 mod redistribute;
 mod update;
 
+pub(crate) use change::{keep, replace};
 pub use drop::{Count, Drop, DropBy, DropScope, EdgeScore};
 pub use grow::{Grow, GrownValue};
 pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
@@ -22,7 +23,7 @@ pub use update::{Evidence, LayerChange, Network, update};
 use crate::schedule::{CubicDensity, DropFraction};
 
 /// How edges move: drop × grow × redistribute × density × drop fraction × when.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     /// Makes the network sparser, first.
     pub prune: Option<Prune>,
@@ -37,7 +38,7 @@ pub struct Rule {
 }
 
 /// Edges that go for good, until the density is that of a schedule.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prune {
     /// The density of all movable layers together.
     pub density: CubicDensity,
@@ -60,7 +61,7 @@ pub enum PruneScope {
 }
 
 /// Edges that go, and as many that come.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exchange {
     /// Which go.
     pub drop: Drop,

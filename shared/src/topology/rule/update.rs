@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::change::{keep, replace, retain};
-use super::drop::{Count, largest};
+use super::drop::Count;
 use super::grow::Sources;
 use super::memory::adam;
 use super::redistribute::Share;
@@ -76,11 +76,10 @@ pub fn update<T: Real>(
         update.keep_flow();
     }
     let mut changes = update.changes;
-    memory.updates += 1;
-    for (((change, layer), before), memory) in changes.iter_mut().zip(layers).zip(&masks).zip(&mut memory.layers) {
+    for (change, layer) in changes.iter_mut().zip(&*layers) {
         change.edges = layer.mask.edges();
-        memory.follow(step, before, &layer.mask);
     }
+    memory.follow(step, &masks, layers.iter().map(|l| &l.mask));
     changes
 }
 
@@ -121,22 +120,23 @@ impl<T: Real> Update<'_, T> {
         let scores = self.scores(prune.score, &self.network.movable);
         let movable = || (0..self.layers.len()).filter(|l| self.network.movable[*l]);
         let weights = |l: usize| self.layers[l].mask.shape().weights();
-        let total: usize = movable().map(weights).sum();
+        let (total, edges): (usize, usize) = (movable().map(weights).sum(), scores.iter().map(Vec::len).sum());
         let stay = match prune.scope {
             PruneScope::GlobalAboveThreshold => {
                 // A network without edges could not learn any more.
                 let keep = ((total as f64 * density) as usize).max(2) - 1;
-                largest(&scores, keep, Count::CeilAndTies)
+                Count::CeilAndTies.stay_over_all(&scores, edges.saturating_sub(keep))
             }
             PruneScope::Global => {
                 let missing = ((1.0 - density) * total as f64).ceil() as usize;
-                largest(&scores, (total - missing.min(total)).max(1), Count::Floor)
+                let keep = (total - missing.min(total)).max(1);
+                Count::Floor.stay_over_all(&scores, edges.saturating_sub(keep))
             }
             PruneScope::Layer => {
                 let last = movable().next_back().unwrap_or_default();
                 let densities = uniform(density, weights(last) as f64, total as f64);
                 let keep = |l: usize| (weights(l) as f64 * densities[usize::from(l == last)]) as usize;
-                let of_layer = |(l, s): (usize, &Vec<f64>)| largest(std::slice::from_ref(s), keep(l), Count::Floor).concat();
+                let of_layer = |(l, s): (usize, &Vec<f64>)| Count::Floor.stay(s.iter().copied(), s.len().saturating_sub(keep(l)));
                 scores.iter().enumerate().map(of_layer).collect()
             }
         };
@@ -179,8 +179,7 @@ impl<T: Real> Update<'_, T> {
                 mask.insert(p);
             }
             let keeps = if exchange.regrown_keeps { vec![true; stay[l].len()] } else { stay[l].clone() };
-            let weights = layer.weights.clone();
-            replace(layer, mask, &keeps, |new| exchange.value.draw(new, &weights, gradient, rng));
+            replace(layer, mask, &keeps, |new, weights| exchange.value.draw(new, weights, gradient, rng));
         });
     }
 
@@ -228,7 +227,7 @@ impl<T: Real> Update<'_, T> {
             change.repaired = preserve(&mut mask, network.groups[l], true, rng).added;
             if change.repaired > 0 {
                 let keeps = vec![true; layer.weights.len()];
-                replace(layer, mask, &keeps, |new| vec![T::default(); new.len()]);
+                replace(layer, mask, &keeps, |new, _| vec![T::default(); new.len()]);
             }
         });
     }
