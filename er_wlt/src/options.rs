@@ -28,7 +28,7 @@ impl Deciding for Options {
     fn check(&mut self, checks: &mut Checks) -> Method {
         let sparse = &self.shared.sparse;
         if !sparse.sparse || sparse.fix {
-            for option in MovingOptions::NAMES {
+            for option in MovingOptions::names() {
                 checks.unused(option);
             }
             let name = if sparse.sparse { MethodName::Static } else { MethodName::Dense };
@@ -51,7 +51,7 @@ impl Deciding for Options {
             return;
         }
         let why = if sparse { "with --fix: the mask never changes" } else { "without --sparse: there is no mask" };
-        let given = MovingOptions::NAMES.into_iter().filter(|name| given.has(name));
+        let given = MovingOptions::names().filter(|name| given.has(name));
         experiment.notes.extend(given.map(|name| format!("--{name} has no effect {why}")));
     }
 }

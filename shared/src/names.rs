@@ -42,6 +42,26 @@ pub fn name<T: PartialEq>(choices: &[Choice<T>], value: &T) -> &'static str {
     choice.map_or_else(|| unreachable!("every value is in its table"), |c| c.name)
 }
 
+/// Lets values of a type be parsed from and printed as the names in its `CHOICES`; messages call one a `$what`.
+macro_rules! named {
+    ($type:ty, $what:literal) => {
+        impl std::str::FromStr for $type {
+            type Err = $crate::error::Error;
+
+            fn from_str(s: &str) -> $crate::error::Result<Self> {
+                $crate::names::parse($what, Self::CHOICES, s)
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str($crate::names::name(Self::CHOICES, self))
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 /// Whether two names are the same but for case and `-` instead of `_`.
 ///
 /// ```

@@ -1,13 +1,10 @@
 //! Random masks in time proportional to their edges.
 
 use super::{LayerShape, Mask};
-use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Geometric};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// How the edges of a random graph are drawn from a density p.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,22 +36,7 @@ impl Law {
     ];
 }
 
-impl FromStr for Law {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("sampling law", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for Law {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bernoulli => "bernoulli",
-            Self::Exact => "exact",
-        })
-    }
-}
+names::named!(Law, "sampling law");
 
 /// Draws a random mask. Density 0 gives no edges and 1 all of them.
 ///

@@ -1,9 +1,6 @@
 //! Names of the initialisers.
 
-use crate::error::{Error, Result};
 use crate::names::{self, Choice};
-use std::fmt;
-use std::str::FromStr;
 
 /// How weights get their first values. `p` is the requested density of the layer, `d` that of the whole network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,19 +53,7 @@ impl InitMethod {
     ];
 }
 
-impl FromStr for InitMethod {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("initialisation", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for InitMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::CHOICES.iter().find(|c| c.value == *self).map_or("", |c| c.name))
-    }
-}
+names::named!(InitMethod, "initialisation");
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,6 @@ use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
-use std::fmt;
-use std::str::FromStr;
 
 /// How the learning rate falls after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,24 +29,7 @@ impl LrPolicy {
     ];
 }
 
-impl FromStr for LrPolicy {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("learning rate policy", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for LrPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Step => "step",
-            Self::MultiStep => "multistep",
-            Self::Cosine => "cosine",
-            Self::Constant => "constant",
-        })
-    }
-}
+names::named!(LrPolicy, "learning rate policy");
 
 /// The learning rate of every epoch, as a pure function.
 #[derive(Debug, Clone, PartialEq)]

@@ -70,8 +70,8 @@ pub struct MovingOptions {
 }
 
 impl MovingOptions {
-    /// Names of these options; the first ones are about edges that are exchanged.
-    pub const NAMES: [&str; 15] = [
+    /// Options about edges that are exchanged.
+    const EXCHANGING: [&str; 10] = [
         "death",
         "growth",
         "redistribution",
@@ -82,25 +82,27 @@ impl MovingOptions {
         "update-replaces-step",
         "grow-init",
         "reinit-regrown",
-        "update-frequency",
-        "t-begin",
-        "t-end",
-        "t-end-fraction",
-        "flow-at-updates",
     ];
+
+    /// Options about all edges that move.
+    const MOVING: [&str; 5] = ["update-frequency", "t-begin", "t-end", "t-end-fraction", "flow-at-updates"];
+
+    /// Names of all these options.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::EXCHANGING.into_iter().chain(Self::MOVING)
+    }
 
     /// Completes the options by the method and the method by the options; those that mean nothing to it are problems. `of` names
     /// the method in messages.
     pub fn complete(&mut self, method: &mut Method, of: &str, checks: &mut Checks) {
         let help = "leave it out, or choose another --method";
-        let (exchanging, moving) = Self::NAMES.split_at(10);
         if method.exchange.is_none() {
-            for option in exchanging {
+            for option in Self::EXCHANGING {
                 checks.no_effect(option, &format!("with {of}: no edges are exchanged"), help);
             }
         }
         if !method.moves() {
-            for option in moving {
+            for option in Self::MOVING {
                 checks.no_effect(option, &format!("with {of}: no edges move"), help);
             }
             return;

@@ -1,10 +1,6 @@
 //! Which edges go.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::Real;
-use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 use crate::score;
 
@@ -28,19 +24,7 @@ impl EdgeScore {
     ];
 }
 
-impl FromStr for EdgeScore {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("pruning score", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for EdgeScore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(names::name(Self::CHOICES, self))
-    }
-}
+names::named!(EdgeScore, "pruning score");
 
 /// Which edges a layer drops: those with the least score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,19 +125,7 @@ impl DropBy {
     ];
 }
 
-impl FromStr for DropBy {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("way to drop edges", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for DropBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(names::name(Self::CHOICES, self))
-    }
-}
+names::named!(DropBy, "way to drop edges");
 
 impl Drop {
     /// Which edges of each layer stay. `scores` and `weights` have an entry an edge, and none for layers that do not take part.

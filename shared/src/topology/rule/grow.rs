@@ -77,19 +77,7 @@ impl Grow {
     }
 }
 
-impl FromStr for Grow {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("growth", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for Grow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(names::name(Self::CHOICES, self))
-    }
-}
+names::named!(Grow, "growth");
 
 /// What growth may read of a layer.
 pub(super) struct Sources<'a, T> {

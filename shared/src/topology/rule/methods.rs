@@ -1,7 +1,6 @@
 //! The published methods: one row of a table each, whose entries options may replace.
 
 use std::fmt;
-use std::str::FromStr;
 
 use super::{Count, Drop, DropBy, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
 use crate::error::{Error, Result};
@@ -106,19 +105,7 @@ impl MethodName {
     }
 }
 
-impl FromStr for MethodName {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("method", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for MethodName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(names::name(Self::CHOICES, self))
-    }
-}
+names::named!(MethodName, "method");
 
 /// The masks that training begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,5 @@
 //! How many of the edges that were dropped come back to each layer.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 
 /// What a layer's share of the edges that come back is proportional to.
@@ -32,19 +28,7 @@ impl Redistribute {
     ];
 }
 
-impl FromStr for Redistribute {
-    type Err = Error;
-
-    fn from_str(s: &str) -> Result<Self> {
-        names::parse("redistribution", Self::CHOICES, s)
-    }
-}
-
-impl fmt::Display for Redistribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(names::name(Self::CHOICES, self))
-    }
-}
+names::named!(Redistribute, "redistribution");
 
 /// A layer that takes part in a redistribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
