@@ -5,14 +5,13 @@
 
 use clap::Args;
 use serde::Serialize;
-use shared::Result;
-use shared::config::{Checks, ExperimentOptions, Given, MovingOptions, values};
+use shared::config::{Checks, ExperimentOptions, MovingOptions, Shared, values};
 use shared::density::Density;
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::LrPolicy;
 use shared::topology::SparseInit;
 use shared::topology::rule::{EdgeScore, Falling, Method, MethodName, Start};
-use shared::train::{Deciding, Experiment};
+use shared::train::{Deciding, Meaning, Moving};
 
 /// Everything that decides what `er_dst` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -88,14 +87,26 @@ struct Ignored {
     batch_size_jac: Option<usize>,
 }
 
-impl Deciding for Options {
-    const ADVICE: &'static str = "leave it out, or choose a --method with a mask";
+/// What to do about options of masks where there is none.
+const ADVICE: &str = "leave it out, or choose a --method with a mask";
 
-    fn shared(&mut self) -> &mut ExperimentOptions {
-        &mut self.shared
+impl Deciding for Options {
+    fn shared(&mut self) -> Shared<'_> {
+        self.shared.shared()
     }
 
-    fn check(&mut self, checks: &mut Checks) -> Method {
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+        let method = self.method(checks);
+        let spec = named.and_then(|named| self.network(named, checks));
+        let small = self.own.method == MethodName::SmallDense;
+        let without_mask: &[&str] = if small { &["density"] } else { &[] };
+        let meaning = Moving::meaning(&mut self.shared, method.clone(), spec, (ADVICE, without_mask), checks)?;
+        Some(self.complete(&method, meaning, checks))
+    }
+}
+
+impl Options {
+    fn method(&mut self, checks: &mut Checks) -> Method {
         self.ignored.refuse(checks);
         self.same_as(checks);
         let (name, of) = self.meant(checks);
@@ -109,49 +120,47 @@ impl Deciding for Options {
         method
     }
 
-    fn without_mask(&self) -> &'static [&'static str] {
-        if self.own.method == MethodName::SmallDense { &["density"] } else { &[] }
-    }
-
-    fn network(&self, named: ModelSpec) -> Result<ModelSpec> {
+    /// The network to train instead of the one that is named.
+    fn network(&self, named: ModelSpec, checks: &mut Checks) -> Option<ModelSpec> {
         if self.own.method != MethodName::SmallDense {
-            return Ok(named);
+            return Some(named);
         }
         let budget = self.shared.sparse.mask.density.get() * named.weight_count() as f64;
-        width_for(named.name(), named.input(), named.classes(), budget)
+        checks.take(width_for(named.name(), named.input(), named.classes(), budget))
     }
 
-    fn complete(&self, given: &Given, experiment: &mut Experiment) {
-        let method = &experiment.method;
-        let [first, last] = method.densities;
+    /// Name, facts and remarks of a run.
+    fn complete(&self, method: &Method, mut meaning: Meaning, checks: &Checks) -> Meaning {
+        let [first, last] = &method.densities;
         let name = self.own.method.to_string();
+        let density = self.shared.sparse.mask.density;
         let init = self.shared.sparse.mask.sparse_init.name();
-        experiment.mask_name = match (self.own.method, method.start) {
+        meaning.name = match (self.own.method, method.start) {
             (MethodName::Dense, _) => name.clone(),
-            (MethodName::SmallDense, _) => format!("{name}-{}", self.shared.sparse.mask.density),
+            (MethodName::SmallDense, _) => format!("{name}-{density}"),
             (_, Start::Full) if method.prune.is_some() => format!("{name}-{last}"),
             _ if method.prune.is_none() => format!("{name}-{init}-{first}"),
             _ => format!("{name}-{init}-{first}-{last}"),
         };
-        experiment.facts.insert("method".into(), name.as_str().into());
-        experiment.facts.insert("density_requested".into(), last.into());
+        meaning.facts.insert("method".into(), name.as_str().into());
+        meaning.facts.insert("density_requested".into(), (*last).into());
         if begins_full(method) {
-            let given = OF_DRAWN_MASKS.into_iter().filter(|option| given.has(option) && experiment.config.get(option).is_none());
+            let given = OF_DRAWN_MASKS.into_iter().filter(|option| checks.given.has(option) && checks.is_unused(option));
             let note = |option| format!("--{option} has no effect with --method {name}, which begins with all weights");
-            experiment.notes.extend(given.map(note));
+            meaning.notes.extend(given.map(note));
         }
         if method.prune.is_some() {
-            experiment.facts.insert("density_first_requested".into(), first.into());
+            meaning.facts.insert("density_first_requested".into(), (*first).into());
         }
         if self.own.method == MethodName::SmallDense {
-            experiment.facts.insert("weights_requested".into(), self.shared.sparse.mask.density.get().into());
+            meaning.facts.insert("weights_requested".into(), density.get().into());
         }
-        if method.start == Start::Full && method.prune.is_some() && first < 1.0 {
-            let asked = given.show("density");
-            experiment
-                .notes
-                .push(format!("{asked} {first}: {name} begins with all weights, so the first update prunes to about {first}"));
+        if method.start == Start::Full && method.prune.is_some() && *first < 1.0 {
+            let asked = checks.given.show("density");
+            let what = format!("{asked} {first}: {name} begins with all weights, so the first update prunes to about {first}");
+            meaning.notes.push(what);
         }
+        meaning
     }
 }
 
@@ -168,7 +177,7 @@ impl Options {
     fn full_masks(&self, method: &Method, checks: &mut Checks) {
         if !method.moves() {
             for option in ["rm-first", "ignore-linear-layers"] {
-                checks.no_effect(option, "without a mask", Self::ADVICE);
+                checks.no_effect(option, "without a mask", ADVICE);
             }
         } else if method.backward.is_some() {
             for option in OF_DRAWN_MASKS.into_iter().filter(|o| *o != "sparse-init") {

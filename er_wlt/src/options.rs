@@ -2,9 +2,10 @@
 
 use clap::Args;
 use serde::Serialize;
-use shared::config::{Checks, ExperimentOptions, Given, MovingOptions, SparseOptions};
+use shared::config::{Checks, ExperimentOptions, MovingOptions, Shared, SparseOptions};
+use shared::model::ModelSpec;
 use shared::topology::rule::{Exchanging, Grow, Method, MethodName};
-use shared::train::{Deciding, Experiment};
+use shared::train::{Deciding, Meaning, Moving};
 
 /// Everything that decides what `er_wlt` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -18,40 +19,41 @@ pub(crate) struct Options {
 }
 
 impl Deciding for Options {
-    const ADVICE: &'static str = "add --sparse --fix to train inside a mask";
-
-    fn shared(&mut self) -> &mut ExperimentOptions {
-        &mut self.shared
+    fn shared(&mut self) -> Shared<'_> {
+        self.shared.shared()
     }
 
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+        let SparseOptions { sparse, fix, .. } = self.shared.sparse;
+        let method = self.method(checks);
+        let advice = ("add --sparse --fix to train inside a mask", [].as_slice());
+        let mut meaning = Moving::meaning(&mut self.shared, method, named, advice, checks)?;
+        if sparse && !fix {
+            meaning.name.push_str("-moving");
+            return Some(meaning);
+        }
+        let why = if sparse { "with --fix: the mask never changes" } else { "without --sparse: there is no mask" };
+        let given = MovingOptions::names().filter(|name| checks.given.has(name));
+        meaning.notes.extend(given.map(|name| format!("--{name} has no effect {why}")));
+        Some(meaning)
+    }
+}
+
+impl Options {
     /// Without `--fix` edges die and grow as in the random-pruning experiments (Liu et al. 2022).
-    fn check(&mut self, checks: &mut Checks) -> Method {
+    fn method(&mut self, checks: &mut Checks) -> Method {
         let sparse = &self.shared.sparse;
+        let densities = [sparse.mask.density.get(); 2];
         if !sparse.sparse || sparse.fix {
             for option in MovingOptions::names() {
                 checks.unused(option);
             }
             let name = if sparse.sparse { MethodName::Static } else { MethodName::Dense };
-            return Method { densities: [sparse.mask.density.get(); 2], ..name.method() };
+            return Method { densities, ..name.method() };
         }
-        let mut method = Method {
-            densities: [sparse.mask.density.get(); 2],
-            exchange: Some(Exchanging { grow: Grow::Random, ..Exchanging::GRANET }),
-            ..MethodName::Dst.method()
-        };
+        let exchange = Some(Exchanging { grow: Grow::Random, ..Exchanging::GRANET });
+        let mut method = Method { densities, exchange, ..MethodName::Dst.method() };
         self.moving.complete(&mut method, "these options", checks);
         method
-    }
-
-    /// Remarks on options that are accepted and have no effect.
-    fn complete(&self, given: &Given, experiment: &mut Experiment) {
-        let SparseOptions { sparse, fix, .. } = self.shared.sparse;
-        if sparse && !fix {
-            experiment.mask_name.push_str("-moving");
-            return;
-        }
-        let why = if sparse { "with --fix: the mask never changes" } else { "without --sparse: there is no mask" };
-        let given = MovingOptions::names().filter(|name| given.has(name));
-        experiment.notes.extend(given.map(|name| format!("--{name} has no effect {why}")));
     }
 }

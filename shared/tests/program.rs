@@ -5,10 +5,11 @@
 use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 use shared::Result;
-use shared::config::{Asked, Checks, ExperimentOptions, Given, RunOptions, read, values};
+use shared::config::{Asked, Checks, ExperimentOptions, RunOptions, Shared, read, values};
+use shared::model::ModelSpec;
 use shared::run::{Device, Program, Signals};
 use shared::topology::rule::{Method, MethodName};
-use shared::train::{Deciding, Experiment};
+use shared::train::{Deciding, Experiment, Meaning, Moving};
 
 /// Options of a program with one option of its own.
 #[derive(Clone, Args, Serialize)]
@@ -21,23 +22,20 @@ struct Options {
 }
 
 impl Deciding for Options {
-    const ADVICE: &'static str = "add --sparse";
-
-    fn shared(&mut self) -> &mut ExperimentOptions {
-        &mut self.shared
+    fn shared(&mut self) -> Shared<'_> {
+        self.shared.shared()
     }
 
-    fn check(&mut self, checks: &mut Checks) -> Method {
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
         if !self.shared.sparse.sparse {
-            checks.no_effect("period", "without --sparse", Self::ADVICE);
+            checks.no_effect("period", "without --sparse", "add --sparse");
         }
-        Method { interval: self.period as u64, ..MethodName::Set.method() }
-    }
-
-    fn complete(&self, given: &Given, experiment: &mut Experiment) {
-        experiment.mask_name.push_str("-often");
-        experiment.facts.insert("period".into(), self.period.into());
-        experiment.notes.extend(given.has("period").then(|| "asked".to_owned()));
+        let method = Method { interval: self.period as u64, ..MethodName::Set.method() };
+        let mut meaning = Moving::meaning(&mut self.shared, method, named, ("add --sparse", &[]), checks)?;
+        meaning.name.push_str("-often");
+        meaning.facts.insert("period".into(), self.period.into());
+        meaning.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));
+        Some(meaning)
     }
 }
 
@@ -60,7 +58,7 @@ fn own_options_name_the_run_and_decide_how_edges_move() {
     assert_eq!(experiment.config.get("seed").unwrap(), 5);
     assert_eq!(experiment.notes, ["asked"]);
     let program = Program { name: "program", version: "0", command: Vec::new(), device: Device::this(1) };
-    let fresh = || experiment.beginning.state(&experiment.spec);
+    let fresh = || experiment.approach.begin(&experiment.spec);
     let launched = experiment.launch(&program, fresh, &Signals::none()).unwrap();
     let summary = launched.end.unwrap();
     // Three quarters of eleven steps, every third of them.

@@ -68,24 +68,24 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
 /// Options that do not fit together.
 pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Given) -> Result<Shown> {
     let seed = options.shared().train.seed;
-    let Experiment { config, spec, beginning, notes, start, method, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
+    let Experiment { config, spec, approach, notes, start, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
     for remark in &notes {
         note(remark);
     }
     if start.resume.is_some() {
         note("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
     }
-    let drawn = beginning.draw(&spec)?;
-    Ok(Shown { config, spec, drawn, method })
+    let drawn = approach.draw(&spec)?;
+    Ok(Shown { config, spec, drawn, approach })
 }
 
 fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {
     let fresh = || {
-        let state = experiment.beginning.state(&experiment.spec)?;
+        let (state, saved) = experiment.approach.begin(&experiment.spec)?;
         if let Some(remark) = empty_layers(&experiment.spec, &state) {
             note(&remark);
         }
-        Ok(state)
+        Ok((state, saved))
     };
     experiment.launch(program, fresh, signals)
 }

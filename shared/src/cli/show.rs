@@ -9,8 +9,8 @@ use crate::config::Resolved;
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::pretty;
-use crate::topology::rule::Method;
 use crate::topology::{DensityReport, Drawn};
+use crate::train::Approach;
 
 /// A run that is resolved but not run.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(super) struct Shown {
     pub(super) spec: ModelSpec,
     /// Its masks.
     pub(super) drawn: Drawn,
-    /// How edges move.
-    pub(super) method: Method,
+    /// What is done to the network.
+    pub(super) approach: Box<dyn Approach>,
 }
 
 pub(super) fn with_format(command: Command) -> Command {
@@ -64,7 +64,7 @@ impl Shown {
             spec.weight_count(),
             self.edges(),
             DensityReport::new(spec, &self.drawn),
-            self.method,
+            self.approach,
             self.config.to_yaml(),
         )
     }
@@ -100,7 +100,7 @@ impl Shown {
             "edges_removed_by_flow": report.edges_removed_by_flow,
             "constant": report.constant,
             "layers": layers,
-            "method": self.method.to_string().lines().collect::<Vec<_>>(),
+            "method": self.approach.to_string().lines().collect::<Vec<_>>(),
             "options": self.config.to_json(),
             "config_hash": self.config.hash(),
         })

@@ -30,6 +30,11 @@ impl<'a> Checks<'a> {
         self.unused.push(option);
     }
 
+    /// Whether [`Checks::unused`] was told so.
+    pub fn is_unused(&self, option: &str) -> bool {
+        self.unused.contains(&option)
+    }
+
     /// As [`Checks::unused`]; and having given it is a problem: `why` ends the sentence "--option has no effect", `help` says
     /// what to do.
     pub fn no_effect(&mut self, option: &'static str, why: &str, help: &str) {

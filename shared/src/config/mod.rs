@@ -13,7 +13,7 @@ mod yaml;
 pub use checks::Checks;
 pub use options::{
     DataOptions, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, OptimizerName, PublishedOptions, RunOptions,
-    SelectOn, SparseOptions, TrainOptions,
+    SelectOn, Shared, SparseOptions, TrainOptions,
 };
 pub use problems::Problems;
 pub use resolved::Resolved;

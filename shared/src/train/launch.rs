@@ -2,17 +2,15 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::{Data, Dynamic, Experiment, Finish, Plan, Session, Stepper, TopKast, TopKastOptions};
+use super::{Data, Experiment, Finish, Hook, Plan, Session, Situation};
 use crate::data::{self, Part};
 use crate::engine::sparse::SparseEngine;
-use crate::engine::{Engine, ModelState, Optimizer};
+use crate::engine::{Engine, ModelState};
 use crate::error::{Error, Result};
-use crate::graph::Mask;
 use crate::run::{Origin, Program, Progress, RunFolder, Saved, Signals, Status, Stop};
-use crate::topology::rule::{Length, MomentumKind, Network, Rule};
+use crate::topology::rule::Length;
 
 /// How a run came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +29,12 @@ impl Experiment {
     /// # Errors
     /// Data that is missing, a schedule that does not fit the number of batches, a folder in use or not writable, a checkpoint that does not fit, a training that diverges. The
     /// manifest then says so too.
-    pub fn launch(&self, program: &Program, fresh: impl FnOnce() -> Result<ModelState>, signals: &Signals) -> Result<Launched> {
+    pub fn launch(
+        &self,
+        program: &Program,
+        fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
+        signals: &Signals,
+    ) -> Result<Launched> {
         let hash = self.config.hash();
         let path = RunFolder::path_of(&self.run.out, &self.slug(program.name, &format!("s{}", self.seed)), &hash);
         if let Some(summary) = RunFolder::summary(&path)? {
@@ -39,10 +42,10 @@ impl Experiment {
         }
         // Missing data must leave no folder behind.
         let mut data = self.load()?;
-        let rule = self.method.rule(self.length(&data))?;
+        self.approach.check(self.length(&data))?;
         let mut folder = RunFolder::open(&path, &hash, program)?;
         folder.begin(&self.config.to_yaml(), program)?;
-        let end = self.train(program, &folder, &mut data, rule, fresh, signals);
+        let end = self.train(program, &folder, &mut data, fresh, signals);
         let (status, error) = match &end {
             Ok(Ok(_)) => (Status::Finished, None),
             Ok(Err(_)) => (Status::Interrupted, None),
@@ -73,110 +76,58 @@ impl Experiment {
         Length { batches_per_epoch, epochs: self.plan.epochs, multiplier: self.multiplier }
     }
 
-    fn rule_network(&self) -> Network {
-        let layers = self.spec.layers();
-        Network {
-            movable: (0..layers.len()).map(|l| self.masked.contains(&l)).collect(),
-            groups: layers.iter().map(|l| l.groups).collect(),
-            seed: self.seed,
-        }
-    }
-
     fn train(
         &self,
         program: &Program,
         folder: &RunFolder,
         data: &mut Data,
-        rule: Option<Rule>,
-        fresh: impl FnOnce() -> Result<ModelState>,
+        fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
         let (state, progress, saved) = match self.start.checkpoint(folder, &self.spec)? {
             Some(checkpoint) => (checkpoint.state, checkpoint.progress, checkpoint.saved),
-            None => (fresh()?, Progress::default(), Saved::default()),
+            None => {
+                let (state, saved) = fresh()?;
+                (state, Progress::default(), saved)
+            }
         };
         if progress.best.is_none() && self.plan.is_done(&progress) {
             let what = format!("the checkpoint to resume from is after {} epochs and {} steps", progress.epoch, progress.step);
             return Err(Error::failure(format!("{what}: nothing is left to train"))
                 .help("ask for more with --epochs or --max-steps, or go back with --start-epoch"));
         }
-        let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
-        if self.masked.is_empty() && edges < self.spec.weight_count() {
-            let what = format!("the checkpoint has {edges} of {} weights, this run is dense", self.spec.weight_count());
-            return Err(Error::failure(what).help("use the options of the run that wrote it"));
-        }
+        let length = self.length(data);
+        let situation = Situation { length, options: self.step, step: progress.step, epoch: progress.epoch, saved: &saved };
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
-        let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
-        let mut stepper = self.stepper(rule, &mut engine, self.length(data), progress.step, &saved)?;
+        let options = self.approach.engine_options(self.step);
+        let mut engine = SparseEngine::new(self.spec.clone(), state, options, largest, self.run.threads())?;
+        let mut stepper = self.approach.stepper(&situation, &mut engine)?;
+        let origin = Origin::new(program.name, &self.spec, folder.config_hash());
+        let mut hooks = self.approach.hooks(folder, &origin, &situation)?;
         let session = Session {
             folder,
-            origin: Origin::new(program.name, &self.spec, folder.config_hash()),
-            plan: Plan { settled_after: self.method.settled_after(self.length(data)), ..self.plan.clone() },
+            origin,
+            plan: Plan { contest: self.approach.contest(length), ..self.plan.clone() },
             checkpoint_interval: self.run.checkpoint_interval as u64,
             quiet: self.run.quiet,
         };
-        match session.run(&mut engine, &mut *stepper, data, progress, &mut [], signals)? {
+        let mut hooks: Vec<&mut dyn Hook> = hooks.iter_mut().map(|hook| &mut **hook as &mut dyn Hook).collect();
+        match session.run(&mut engine, &mut *stepper, data, progress, &mut hooks, signals)? {
             Finish::Stopped(stop) => Ok(Err(stop)),
             Finish::Done(results) => {
-                let mut summary = self.summary(&engine, &results)?;
-                if let Value::Object(summary) = &mut summary {
-                    summary.extend(stepper.results());
+                let mut summary = self.facts.clone();
+                summary.extend(self.approach.measured(&engine.state()));
+                let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
+                if let Value::Object(results) = results {
+                    summary.extend(results);
                 }
+                summary.extend(stepper.results());
+                summary.extend(self.approach.finish(folder, &mut engine, data)?);
+                let summary = Value::Object(summary);
                 folder.write_summary(&summary)?;
                 Ok(Ok(summary))
             }
         }
-    }
-
-    /// What makes the steps.
-    fn stepper(
-        &self,
-        rule: Option<Rule>,
-        engine: &mut SparseEngine,
-        length: Length,
-        step: u64,
-        saved: &Saved,
-    ) -> Result<Box<dyn Stepper>> {
-        let Some(backward) = self.method.backward else {
-            let momentum = momentum(self.step.optimizer);
-            return Ok(Box::new(Dynamic::new(rule, self.rule_network(), momentum, engine, step, saved)?));
-        };
-        let forward = self.method.densities[0];
-        let options = TopKastOptions {
-            when: self.method.when(length),
-            densities: self.densities.clone(),
-            backward: backward / forward,
-            decay: self.step.weight_decay / forward,
-        };
-        Ok(Box::new(TopKast::new(&options, self.rule_network(), engine, step, saved)?))
-    }
-
-    fn summary(&self, engine: &dyn Engine, results: &impl Serialize) -> Result<Value> {
-        let mut summary = self.facts.clone();
-        let masks: Vec<Mask> = engine.state().layers.into_iter().map(|l| l.mask).collect();
-        let count = |layers: &[&Mask]| {
-            let (edges, weights) = (layers.iter().map(|m| m.edges()), layers.iter().map(|m| m.shape().weights()));
-            (edges.sum::<usize>(), weights.sum::<usize>())
-        };
-        let (edges, weights) = count(&masks.iter().collect::<Vec<_>>());
-        let (kept, of) = count(&self.masked.iter().map(|l| &masks[*l]).collect::<Vec<_>>());
-        summary.insert("edges".into(), edges.into());
-        summary.insert("weights".into(), weights.into());
-        // Comparable with the density that was requested, which dense layers are outside of.
-        summary.insert("density".into(), if of == 0 { 1.0 } else { kept as f64 / of as f64 }.into());
-        let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
-        if let Value::Object(results) = results {
-            summary.extend(results);
-        }
-        Ok(Value::Object(summary))
-    }
-}
-
-/// The velocities of all weights that an optimiser's step suggests.
-fn momentum(optimizer: Optimizer) -> MomentumKind {
-    match optimizer {
-        Optimizer::Sgd { momentum, .. } => MomentumKind::Sgd(momentum),
-        Optimizer::Adam => MomentumKind::Adam,
     }
 }

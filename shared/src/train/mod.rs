@@ -1,10 +1,12 @@
 //! The training loop. It only trains: everything else that happens along the way is a [`Hook`].
 
+mod approach;
 mod display;
 mod dynamic;
 mod experiment;
 mod launch;
 mod ledger;
+mod moving;
 mod network;
 mod record;
 mod session;
@@ -15,10 +17,12 @@ mod top_kast;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use approach::{Approach, Meaning, Situation};
 pub use display::Display;
 pub use dynamic::Dynamic;
 pub use experiment::{Deciding, Experiment};
 pub use launch::Launched;
+pub use moving::Moving;
 pub use network::Beginning;
 pub use record::Recorder;
 pub use session::{Finish, Results, Session};
@@ -71,9 +75,31 @@ pub struct Plan {
     pub log_interval: u64,
     /// Learning rate of every epoch.
     pub learning_rate: LearningRate,
-    /// Epochs after which the density no longer falls, if it falls before: the best epoch is one after them, and until then the
-    /// latest.
-    pub settled_after: Option<u64>,
+    /// Which epochs compete for being the best.
+    pub contest: Contest,
+}
+
+/// Which epochs compete for being the best.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Contest {
+    /// All.
+    #[default]
+    All,
+    /// Those after this many, after which the density no longer falls; until then the latest is the best.
+    After(u64),
+    /// Each so many of them among themselves; the best of the last ones is that of the training.
+    Each(u64),
+}
+
+impl Contest {
+    /// Whether this epoch, counted from 1, competes with none before it.
+    fn begins_anew(self, epoch: u64) -> bool {
+        match self {
+            Self::All => false,
+            Self::After(settled) => epoch <= settled + 1,
+            Self::Each(epochs) => (epoch - 1).is_multiple_of(epochs),
+        }
+    }
 }
 
 impl Plan {
@@ -235,7 +261,7 @@ fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut P
     progress.validation = evaluate(engine, &data.validation, batch);
     progress.epoch += 1;
     progress.batch = 0;
-    if plan.settled_after.is_some_and(|settled| progress.epoch <= settled + 1) {
+    if plan.contest.begins_anew(progress.epoch) {
         progress.best = None;
     }
     if !progress.validation.loss.is_finite() {

@@ -97,7 +97,7 @@ fn data() -> Data {
 
 fn plan(epochs: u64) -> Plan {
     let learning_rate = LearningRate { policy: LrPolicy::Constant, ..LearningRate::two_drops(0.1, epochs as usize, 1) };
-    Plan { epochs, max_steps: None, log_interval: 3, learning_rate, settled_after: None }
+    Plan { epochs, max_steps: None, log_interval: 3, learning_rate, contest: Contest::All }
 }
 
 /// Optimiser steps and nothing else.

@@ -23,6 +23,17 @@ pub use published::PublishedOptions;
 pub use run::RunOptions;
 pub use train::{OptimizerName, TrainOptions};
 
+/// The options that every program has.
+#[derive(Debug)]
+pub struct Shared<'a> {
+    /// What to train on.
+    pub data: &'a mut DataOptions,
+    /// How to train.
+    pub train: &'a mut TrainOptions,
+    /// What means nothing here.
+    pub published: &'a PublishedOptions,
+}
+
 /// The groups that every program which trains inside a mask has. Its own options come beside them.
 #[derive(Debug, Clone, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,4 +58,11 @@ pub struct ExperimentOptions {
     #[command(flatten)]
     #[serde(skip)]
     pub published: PublishedOptions,
+}
+
+impl ExperimentOptions {
+    /// Those of them that every program has.
+    pub fn shared(&mut self) -> Shared<'_> {
+        Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
+    }
 }

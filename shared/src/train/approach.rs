@@ -1,0 +1,101 @@
+//! What a run does to a network: what differs from program to program, and what researchers add.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Contest, Data, Hook, Stepper};
+use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::error::Result;
+use crate::model::ModelSpec;
+use crate::run::{Origin, RunFolder, Saved};
+use crate::topology::Drawn;
+use crate::topology::rule::Length;
+
+/// What the options of a program mean.
+#[derive(Debug)]
+pub struct Meaning {
+    /// The network.
+    pub spec: ModelSpec,
+    /// What is done to it.
+    pub approach: Box<dyn Approach>,
+    /// What the folder's name says of that, such as `ERK-0.05`.
+    pub name: String,
+    /// What the summary says besides the results.
+    pub facts: Map<String, Value>,
+    /// Remarks for the user.
+    pub notes: Vec<String>,
+}
+
+/// Where the training of a network begins, and what happens at each step. [`fmt::Display`] says in words what happens.
+pub trait Approach: fmt::Debug + fmt::Display {
+    /// Draws the masks that the network begins with.
+    ///
+    /// # Errors
+    /// As [`crate::topology::MaskPlan::draw`].
+    fn draw(&self, spec: &ModelSpec) -> Result<Drawn>;
+
+    /// The first network, and what a checkpoint would hold besides it.
+    ///
+    /// # Errors
+    /// As [`Approach::draw`]; files that are missing or do not fit.
+    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)>;
+
+    /// Refuses a training that the approach does not fit.
+    ///
+    /// # Errors
+    /// A usage error.
+    fn check(&self, _length: Length) -> Result<()> {
+        Ok(())
+    }
+
+    /// Which epochs compete for being the best.
+    fn contest(&self, _length: Length) -> Contest {
+        Contest::All
+    }
+
+    /// What the engine does by itself at a step, of what is asked for.
+    fn engine_options(&self, asked: TrainOptions) -> TrainOptions {
+        asked
+    }
+
+    /// What makes the steps of the network in this engine.
+    ///
+    /// # Errors
+    /// A checkpoint that does not fit.
+    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>>;
+
+    /// What happens along the way, before metrics and checkpoints are written.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    fn hooks(&self, _folder: &RunFolder, _origin: &Origin, _situation: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+        Ok(Vec::new())
+    }
+
+    /// What the summary says of the network that is saved.
+    fn measured(&self, state: &ModelState) -> Map<String, Value>;
+
+    /// More for the summary, when all is trained and tested. The engine may be left with another network.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    fn finish(&self, _folder: &RunFolder, _engine: &mut dyn Engine, _data: &Data) -> Result<Map<String, Value>> {
+        Ok(Map::new())
+    }
+}
+
+/// In which training a step is made, and from where on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// How long training takes.
+    pub length: Length,
+    /// How parameters are to move.
+    pub options: TrainOptions,
+    /// Steps made before.
+    pub step: u64,
+    /// Epochs completed before.
+    pub epoch: u64,
+    /// What the checkpoint holds that the engine's network is from, or what [`Approach::begin`] gave with it.
+    pub saved: &'a Saved,
+}

@@ -1,0 +1,168 @@
+//! Networks inside random masks whose edges stay or move by a rule.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::{Approach, Beginning, Contest, Dynamic, Meaning, Situation, Stepper, TopKast, TopKastOptions};
+use crate::config::{Checks, ExperimentOptions};
+use crate::density::Density;
+use crate::engine::{Engine, ModelState, Optimizer};
+use crate::error::{Error, Result};
+use crate::graph::Mask;
+use crate::model::ModelSpec;
+use crate::run::Saved;
+use crate::topology::rule::{self, Length, Method, MomentumKind, Network};
+use crate::topology::{Drawn, SparseInit};
+
+/// First masks and weights, and how edges move from there on.
+#[derive(Debug, Clone)]
+pub struct Moving {
+    /// First masks and weights.
+    pub beginning: Beginning,
+    /// How edges move.
+    pub method: Method,
+    /// Density of each layer that is asked for, where the first masks do not have it (Top-KAST).
+    densities: Vec<f64>,
+    /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
+    /// masks does not fit.
+    masked: Vec<usize>,
+}
+
+impl Moving {
+    /// What these options mean with this method; `seed` is that of the run. Without a mask, options of masks are problems but for
+    /// those in `but`, with `advice` on what to do.
+    pub fn meaning(
+        options: &mut ExperimentOptions,
+        method: Method,
+        spec: Option<ModelSpec>,
+        (advice, but): (&str, &[&str]),
+        checks: &mut Checks,
+    ) -> Option<Meaning> {
+        let seed = options.train.seed;
+        let init = options.init.resolve(checks);
+        if !options.sparse.sparse {
+            options.sparse.refuse(advice, but, checks);
+        }
+        let mut masks = options.sparse.plan(spec.as_ref(), init, seed, checks);
+        let spec = spec?;
+        let mut densities = Vec::new();
+        if let (Some(_), Some(masks)) = (method.backward, &masks) {
+            densities = checks.take(masks.draw(&spec, None))?.densities_requested;
+        }
+        if let Some(masks) = masks.as_mut().filter(|_| method.start == rule::Start::Full) {
+            masks.density = Density::FULL;
+        }
+        let beginning = Beginning { masks, init, ortho_repair: options.init.ortho_repair, seed };
+        let masked = masked_layers(&spec, &beginning);
+        let name = mask_name(&beginning);
+        let facts = facts(&spec, &beginning, &masked);
+        let approach = Box::new(Self { beginning, method, densities, masked });
+        Some(Meaning { spec, approach, name, facts, notes: Vec::new() })
+    }
+
+    fn network(&self, spec: &ModelSpec) -> Network {
+        let layers = spec.layers();
+        Network {
+            movable: (0..layers.len()).map(|l| self.masked.contains(&l)).collect(),
+            groups: layers.iter().map(|l| l.groups).collect(),
+            seed: self.beginning.seed,
+        }
+    }
+}
+
+impl fmt::Display for Moving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.method.fmt(f)
+    }
+}
+
+impl Approach for Moving {
+    fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
+        self.beginning.draw(spec)
+    }
+
+    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+        Ok((self.beginning.state(spec)?, Saved::default()))
+    }
+
+    fn check(&self, length: Length) -> Result<()> {
+        self.method.rule(length).map(drop)
+    }
+
+    fn contest(&self, length: Length) -> Contest {
+        self.method.settled_after(length).map_or(Contest::All, Contest::After)
+    }
+
+    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        let Situation { length, options, step, saved, .. } = *situation;
+        let (edges, weights) = (edges(&engine.state()), engine.spec().weight_count());
+        if self.masked.is_empty() && edges < weights {
+            let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
+            return Err(Error::failure(what).help("use the options of the run that wrote it"));
+        }
+        let network = self.network(engine.spec());
+        let Some(backward) = self.method.backward else {
+            let rule = self.method.rule(length)?;
+            return Ok(Box::new(Dynamic::new(rule, network, momentum(options.optimizer), engine, step, saved)?));
+        };
+        let forward = self.method.densities[0];
+        let options = TopKastOptions {
+            when: self.method.when(length),
+            densities: self.densities.clone(),
+            backward: backward / forward,
+            decay: options.weight_decay / forward,
+        };
+        Ok(Box::new(TopKast::new(&options, network, engine, step, saved)?))
+    }
+
+    fn measured(&self, state: &ModelState) -> Map<String, Value> {
+        let all: usize = state.layers.iter().map(|l| l.mask.shape().weights()).sum();
+        let masked = || self.masked.iter().map(|l| &state.layers[*l].mask);
+        let (kept, of) = (masked().map(Mask::edges).sum::<usize>(), masked().map(|m| m.shape().weights()).sum::<usize>());
+        // Comparable with the density that was requested, which dense layers are outside of.
+        let density = if of == 0 { 1.0 } else { kept as f64 / of as f64 };
+        Map::from_iter([
+            ("edges".to_owned(), json!(edges(state))),
+            ("weights".to_owned(), json!(all)),
+            ("density".to_owned(), json!(density)),
+        ])
+    }
+}
+
+fn edges(state: &ModelState) -> usize {
+    state.layers.iter().map(|l| l.mask.edges()).sum()
+}
+
+/// Layers that get a random mask: none in a dense run.
+fn masked_layers(spec: &ModelSpec, beginning: &Beginning) -> Vec<usize> {
+    let Some(plan) = &beginning.masks else { return Vec::new() };
+    let layers = spec.layers().iter().enumerate();
+    layers.filter(|(l, layer)| !layer.depthwise && !plan.dense_layers.contains(l)).map(|(l, _)| l).collect()
+}
+
+fn mask_name(beginning: &Beginning) -> String {
+    beginning.masks.as_ref().map_or_else(|| "dense".to_owned(), |plan| format!("{}-{}", plan.init.name(), plan.density))
+}
+
+fn facts(spec: &ModelSpec, beginning: &Beginning, masked: &[usize]) -> Map<String, Value> {
+    let mut facts = Map::new();
+    facts.insert("density_requested".into(), json!(beginning.masks.as_ref().map_or(1.0, |plan| plan.density.get())));
+    if let Some(plan) = &beginning.masks {
+        facts.insert("sparse_init".into(), json!(plan.init.to_string()));
+        if let SparseInit::Distribution(distribution) = &plan.init {
+            let shapes: Vec<_> = masked.iter().map(|l| spec.layers()[*l].shape).collect();
+            let solution = distribution.solve(&shapes, plan.density);
+            facts.insert("distribution_constant".into(), json!(solution.ok().and_then(|s| s.note)));
+        }
+    }
+    facts
+}
+
+/// The velocities of all weights that an optimiser's step suggests.
+fn momentum(optimizer: Optimizer) -> MomentumKind {
+    match optimizer {
+        Optimizer::Sgd { momentum, .. } => MomentumKind::Sgd(momentum),
+        Optimizer::Adam => MomentumKind::Adam,
+    }
+}
