@@ -193,7 +193,7 @@ impl Options {
 
     /// Options that are another's second name.
     fn same_as(&mut self, checks: &mut Checks) {
-        let dense = &mut self.shared.sparse.mask.dense_layers;
+        let dense = &mut self.shared.sparse.mask.drawing.dense_layers;
         for (asked, layers) in [(self.own.rm_first, "first"), (self.own.ignore_linear_layers, "linear")] {
             if asked && !dense.iter().any(|l| l == layers) {
                 dense.push(layers.to_owned());

@@ -30,6 +30,7 @@ pub use set::{DataSet, Part, Split};
 
 use crate::error::{Error, Result};
 use crate::model::Image;
+use crate::names::{self, Choice};
 
 /// What a data set leaves to choose. Asking a set for what it does not leave to choose is a usage error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +45,35 @@ pub struct Options {
     pub test: usize,
     /// Seed of synthetic images.
     pub seed: u64,
+    /// Whether training images are augmented as the set's recipe says.
+    pub augment: bool,
+    /// How pixels are normalised.
+    pub normalise: Normalise,
 }
+
+/// How pixels are normalised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Normalise {
+    /// With the mean and standard deviation of the set.
+    #[default]
+    Own,
+    /// With 0.5 as mean and standard deviation of each channel, as the published program of strong lottery tickets does.
+    Half,
+}
+
+impl Normalise {
+    /// All ways with their names.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice { value: Self::Own, name: "own", aliases: &[], about: "mean and standard deviation of the set" },
+        Choice { value: Self::Half, name: "half", aliases: &[], about: "0.5 and 0.5: values from -1 to 1" },
+    ];
+}
+
+names::named!(Normalise, "normalisation");
 
 impl Default for Options {
     fn default() -> Self {
-        Self { input: None, classes: None, train: 2560, test: 512, seed: 0 }
+        Self { input: None, classes: None, train: 2560, test: 512, seed: 0, augment: true, normalise: Normalise::Own }
     }
 }
 
@@ -108,7 +133,12 @@ pub fn load(kind: DataKind, roots: &[PathBuf], options: &Options) -> Result<Data
         DataKind::TinyImageNet => tiny_imagenet::read(&locate::find(kind, roots)?, tiny_imagenet::PUBLISHED)?,
         DataKind::ImageNet => imagenet::read(&locate::find(kind, roots)?, image, classes)?,
     };
-    let Recipe { mean, std, augment } = kind.recipe(image);
+    let Recipe { mut mean, mut std, augment } = kind.recipe(image);
+    if options.normalise == Normalise::Half {
+        mean.fill(0.5);
+        std.fill(0.5);
+    }
+    let augment = if options.augment { augment } else { Augment::NONE };
     let set = DataSet { name: kind.to_string(), image, classes, train, test, mean, std, augment, hold_out: 0 };
     set.check()?;
     Ok(set)
@@ -125,7 +155,8 @@ mod tests {
             let set = load(kind, &[], &Options { train: 3, test: 2, ..Options::default() }).unwrap();
             assert_eq!((set.image, set.classes, set.name.as_str()), (kind.image(), kind.classes(), kind.name()));
         }
-        let options = Options { input: Some(Image::new(1, 9, 7)), classes: Some(4), train: 3, test: 2, seed: 5 };
+        let options =
+            Options { input: Some(Image::new(1, 9, 7)), classes: Some(4), train: 3, test: 2, seed: 5, ..Options::default() };
         let set = load(DataKind::Synthetic, &[], &options).unwrap();
         assert_eq!((set.image, set.classes), (Image::new(1, 9, 7), 4));
     }

@@ -24,6 +24,17 @@ pub struct MaskOptions {
     #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     pub sparse_init: SparseInit,
+    /// How they are drawn.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub drawing: DrawingOptions,
+}
+
+/// How the masks of a given density are drawn.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Mask")]
+#[serde(rename_all = "kebab-case")]
+pub struct DrawingOptions {
     /// How edges are drawn: bernoulli (each independently) or exact (a fixed number a layer)
     #[arg(long, default_value = "bernoulli", value_parser = values::parsed::<Law>, value_name = "LAW")]
     pub sampling: Law,
@@ -43,9 +54,18 @@ pub struct MaskOptions {
 impl MaskOptions {
     /// Names of these options, which a dense run has no use for.
     pub const NAMES: [&str; 6] = ["density", "sparse-init", "sampling", "dense-layers", "flow-preservation", "flow-keep-density"];
+}
 
-    /// What the masks of a model are drawn from.
-    pub fn plan(&self, spec: &ModelSpec, seed: u64, checks: &mut Checks) -> Option<MaskPlan> {
+impl DrawingOptions {
+    /// What masks of this density are drawn from.
+    pub fn plan(
+        &self,
+        spec: &ModelSpec,
+        init: &SparseInit,
+        density: Density,
+        seed: u64,
+        checks: &mut Checks,
+    ) -> Option<MaskPlan> {
         let flow = match (self.flow_preservation, self.flow_keep_density) {
             (false, _) => FlowPreservation::Off,
             (true, false) => FlowPreservation::On,
@@ -55,8 +75,7 @@ impl MaskOptions {
             checks.no_effect("flow-keep-density", "without --flow-preservation", "add --flow-preservation");
         }
         let dense_layers = checks.take(resolve_dense_layers(spec, &self.dense_layers))?;
-        let init = self.sparse_init.clone();
-        let plan = MaskPlan { init, law: self.sampling, density: self.density, dense_layers, flow, seed };
+        let plan = MaskPlan { init: init.clone(), law: self.sampling, density, dense_layers, flow, seed };
         checks.take(plan.check(spec))?;
         Some(plan)
     }
@@ -97,6 +116,6 @@ impl SparseOptions {
             let what = format!("{}: ER_ortho brings weights of its own", checks.given.show("init-method"));
             checks.problems.add_with_help(what, "leave --init-method at default");
         }
-        self.mask.plan(spec?, seed, checks)
+        self.mask.drawing.plan(spec?, &self.mask.sparse_init, self.mask.density, seed, checks)
     }
 }

@@ -16,7 +16,7 @@ mod train;
 use clap::Args;
 use serde::Serialize;
 
-pub use mask::{MaskOptions, SparseOptions};
+pub use mask::{DrawingOptions, MaskOptions, SparseOptions};
 pub use moving::MovingOptions;
 pub use network::{DataOptions, InitOptions, SelectOn};
 pub use published::PublishedOptions;

@@ -1,10 +1,10 @@
 //! Options about the network and its data.
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
 use crate::config::{Checks, values};
-use crate::data::DataKind;
+use crate::data::{DataKind, Normalise};
 use crate::error::Result;
 use crate::init::InitMethod;
 use crate::model::{self, Image, ModelSpec};
@@ -39,6 +39,15 @@ pub struct DataOptions {
     /// cifar100, tiny_imagenet and imagenet]
     #[arg(long, value_parser = values::below_one, value_name = "FRACTION")]
     pub valid_split: Option<f64>,
+    /// Whether training images are shifted and mirrored, where the recipe of the data set says so
+    #[arg(long, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
+          value_parser = values::boolean, value_name = "BOOL")]
+    pub augment: bool,
+    /// What is subtracted from pixels and what they are divided by, channel by channel: own (mean and standard deviation of the
+    /// data set) or half (0.5 and 0.5: values from -1 to 1)
+    #[arg(long, default_value = "own", value_parser = values::parsed::<Normalise>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    pub normalise: Normalise,
     /// Images on which the best epoch is chosen: validation or test
     #[arg(long, default_value = "validation", ignore_case = true, value_name = "IMAGES")]
     pub select_on: SelectOn,
@@ -55,7 +64,14 @@ impl DataOptions {
     /// A shape or number of classes that the data set does not have; a network that does not exist or does not fit.
     pub fn resolve(&mut self, seed: u64) -> Result<(ModelSpec, crate::data::Options)> {
         self.valid_split.get_or_insert(self.data.default_valid_split());
-        let options = crate::data::Options { input: self.input, classes: self.classes, seed, ..Default::default() };
+        let options = crate::data::Options {
+            input: self.input,
+            classes: self.classes,
+            seed,
+            augment: self.augment,
+            normalise: self.normalise,
+            ..Default::default()
+        };
         let (image, classes) = options.shape(self.data)?;
         (self.input, self.classes) = (Some(image), Some(classes));
         let name = self.model.get_or_insert_with(|| model::default_for(image).to_owned());

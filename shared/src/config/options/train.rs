@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
 use crate::config::{Checks, values};
@@ -66,9 +66,13 @@ pub struct TrainOptions {
     /// How parameters move
     #[arg(long, default_value = "sgd", ignore_case = true, value_name = "NAME")]
     pub optimizer: OptimizerName,
-    /// Momentum of sgd (Nesterov's)
+    /// Momentum of sgd
     #[arg(long, default_value = "0.9", value_parser = values::below_one)]
     pub momentum: f64,
+    /// Whether the momentum is Nesterov's
+    #[arg(long, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
+          value_parser = values::boolean, value_name = "BOOL")]
+    pub nesterov: bool,
     /// Weight decay: lambda of the L2 penalty on all parameters
     #[arg(long, default_value = "5e-4", value_parser = values::non_negative, value_name = "LAMBDA")]
     pub l2: f64,
@@ -137,10 +141,16 @@ impl TrainOptions {
     /// Everything else that decides a step.
     pub fn step(&self, checks: &mut Checks) -> crate::engine::TrainOptions {
         let optimizer = match self.optimizer {
-            OptimizerName::Sgd => Optimizer::Sgd { momentum: self.momentum, nesterov: self.momentum > 0.0 },
+            OptimizerName::Sgd => {
+                if self.momentum <= 0.0 {
+                    checks.no_effect("nesterov", "without --momentum", "leave it out");
+                }
+                Optimizer::Sgd { momentum: self.momentum, nesterov: self.nesterov && self.momentum > 0.0 }
+            }
             OptimizerName::Adam => {
                 // The published programs take it and ignore it.
                 checks.unused("momentum");
+                checks.no_effect("nesterov", "with --optimizer adam", "leave it out");
                 Optimizer::Adam
             }
         };
