@@ -12,7 +12,7 @@ use shared::model::{Image, ModelSpec, build};
 use shared::rng::{Purpose, stream};
 use shared::run::Saved;
 use shared::topology::rule::{Network, When};
-use shared::train::{Stepper, TopKast, TopKastOptions};
+use shared::train::{Event, Stepper, TopKast, TopKastOptions};
 
 const WIDTHS: [usize; 4] = [10, 16, 8, 3];
 const RATE: f64 = 0.1;
@@ -133,8 +133,10 @@ fn steps_are_those_of_the_definition() {
         let loss = reference.step(step);
         let stepped = stepper.step(&mut engine, &batch(step), step, RATE).unwrap();
         assert!((stepped.outcome.loss() - loss).abs() < 1e-5, "step {step}: {} {loss}", stepped.outcome.loss());
-        assert_eq!(stepped.update.is_some(), step % REFRESH == 0);
-        moved += stepped.update.map_or(0, |u| u.grown);
+        assert_eq!(stepped.event.is_some(), step % REFRESH == 0);
+        if let Some(Event::Update(update)) = stepped.event {
+            moved += update.grown;
+        }
         let visible = stepper.network(&engine);
         for (l, (seen, inside)) in visible.layers.iter().zip(engine.state().layers).enumerate() {
             let positions = |marks: &[bool]| (0..marks.len()).filter(|p| marks[*p]).collect::<Vec<_>>();

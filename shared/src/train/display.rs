@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Epoch, Hook, Step, Update};
+use super::{Epoch, Event, Hook, Level, Step, Update};
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -42,8 +42,12 @@ impl Display {
 impl Hook for Display {
     fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
         let progress = step.progress;
-        if let Some(update) = step.update {
-            self.line(&format!("step {}: {}", progress.step, told(update)));
+        if let Some(event) = step.event {
+            let told = match event {
+                Event::Update(update) => updated(update),
+                Event::Level(level) => levelled(level),
+            };
+            self.line(&format!("step {}: {told}", progress.step));
         }
         if let Some(bar) = &self.bar {
             if bar.length() != Some(step.batches) || progress.batch <= 1 {
@@ -81,7 +85,7 @@ impl Hook for Display {
 }
 
 /// One line on an update.
-fn told(update: &Update) -> String {
+fn updated(update: &Update) -> String {
     let target = update.density_target.map(|d| format!(" (target {d:.6})")).unwrap_or_default();
     let mut parts = vec![format!("density {:.6}{target}", update.density)];
     if update.pruned > 0 {
@@ -97,6 +101,16 @@ fn told(update: &Update) -> String {
     }
     parts.push(format!("{:.4} of the weights active so far", update.itop));
     parts.join(", ")
+}
+
+/// One line on the beginning of a level.
+fn levelled(level: &Level) -> String {
+    let Level { level, levels, density_target, density, edges, biases, stayed } = level;
+    let stayed = stayed.map(|s| format!(", {:.1} % of those before", 100.0 * s)).unwrap_or_default();
+    format!(
+        "level {level} of {levels}: density {density_target:.6} asked for, {density:.6} kept ({edges} weights and {biases} \
+         biases{stayed})"
+    )
 }
 
 impl Drop for Display {

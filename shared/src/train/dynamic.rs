@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ledger::Ledger;
-use super::{Stepped, Stepper, Update};
+use super::{Event, Stepped, Stepper, Update};
 use crate::engine::{Batch, Engine, Outcome};
 use crate::error::Result;
 use crate::run::{Saved, SavedTensor};
@@ -94,7 +94,7 @@ impl Stepper for Dynamic {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
         let Some(rule) = self.rule else {
-            return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2]), update: None });
+            return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2]), event: None });
         };
         let is_update = rule.when.is_update(step);
         let gathers = rule.reads_gradient() && rule.when.gathers(step);
@@ -102,7 +102,8 @@ impl Stepper for Dynamic {
         let outcome = self.compute(engine, batch, rate, [gathers, rule.needs_every_gradient()]);
         // Edges do not move by gradients that are not numbers.
         let moves = is_update && outcome.loss_sum.is_finite();
-        Ok(Stepped { outcome, update: moves.then(|| self.update(engine, &rule, step)) })
+        let event = moves.then(|| Event::Update(self.update(engine, &rule, step)));
+        Ok(Stepped { outcome, event })
     }
 
     fn saved(&self, _: &dyn Engine) -> Saved {

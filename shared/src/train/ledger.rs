@@ -5,9 +5,10 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::stored::{Stored, wrong};
 use super::{LayerUpdate, Update};
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::Mask;
 use crate::model::{ModelSpec, forward_flops};
 use crate::run::{Saved, SavedTensor};
@@ -80,7 +81,7 @@ impl Ledger {
 
     /// What a checkpoint holds of a layer.
     pub(super) fn stored<'a>(&'a self, saved: &'a Saved, layer: usize) -> Stored<'a> {
-        Stored { saved, layer: &self.names[layer], like: &self.memory.layers[layer].ever }
+        Stored { saved, layer: &self.names[layer], shape: self.memory.layers[layer].ever.shape() }
     }
 
     /// Whether what is saved is from this very step, and not from where a run that goes on elsewhere comes from.
@@ -201,42 +202,4 @@ impl Ledger {
 pub(super) fn on_edges(spec: &ModelSpec, edges: &[usize]) -> f64 {
     let densities: Vec<f64> = spec.layers().iter().zip(edges).map(|(l, e)| *e as f64 / l.shape.weights() as f64).collect();
     forward_flops(spec, &densities)
-}
-
-/// What a checkpoint holds of a layer.
-pub(super) struct Stored<'a> {
-    saved: &'a Saved,
-    layer: &'a str,
-    like: &'a Mask,
-}
-
-impl Stored<'_> {
-    /// A mask of the layer, if it is there.
-    pub(super) fn bits(&self, what: &str) -> Result<Option<Mask>> {
-        match self.saved.tensors.get(&format!("{what}.{}", self.layer)) {
-            None => Ok(None),
-            Some(SavedTensor::Bits(bits)) => {
-                Mask::from_bytes(self.like.shape(), bits).map(Some).map_err(|e| wrong(format_args!("{}", e.what())))
-            }
-            Some(SavedTensor::Floats(_)) => Err(wrong(format_args!("{what}.{} is no mask", self.layer))),
-        }
-    }
-
-    /// One number a weight; none if they are not there.
-    pub(super) fn floats(&self, what: &str) -> Result<Vec<f32>> {
-        self.numbers(what, self.like.shape().weights())
-    }
-
-    /// This many numbers; none if they are not there.
-    pub(super) fn numbers(&self, what: &str, count: usize) -> Result<Vec<f32>> {
-        match self.saved.tensors.get(&format!("{what}.{}", self.layer)) {
-            None => Ok(Vec::new()),
-            Some(SavedTensor::Floats(values)) if values.len() == count => Ok(values.clone()),
-            Some(_) => Err(wrong(format_args!("{what}.{} does not have {count} numbers", self.layer))),
-        }
-    }
-}
-
-pub(super) fn wrong(what: std::fmt::Arguments) -> Error {
-    Error::failure(format!("the checkpoint's record of moving edges does not fit this run: {what}"))
 }

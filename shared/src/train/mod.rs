@@ -12,6 +12,7 @@ mod record;
 mod session;
 mod stepper;
 mod stopwatch;
+mod stored;
 mod top_kast;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub use moving::Moving;
 pub use network::Beginning;
 pub use record::Recorder;
 pub use session::{Finish, Results, Session};
-pub use stepper::{LayerUpdate, Stepped, Stepper, Update};
+pub use stepper::{Event, LayerUpdate, Level, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
 pub use top_kast::{TopKast, TopKastOptions};
 
@@ -131,8 +132,8 @@ pub struct Step<'a> {
     pub ends_epoch: bool,
     /// Batches in a whole epoch.
     pub batches: u64,
-    /// What happened to the edges, if they moved.
-    pub update: Option<&'a Update>,
+    /// What happened to the edges, if it is worth a line.
+    pub event: Option<&'a Event>,
     /// What made the step.
     pub stepper: &'a dyn Stepper,
 }
@@ -205,14 +206,14 @@ pub fn train(
             let before = Instant::now();
             data.train.fill(progress.epoch, progress.batch as usize, &mut batch);
             let waited = before.elapsed().as_secs_f64();
-            let Stepped { outcome, update } = one_step(engine, stepper, progress, rate, &batch)?;
+            let Stepped { outcome, event } = one_step(engine, stepper, progress, rate, &batch)?;
             let took = before.elapsed().as_secs_f64();
             (seconds, images) = (seconds + took, images + outcome.samples);
             let batches = data.train.loader().batches_per_epoch() as u64;
             let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
             let interval = progress.step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
-            let (stepper, update) = (&*stepper, update.as_ref());
-            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches, update, stepper };
+            let (stepper, event) = (&*stepper, event.as_ref());
+            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches, event, stepper };
             hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
             if ends_epoch {
                 break rate;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Epoch, Hook, Step, Stepper, Update};
+use super::{Epoch, Event, Hook, Step, Stepper};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::run::{Checkpoint, Lines, Origin, Progress, RunFolder, not_finite};
@@ -32,14 +32,13 @@ struct StepLine {
     accuracy: Option<f64>,
 }
 
-/// A line of metrics at each step at which edges move.
+/// A line of metrics at each step at which something happens to the edges; the event brings its kind.
 #[derive(Serialize)]
-struct UpdateLine<'a> {
-    kind: &'static str,
+struct EventLine<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
     step: u64,
     epoch: u64,
-    #[serde(flatten)]
-    update: &'a Update,
 }
 
 /// A line of metrics at the end of each epoch: means over the epoch.
@@ -114,9 +113,8 @@ impl<'a> Recorder<'a> {
 impl Hook for Recorder<'_> {
     fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
         let progress = step.progress;
-        if let Some(update) = step.update {
-            let line = UpdateLine { kind: "update", step: progress.step, epoch: progress.epoch + 1, update };
-            self.metrics.append(&line)?;
+        if let Some(event) = step.event {
+            self.metrics.append(&EventLine { event, step: progress.step, epoch: progress.epoch + 1 })?;
         }
         if let Some(sums) = step.interval {
             self.metrics.append(&StepLine {

@@ -38,8 +38,37 @@ pub trait Stepper {
 pub struct Stepped {
     /// Loss and hits of the batch before anything moved.
     pub outcome: Outcome,
-    /// What happened to the edges, at a step where they move.
-    pub update: Option<Update>,
+    /// What happened to the edges, at a step where something does that is worth a line.
+    pub event: Option<Event>,
+}
+
+/// What happened to the edges of a network at a step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Event {
+    /// Edges were moved.
+    Update(Update),
+    /// Another number of them is chosen from now on.
+    Level(Level),
+}
+
+/// Part of a training in which a fixed fraction of the weights and biases is chosen. Fractions are of all weights and biases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Level {
+    /// Which part, from 1.
+    pub level: u64,
+    /// Number of parts.
+    pub levels: u64,
+    /// Fraction that is asked for.
+    pub density_target: f64,
+    /// Fraction that is kept.
+    pub density: f64,
+    /// Weights kept.
+    pub edges: usize,
+    /// Biases kept.
+    pub biases: usize,
+    /// Part of the weights and biases kept before that still are; none at the beginning.
+    pub stayed: Option<f64>,
 }
 
 /// What happened to the edges of a network in one update. Densities are those of the layers that can move.

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::ledger::{Ledger, on_edges, wrong};
-use super::{Stepped, Stepper, Update};
+use super::ledger::{Ledger, on_edges};
+use super::stored::wrong;
+use super::{Event, Stepped, Stepper, Update};
 use crate::engine::{Batch, Engine, LayerState, ModelState};
 use crate::error::Result;
 use crate::graph::{LayerShape, Mask};
@@ -187,7 +188,8 @@ impl Stepper for TopKast {
         let outcome = engine.train_step(batch, rate);
         engine.rewire(&mut |states| self.absorb(states, rate));
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
-        Ok(Stepped { outcome, update: moves.then(|| self.update(engine, step)) })
+        let event = moves.then(|| Event::Update(self.update(engine, step)));
+        Ok(Stepped { outcome, event })
     }
 
     fn network(&self, engine: &dyn Engine) -> ModelState {

@@ -32,7 +32,6 @@ use self::norm::{Norm, NormValues, update_running};
 use self::params::{Dense, SparseLayer, check_layer, checked};
 use self::plan::{NormPlan, Plan, Step};
 use self::tensor::{Tensor, View};
-use super::optim::{slot_count, update};
 use super::simd::{Isa, LANES};
 use super::{Batch, Engine, LayerState, ModelState, Outcome, TrainOptions};
 use crate::error::{Error, Result};
@@ -252,11 +251,11 @@ impl SparseEngine {
             self.steps += 1;
             let (options, step) = (self.options, self.steps);
             self.layers.par_iter_mut().zip(&mut self.states).for_each(|(layer, state)| {
-                update(&options, lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
+                options.descend(lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
                 layer.conv.set_weights(&state.weights);
             });
             for dense in self.dense.iter_mut().filter(|d| d.trained) {
-                update(&options, lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
+                options.descend(lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
             }
         }
         for (plan, norm) in self.plan.norms.iter().zip(&self.norms) {
@@ -359,7 +358,7 @@ impl Engine for SparseEngine {
         threads.install(|| {
             let laid_out: Vec<Mask> = self.states.iter().map(|s| s.mask.clone()).collect();
             change(&mut self.states);
-            let slots = slot_count(self.options.optimizer);
+            let slots = self.options.optimizer.slots();
             for (layer, state) in self.spec.layers().iter().zip(&mut self.states) {
                 check_layer(layer, state, slots).unwrap_or_else(|e| panic!("{e}"));
             }
@@ -372,7 +371,7 @@ impl Engine for SparseEngine {
     }
 
     fn load_state(&mut self, state: ModelState) -> Result<()> {
-        (self.states, self.dense) = checked(&self.spec, state.layers, state.dense, slot_count(self.options.optimizer))?;
+        (self.states, self.dense) = checked(&self.spec, state.layers, state.dense, self.options.optimizer.slots())?;
         self.steps = state.steps;
         let threads = Arc::clone(&self.threads);
         threads.install(|| self.take_over(&[]));
