@@ -55,12 +55,13 @@ fn check_layers(net: &ModelSpec, expected: &[Expected], place: &str) {
 #[test]
 fn layer_tables_and_counts_are_the_published_ones() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden/models.json")).unwrap();
-    assert_eq!(cases.len(), 77);
+    assert_eq!(cases.len(), 79);
     for case in &cases {
         let [c, h, w] = case.input;
         let net = build(&case.model, Image::new(c, h, w), case.classes).unwrap();
         let place = &case.source;
         assert_eq!(net.classes(), case.classes, "{place}");
+        assert_eq!(net.name(), case.model, "{place}");
         assert_eq!(net.weight_count(), case.weights, "{place}");
         assert_eq!(count(&net, |k| matches!(k, ParamKind::Weight(_))), case.weights, "{place}");
         assert_eq!(count(&net, |k| k == ParamKind::Bias), case.biases, "{place}");

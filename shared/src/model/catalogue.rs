@@ -1,7 +1,7 @@
 //! From a name to a network.
 
 use super::resnet::Head;
-use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, vgg, wide_resnet};
+use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, supermask, vgg, wide_resnet};
 use crate::error::{Error, Result, nearest};
 
 /// Largest width, depth or similar number in a name; keeps sizes far from overflow.
@@ -121,6 +121,11 @@ const FAMILIES: &[Family] = &[
         examples: &["resnet50-x0.465", "vgg16-x0.5", "wrn-22-2-x0.447", "mobilenet-v1-x0.47", "mlp-300-100-x0.3"],
         about: "every number of channels or units times a factor above 0 and up to 64, rounded down to at least 1",
     },
+    Family {
+        pattern: "<any of these>-slt",
+        examples: &["resnet18-slt", "vgg16-slt", "resnet18-x0.5-slt"],
+        about: "as edge-popup trains it: a bias in every convolution and linear layer, normalisations without scale and shift",
+    },
 ];
 
 /// Every family of networks, for help texts.
@@ -145,7 +150,8 @@ pub fn default_for(input: Image) -> &'static str {
 
 /// Builds the network of this name for samples of shape `input`. Case does not matter; `-` and `_` are the same and may be left
 /// out before a number (`ResNet_18`, `resnet18`). A name that ends in `-x<factor>` is the network with all its numbers of channels
-/// and units, but not those of its input and its logits, multiplied by a number in (0, 64] and rounded down to at least 1.
+/// and units, but not those of its input and its logits, multiplied by a number in (0, 64] and rounded down to at least 1. One
+/// that ends in `-slt`, after a factor if there is one, is the network in the form of [`supermask`](super::supermask()).
 ///
 /// # Errors
 /// Usage errors: an unknown name (with the nearest known one), a width, depth or factor that does not exist, no classes, or images
@@ -162,15 +168,37 @@ pub fn build(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
         return Err(Error::usage(format!("model {name}: cannot map images of {input} to {classes} classes"))
             .help("channels, height, width and classes must be at least 1"));
     }
-    let (name, factor) = scale::split(name)?;
-    let net = plain(name, input, classes)?;
-    match factor {
-        Some(factor) => scale::scaled(&net, factor),
-        None => Ok(net),
+    let Suffixes { name, factor, supermask } = suffixes(name)?;
+    let mut net = plain(name, input, classes)?;
+    if let Some(factor) = factor {
+        net = scale::scaled(&net, factor)?;
     }
+    if supermask { supermask::supermask(&net) } else { Ok(net) }
 }
 
-/// The network of a name without a factor.
+/// A name taken apart.
+pub(super) struct Suffixes<'a> {
+    /// The name without suffixes.
+    pub(super) name: &'a str,
+    /// Factor of the width.
+    pub(super) factor: Option<f64>,
+    /// Whether the network is to have the form of [`supermask`](super::supermask()).
+    pub(super) supermask: bool,
+}
+
+/// Takes a name apart.
+///
+/// # Errors
+/// A usage error if a factor is no number in (0, 64].
+pub(super) fn suffixes(name: &str) -> Result<Suffixes<'_>> {
+    let (name, last) = supermask::split(name);
+    let (name, factor) = scale::split(name)?;
+    // Before the factor is not where it belongs, but there is no doubt what is meant.
+    let (name, first) = supermask::split(name);
+    Ok(Suffixes { name, factor, supermask: first || last })
+}
+
+/// The network of a name without suffixes.
 fn plain(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
     let words = words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -11,6 +11,7 @@ mod scale;
 mod small_conv;
 mod spec;
 mod state;
+mod supermask;
 mod vgg;
 mod wide_resnet;
 
@@ -19,6 +20,7 @@ pub use flops::forward_flops;
 pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};
 pub use state::{DenseState, ModelState};
+pub use supermask::supermask;
 
 /// ε that batch normalisations add to variances.
 pub const NORM_EPSILON: f64 = 1e-5;

@@ -1,6 +1,7 @@
 //! Networks of another width: `<name>-x<factor>`.
 
-use super::{Image, ModelSpec, Op, catalogue};
+use super::catalogue::{self, Suffixes};
+use super::{Image, ModelSpec, Op, supermask};
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 
@@ -57,7 +58,7 @@ pub(super) fn scaled(spec: &ModelSpec, factor: f64) -> Result<ModelSpec> {
 
 /// The widest version `<name>-x<factor>` of a network, with a factor up to 64, that has at most `weights` weights: the dense
 /// network to compare a sparse one with. The factor has the fewest decimals that give this network; one that `name` already has
-/// is ignored.
+/// is ignored, and its suffix `-slt` stays.
 ///
 /// Bisection over the factors until one that fits and one that does not are neighbours among the floating-point numbers: some 80
 /// networks are laid out, none is initialised.
@@ -72,9 +73,14 @@ pub(super) fn scaled(spec: &ModelSpec, factor: f64) -> Result<ModelSpec> {
 /// # Ok::<(), shared::Error>(())
 /// ```
 pub fn width_for(name: &str, input: Image, classes: usize, weights: f64) -> Result<ModelSpec> {
-    let (plain, _) = split(name)?;
-    let plain = catalogue::build(plain, input, classes)?;
-    let count = |factor: f64| scaled(&plain, factor).map(|net| net.weight_count());
+    let Suffixes { name: plain, supermask: frozen, .. } = catalogue::suffixes(name)?;
+    let widest = widest(name, &catalogue::build(plain, input, classes)?, weights)?;
+    if frozen { supermask(&widest) } else { Ok(widest) }
+}
+
+/// The widest version of a plain network; `name` is for messages.
+fn widest(name: &str, plain: &ModelSpec, weights: f64) -> Result<ModelSpec> {
+    let count = |factor: f64| scaled(plain, factor).map(|net| net.weight_count());
     let narrowest = count(f64::MIN_POSITIVE)?;
     if weights.is_nan() || narrowest as f64 > weights {
         return Err(Error::usage(format!("model {name}: even the narrowest has {narrowest} weights, more than {weights}"))
@@ -94,13 +100,13 @@ pub fn width_for(name: &str, input: Image, classes: usize, weights: f64) -> Resu
     let widest = count(largest)?;
     for digits in 0..17 {
         let factor = (largest * 10f64.powi(digits)).floor() / 10f64.powi(digits);
-        let net = scaled(&plain, factor)?;
+        let net = scaled(plain, factor)?;
         // Numbers of channels grow with the factor, so equal sums mean equal networks.
         if factor > 0.0 && net.weight_count() == widest {
             return Ok(net);
         }
     }
-    scaled(&plain, largest)
+    scaled(plain, largest)
 }
 
 #[cfg(test)]

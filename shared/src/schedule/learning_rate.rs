@@ -43,14 +43,19 @@ pub struct LearningRate {
     pub milestones: Vec<usize>,
     /// [`LrPolicy::Step`]: epochs between two drops.
     pub step_epochs: usize,
+    /// [`LrPolicy::Step`]: number of the first epoch, 0 or 1; the rate drops where an epoch's number is a multiple of
+    /// [`Self::step_epochs`]. Edge-popup counts from 1, so its first drop comes an epoch earlier.
+    pub first_epoch: usize,
     /// [`LrPolicy::Step`]: steps between two drops instead.
     pub step_steps: Option<u64>,
     /// γ of both step policies.
     pub gamma: f64,
     /// Epochs in which the rate rises linearly to the base, before any policy.
     pub warmup_epochs: usize,
-    /// Epochs of the whole training; where the cosine ends.
+    /// Epochs of one cycle; where the cosine ends.
     pub epochs: usize,
+    /// How often the schedule runs, warm-up included, one time after the other.
+    pub cycles: usize,
 }
 
 impl LearningRate {
@@ -64,11 +69,18 @@ impl LearningRate {
             policy: LrPolicy::MultiStep,
             milestones: vec![epochs / 2 * multiplier, epochs * 3 / 4 * multiplier],
             step_epochs: epochs.max(1),
+            first_epoch: 0,
             step_steps: None,
             gamma: 0.1,
             warmup_epochs: 0,
             epochs: epochs * multiplier,
+            cycles: 1,
         }
+    }
+
+    /// Epochs of the whole training: those of all cycles.
+    pub fn total_epochs(&self) -> usize {
+        self.epochs * self.cycles
     }
 
     /// Refuses what [`LearningRate::at`] cannot compute.
@@ -85,6 +97,9 @@ impl LearningRate {
         if self.policy == LrPolicy::Step && (self.step_epochs == 0 || self.step_steps == Some(0)) {
             return Err(Error::usage("learning rate policy step needs at least 1 epoch or step between drops, got 0"));
         }
+        if self.total_epochs() == 0 {
+            return Err(Error::usage("learning rate needs at least 1 epoch and 1 cycle, got 0"));
+        }
         if self.warmup_epochs > self.epochs {
             return Err(Error::usage(format!(
                 "warm-up of {} epochs is longer than the {} epochs",
@@ -94,33 +109,37 @@ impl LearningRate {
         Ok(())
     }
 
-    /// Rate at a step (counted from 0) of an epoch (counted from 0 and below [`LearningRate::epochs`]): that of the epoch, unless
-    /// the policy counts steps. These are counted from the start of training, too.
+    /// Rate at a step (counted from 0) of an epoch (counted from 0 and below [`LearningRate::total_epochs`]): that of the epoch,
+    /// unless the policy counts steps. These are counted from the start of training, warm-up and earlier cycles included.
     pub fn at_step(&self, epoch: usize, step: u64) -> f64 {
         match self.step_steps {
-            Some(steps) if self.policy == LrPolicy::Step && epoch >= self.warmup_epochs => {
+            Some(steps) if self.policy == LrPolicy::Step && epoch % self.epochs >= self.warmup_epochs => {
                 self.base * self.gamma.powi((step / steps) as i32)
             }
             _ => self.at(epoch),
         }
     }
 
-    /// Rate in an epoch, counted from 0 and below [`LearningRate::epochs`]. During the first W warm-up epochs, base·(e + 1)/W;
-    /// then by policy, with e counted from the start of training, except that the cosine ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
+    /// Rate in an epoch, counted from 0 and below [`LearningRate::total_epochs`]; every cycle is as the first. During the first W
+    /// warm-up epochs, base·(e + 1)/W; then by policy, with e counted from the start of the cycle, except that the cosine
+    /// ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
+    ///
+    /// # Panics
+    /// If there are no epochs, which [`LearningRate::check`] refuses.
     ///
     /// ```
     /// let rate = shared::schedule::LearningRate::two_drops(0.1, 160, 1);
     /// assert_eq!([rate.at(79), rate.at(80)], [0.1, 0.1 * 0.1]);
     /// ```
     pub fn at(&self, epoch: usize) -> f64 {
-        let warmup = self.warmup_epochs;
+        let (epoch, warmup) = (epoch % self.epochs, self.warmup_epochs);
         if epoch < warmup {
             return self.base * (epoch + 1) as f64 / warmup as f64;
         }
         self.base
             * match self.policy {
                 LrPolicy::Constant => 1.0,
-                LrPolicy::Step => self.gamma.powi((epoch / self.step_epochs) as i32),
+                LrPolicy::Step => self.gamma.powi(((epoch + self.first_epoch) / self.step_epochs) as i32),
                 LrPolicy::MultiStep => self.gamma.powi(self.milestones.iter().filter(|m| **m <= epoch).count() as i32),
                 LrPolicy::Cosine => 0.5 * (1.0 + (PI * (epoch - warmup) as f64 / (self.epochs as f64 - warmup as f64)).cos()),
             }
@@ -129,6 +148,8 @@ impl LearningRate {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::float_cmp, reason = "the same formula gives the same bits")]
+
     use super::*;
 
     fn rate(policy: LrPolicy) -> LearningRate {
@@ -174,6 +195,28 @@ mod tests {
         assert!((epochs.at_step(7, 12_345) - epochs.at(7)).abs() < 1e-15);
     }
 
+    /// The schedule of edge-popup: × 0.1 every 30 epochs, counted from 1 in each level.
+    #[test]
+    fn cycles_begin_anew_and_may_count_from_one() {
+        let rate = LearningRate { step_epochs: 30, first_epoch: 1, epochs: 100, cycles: 5, ..rate(LrPolicy::Step) };
+        assert_eq!(rate.total_epochs(), 500);
+        for level in 0..5 {
+            for (epoch, lr) in [(0, 0.1), (28, 0.1), (29, 0.01), (58, 0.01), (59, 0.001), (88, 0.001), (89, 0.0001), (99, 0.0001)]
+            {
+                let got = rate.at(100 * level + epoch);
+                assert!((got - lr).abs() < 1e-15, "level {level}, epoch {epoch}: {got}");
+            }
+        }
+        for policy in LrPolicy::CHOICES.iter().map(|c| c.value) {
+            let once = LearningRate { policy, warmup_epochs: 5, cycles: 1, ..rate.clone() };
+            let twice = LearningRate { cycles: 2, ..once.clone() };
+            assert!((0..100).all(|e| once.at(e) == twice.at(e) && once.at(e) == twice.at(e + 100)), "{policy}");
+        }
+        // Steps go on counting.
+        let steps = LearningRate { step_steps: Some(1000), warmup_epochs: 5, ..rate };
+        assert!((steps.at_step(105, 2100) - 0.001).abs() < 1e-15 && steps.at_step(100, 2000) == steps.at(0));
+    }
+
     #[test]
     fn impossible_schedules_are_refused() {
         let good = rate(LrPolicy::Step);
@@ -185,6 +228,8 @@ mod tests {
             LearningRate { step_epochs: 0, ..good.clone() },
             LearningRate { step_steps: Some(0), ..good.clone() },
             LearningRate { warmup_epochs: 101, ..good.clone() },
+            LearningRate { epochs: 0, warmup_epochs: 0, ..good.clone() },
+            LearningRate { cycles: 0, ..good.clone() },
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), crate::error::Kind::Usage, "{bad:?}");
         }

@@ -10,6 +10,7 @@ use crate::engine;
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::Start;
+use crate::schedule::LearningRate;
 
 /// The options of a program that decide a result: those it shares with others, its own, and what they mean.
 ///
@@ -21,6 +22,11 @@ pub trait Deciding: Clone + Serialize {
     /// Checks the program's own options, alone and against the shared ones, and completes both. `named` is the network that the
     /// options name; none if they name none, which is a problem already told. None if there are problems.
     fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning>;
+
+    /// The learning rates of the program, from those that the shared options ask for.
+    fn schedule(&self, usual: LearningRate) -> LearningRate {
+        usual
+    }
 }
 
 /// Everything that decides a run, and where it goes.
@@ -77,10 +83,11 @@ impl Experiment {
         published.refuse(&mut checks);
         let (named, data_options) = checks.take(data.resolve(seed)).unzip();
         let meaning = options.meaning(named, &mut checks);
+        let usual = options.shared().train.learning_rate(&mut checks);
+        let learning_rate = options.schedule(usual);
         let Shared { data, train, .. } = options.shared();
-        let learning_rate = train.learning_rate(&mut checks);
         let plan = Plan {
-            epochs: learning_rate.epochs as u64,
+            epochs: learning_rate.total_epochs() as u64,
             max_steps: train.max_steps.map(|n| n as u64),
             log_interval: run.log_interval as u64,
             learning_rate,

@@ -1,0 +1,94 @@
+//! The form of a network whose weights are frozen and whose subnetworks are searched: `<name>-slt`.
+
+use super::{ModelSpec, Op};
+use crate::error::Result;
+
+/// What a name ends in, after `-` or `_`.
+const SUFFIX: &str = "slt";
+
+/// The name of a network without its suffix `-slt`, and whether there is one.
+pub(super) fn split(name: &str) -> (&str, bool) {
+    let name = name.trim();
+    match name.rsplit_once(['-', '_']) {
+        Some((plain, last)) if last.eq_ignore_ascii_case(SUFFIX) => (plain, true),
+        _ => (name, false),
+    }
+}
+
+/// The network as edge-popup trains it (Ramanujan et al. 2020, with biases): every convolution and linear layer has a bias, and
+/// normalisations have no scale and shift, so that all there is to choose from are weights and biases. Its name gets the suffix
+/// `-slt`; a network that already has this form stays as it is. Names of parameters stay.
+///
+/// # Errors
+/// None for a network that could be built; those of [`ModelSpec::push`].
+///
+/// ```
+/// use shared::model::{Image, build, supermask};
+/// let net = supermask(&build("resnet18", Image::new(3, 32, 32), 10)?)?;
+/// assert_eq!((net.name(), net.parameter_count()), ("resnet18-slt", 11_164_352 + 4_810));
+/// # Ok::<(), shared::Error>(())
+/// ```
+pub fn supermask(spec: &ModelSpec) -> Result<ModelSpec> {
+    let mut net = ModelSpec::new(format!("{}-{SUFFIX}", spec.name()), spec.input(), spec.default_init());
+    for node in &spec.nodes()[1..] {
+        let mut op = node.op;
+        match &mut op {
+            Op::Conv { bias, .. } | Op::Linear { bias, .. } => *bias = true,
+            Op::BatchNorm { affine } => *affine = false,
+            _ => {}
+        }
+        net.push(node.name.as_str(), op, &node.inputs)?;
+    }
+    Ok(if net.nodes() == spec.nodes() { spec.clone() } else { net })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Image, ParamKind, build, names, width_for};
+
+    const CIFAR: Image = Image::new(3, 32, 32);
+
+    #[test]
+    fn the_form_is_reached_in_one_step_and_keeps_names_and_weights() {
+        for example in names().iter().flat_map(|f| f.examples).filter(|e| !e.contains("caffe")) {
+            let plain = build(example, CIFAR, 7).unwrap();
+            let net = supermask(&plain).unwrap();
+            assert_eq!(supermask(&net).unwrap(), net, "{example}");
+            assert_eq!(build(&format!("{example}-slt"), CIFAR, 7).unwrap(), net, "{example}");
+            assert_eq!(build(net.name(), CIFAR, 7).unwrap(), net, "{example}");
+            assert_eq!(net.layers(), plain.layers(), "{example}");
+            let parameters = net.parameters();
+            assert!(parameters.iter().all(|p| !matches!(p.kind, ParamKind::Scale | ParamKind::Shift)), "{example}");
+            let biases: usize = parameters.iter().filter(|p| p.kind == ParamKind::Bias).map(super::super::Parameter::len).sum();
+            assert_eq!(biases, net.layers().iter().map(|l| l.shape.out).sum::<usize>(), "{example}");
+        }
+    }
+
+    #[test]
+    fn spelling_of_names() {
+        for (typed, name) in [
+            ("ResNet_18_SLT", "resnet18-slt"),
+            (" resnet18-x0.5-slt ", "resnet18-x0.5-slt"),
+            ("resnet18-slt-x0.5", "resnet18-x0.5-slt"),
+            ("resnet18-slt-slt", "resnet18-slt"),
+            ("vgg16-bias-slt", "vgg16-bias-slt"),
+            // It has this form already.
+            ("lenet-300-100-slt", "lenet-300-100"),
+        ] {
+            assert_eq!(build(typed, CIFAR, 10).map(|net| net.name().to_owned()).unwrap_or_default(), name, "{typed}");
+        }
+        for (typed, unknown) in [("slt", "slt"), ("-slt", ""), ("vgg15-slt", "vgg15"), ("vgg16-salt", "vgg16-salt")] {
+            let error = build(typed, CIFAR, 10).unwrap_err();
+            assert_eq!(error.what(), format!("unknown model {unknown:?}"));
+        }
+    }
+
+    #[test]
+    fn widths_are_those_of_the_plain_network() {
+        let net = width_for("vgg16-slt", CIFAR, 10, 1e6).unwrap();
+        let plain = width_for("vgg16", CIFAR, 10, 1e6).unwrap();
+        assert_eq!(net, supermask(&plain).unwrap());
+        assert!(net.name().starts_with("vgg16-x0.") && net.name().ends_with("-slt"));
+    }
+}
