@@ -23,6 +23,8 @@ pub enum Purpose {
     Growth = 5,
     /// Synthetic data; index: image.
     Data = 6,
+    /// Scores of edge-popup; index: layer, for those of biases `1 << 32 | layer`.
+    Score = 7,
 }
 
 /// The generator of one named stream. Streams of different `(seed, purpose, index)` are independent; equal ones are equal on

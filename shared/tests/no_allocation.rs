@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, Optimizer, TrainOptions};
+use shared::engine::{Batch, Engine, Movable, Optimizer, TrainOptions};
 use shared::graph::Mask;
 use shared::init::{InitMethod, initialise};
 use shared::model::{Image, Layer, build};
@@ -38,4 +38,22 @@ fn steps_allocate_nothing() {
     }
     let allocations = region.change().allocations;
     assert!(allocations <= 1 + steps / JOBS_PER_BLOCK, "{allocations} allocations in {steps} steps");
+    // Steps by hand, with zeros that come and go: two lists each.
+    let mut step = 0;
+    let mut by_hand = |layers: &mut [Movable], _: &mut [Movable]| {
+        step += 1;
+        for values in layers.iter_mut().map(|l| &mut *l.values) {
+            values.fill(0.1);
+            values.iter_mut().step_by(1 + step % 7).for_each(|w| *w = 0.0);
+        }
+    };
+    for _ in 0..4 {
+        engine.train_step_by(&batch, &mut by_hand);
+    }
+    let region = Region::new(ALLOCATOR);
+    for _ in 0..steps {
+        engine.train_step_by(&batch, &mut by_hand);
+    }
+    let allocations = region.change().allocations;
+    assert!(allocations <= 2 * steps + 1 + steps / JOBS_PER_BLOCK, "{allocations} allocations in {steps} steps by hand");
 }

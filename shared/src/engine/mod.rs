@@ -83,6 +83,15 @@ pub struct TrainOptions {
     pub label_smoothing: f64,
 }
 
+/// What a caller of [`Engine::train_step_by`] may move: the weights of one layer's edges, or one dense parameter or buffer.
+#[derive(Debug)]
+pub struct Movable<'a> {
+    /// The values, in edge order or row-major.
+    pub values: &'a mut [f32],
+    /// Gradient of the mean loss on each value, without weight decay; empty for buffers.
+    pub gradient: &'a [f32],
+}
+
 /// Owns parameters, optimiser state and activations of one model on one device.
 pub trait Engine {
     /// The model.
@@ -95,11 +104,29 @@ pub trait Engine {
     /// If the batch is empty, larger than what the engine was made for, or does not fit the model.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome;
 
+    /// As [`Engine::train_step`], but `step(layers, dense)` moves the parameters instead of the optimiser. `layers` has the weights
+    /// of every layer, in edge order, `dense` the other parameters in the order of [`ModelState::dense`]. Edges of weight 0 have
+    /// gradients like all others, and may cost nothing else. Running statistics have moved before `step` is called, the count of
+    /// steps goes up by one, and optimiser state stays as it is. Weights that have become 0, or no longer are, take O(edges) to
+    /// take over.
+    ///
+    /// `step` runs on the engine's threads, if it has any, and may use them. The two lists are allocated anew at every call.
+    ///
+    /// # Panics
+    /// As [`Engine::train_step`].
+    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome;
+
     /// Loss and accuracy of any number of samples with running statistics; changes nothing.
     ///
     /// # Panics
     /// If the batch is empty or does not fit the model.
     fn evaluate(&mut self, batch: &Batch) -> Outcome;
+
+    /// What the network says of any number of samples with running statistics, `(sample, class)` row-major; changes nothing.
+    ///
+    /// # Panics
+    /// As [`Engine::evaluate`].
+    fn logits(&mut self, batch: &Batch) -> Vec<f32>;
 
     /// Forward and backward with batch statistics, without an update: gradients of the mean loss on the edges, one vector per
     /// layer in edge order, and of the dense parameters in the order of [`ModelState::dense`] (empty for buffers).

@@ -1,7 +1,7 @@
 //! Weights of one layer.
 
 use super::method::InitMethod;
-use super::mirror::looks_linear;
+use super::mirror::LooksLinear;
 use super::orthogonal::semi_orthogonal;
 use crate::graph::{LayerShape, Mask};
 use crate::model::DefaultInit;
@@ -57,7 +57,7 @@ pub(super) fn weights(
     let sigma = (2.0 / (fan_in * density)).sqrt();
     let law = match method {
         M::Orthogonal => return orthogonal(layer, mask, seed),
-        M::LooksLinear => return looks_linear(layer, mask, overall, seed),
+        M::LooksLinear => return LooksLinear::draw(layer, mask.shape(), overall, seed).weights(mask),
         M::Default => family(default, mask.shape()),
         M::Normal => Law::Normal { sd: sigma },
         M::Uniform => Law::Uniform { low: 0.0, high: sigma },

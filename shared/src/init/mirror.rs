@@ -49,12 +49,35 @@ impl Mirror {
     }
 }
 
-/// Looks-linear weights of the layer with this index; see [`super::InitMethod::LooksLinear`].
-pub(super) fn looks_linear(layer: usize, mask: &Mask, density: f64, seed: u64) -> Vec<f32> {
-    let mirror = Mirror::new(mask.shape(), layer == 0);
-    let mut rng = stream(seed, Purpose::Init, layer as u64);
-    let half = semi_orthogonal(mirror.half.out, mirror.half.fan_in(), &mut rng);
-    mirror.weights(mask, &half, 1.0 / density.sqrt())
+/// A layer with looks-linear weights; see [`super::InitMethod::LooksLinear`].
+pub(super) struct LooksLinear {
+    mirror: Mirror,
+    /// U, without the scale.
+    half: Vec<f64>,
+    scale: f64,
+}
+
+impl LooksLinear {
+    /// Draws the layer with this index; its weights are divided by √`density`.
+    pub(super) fn draw(layer: usize, shape: LayerShape, density: f64, seed: u64) -> Self {
+        let mirror = Mirror::new(shape, layer == 0);
+        let mut rng = stream(seed, Purpose::Init, layer as u64);
+        let half = semi_orthogonal(mirror.half.out, mirror.half.fan_in(), &mut rng);
+        Self { mirror, half, scale: 1.0 / density.sqrt() }
+    }
+
+    /// The weights of the edges.
+    pub(super) fn weights(&self, mask: &Mask) -> Vec<f32> {
+        self.mirror.weights(mask, &self.half, self.scale)
+    }
+
+    /// (Σ over taps of U)·`values` / √taps: what the half-size layer makes of the same value at every position of a channel, but
+    /// for the root. Values that are missing count as 0, those beyond the half-size input are left out.
+    pub(super) fn carry(&self, values: &[f64]) -> Vec<f64> {
+        let (half, taps) = (self.mirror.half, self.mirror.half.taps());
+        let row = |u: &[f64]| u.chunks(taps).zip(values).map(|(taps, v)| taps.iter().sum::<f64>() * v).sum::<f64>();
+        self.half.chunks(half.fan_in()).map(|u| self.scale * row(u) / (taps as f64).sqrt()).collect()
+    }
 }
 
 /// Weights for mirrored random masks (sparse initialisation `ER_ortho`), one vector a layer in edge order.

@@ -2,18 +2,22 @@
 //! normalisations.
 
 mod draw;
+mod frozen;
 mod method;
 mod mirror;
 mod orthogonal;
 mod repair;
+mod scores;
 
+pub use frozen::{FrozenInit, FrozenOptions, frozen_scales, frozen_state};
 pub use method::InitMethod;
 pub use mirror::er_ortho_weights;
 pub use repair::{OrthoRepair, OrthoRepaired, ortho_repair, ortho_repair_edges};
+pub use scores::{ScoreInit, scores};
 
 use crate::engine::{DenseState, LayerState, ModelState};
-use crate::graph::Mask;
-use crate::model::{DefaultInit, ModelSpec, Op, ParamKind};
+use crate::graph::{LayerShape, Mask};
+use crate::model::{DefaultInit, ModelSpec, NodeId, Op, ParamKind};
 use crate::rng::{Purpose, stream};
 use rand::RngExt;
 use rayon::prelude::*;
@@ -56,6 +60,17 @@ pub fn initialise(
 /// If there is not one mask of the right shape and one weight an edge for each layer.
 #[must_use]
 pub fn state_from(spec: &ModelSpec, masks: Vec<Mask>, weights: Vec<Vec<f32>>, seed: u64) -> ModelState {
+    let drawn = |node, shape: LayerShape| biases(spec.default_init(), shape, node, seed);
+    state_with(spec, masks, weights, drawn)
+}
+
+/// As [`state_from`], with biases from the node of a layer and the layer's shape.
+fn state_with(
+    spec: &ModelSpec,
+    masks: Vec<Mask>,
+    weights: Vec<Vec<f32>>,
+    biases: impl FnMut(NodeId, LayerShape) -> Vec<f32>,
+) -> ModelState {
     assert_eq!((masks.len(), weights.len()), (spec.layers().len(), spec.layers().len()), "one mask and weights a layer");
     let layers = (masks.into_iter().zip(weights).zip(spec.layers()))
         .map(|((mask, weights), layer)| {
@@ -63,18 +78,16 @@ pub fn state_from(spec: &ModelSpec, masks: Vec<Mask>, weights: Vec<Vec<f32>>, se
             LayerState { mask, weights, slots: Vec::new() }
         })
         .collect();
-    ModelState { layers, dense: dense_parameters(spec, seed), steps: 0 }
+    ModelState { layers, dense: dense_parameters(spec, biases), steps: 0 }
 }
 
 /// First values of everything that is not an edge.
-fn dense_parameters(spec: &ModelSpec, seed: u64) -> Vec<DenseState> {
+fn dense_parameters(spec: &ModelSpec, mut biases: impl FnMut(NodeId, LayerShape) -> Vec<f32>) -> Vec<DenseState> {
     let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
     parameters
         .map(|p| {
             let values = match (p.kind, spec.nodes()[p.node].op) {
-                (ParamKind::Bias, Op::Conv { shape, .. } | Op::Linear { shape, .. }) => {
-                    biases(spec.default_init(), shape.fan_in(), p.len(), p.node, seed)
-                }
+                (ParamKind::Bias, Op::Conv { shape, .. } | Op::Linear { shape, .. }) => biases(p.node, shape),
                 (ParamKind::Scale | ParamKind::Variance, _) => vec![1.0; p.len()],
                 _ => vec![0.0; p.len()],
             };
@@ -83,13 +96,13 @@ fn dense_parameters(spec: &ModelSpec, seed: u64) -> Vec<DenseState> {
         .collect()
 }
 
-fn biases(init: DefaultInit, fan_in: usize, count: usize, node: usize, seed: u64) -> Vec<f32> {
+fn biases(init: DefaultInit, shape: LayerShape, node: NodeId, seed: u64) -> Vec<f32> {
     match init {
-        DefaultInit::FanOutNormal => vec![0.0; count],
+        DefaultInit::FanOutNormal => vec![0.0; shape.out],
         DefaultInit::FanInUniform | DefaultInit::KaimingNormal => {
-            let bound = 1.0 / (fan_in as f64).sqrt();
+            let bound = 1.0 / (shape.fan_in() as f64).sqrt();
             let mut rng = stream(seed, Purpose::Init, BIASES + node as u64);
-            (0..count).map(|_| (bound * (2.0 * rng.random::<f64>() - 1.0)) as f32).collect()
+            (0..shape.out).map(|_| (bound * (2.0 * rng.random::<f64>() - 1.0)) as f32).collect()
         }
     }
 }

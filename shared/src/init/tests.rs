@@ -1,5 +1,7 @@
 #![allow(clippy::float_cmp, reason = "mirrored and repeated values are equal to the bit")]
 
+mod frozen;
+
 use super::*;
 use crate::graph::LayerShape;
 use crate::model::{DefaultInit, Image, build};

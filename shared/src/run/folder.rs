@@ -7,6 +7,8 @@
 //!   metrics.jsonl            losses and accuracies; no clock values, so equal runs give equal bytes
 //!   timing.jsonl             seconds and images a second of each epoch
 //!   checkpoints/             last.safetensors, best.safetensors
+//!   tickets/                 level-1.safetensors, …: the best network of each level (er_slt)
+//!   results.csv              a row every ten epochs (er_slt)
 //!   summary.json             results, once finished
 //! ```
 
@@ -91,6 +93,21 @@ impl RunFolder {
     /// The checkpoint of the best epoch.
     pub fn best(&self) -> PathBuf {
         self.path.join("checkpoints/best.safetensors")
+    }
+
+    /// The best networks of the levels of a search.
+    pub fn tickets(&self) -> PathBuf {
+        self.path.join("tickets")
+    }
+
+    /// That of a level, from 1.
+    pub fn ticket(&self, level: u64) -> PathBuf {
+        self.tickets().join(format!("level-{level}.safetensors"))
+    }
+
+    /// The table of a search.
+    pub fn table(&self) -> PathBuf {
+        self.path.join("results.csv")
     }
 
     /// Begins a session: writes the options, as YAML, and the manifest.

@@ -28,37 +28,35 @@ fn key(score: f64) -> u64 {
 }
 
 /// Where a number of largest scores begins. Among equal scores those that are asked about first are taken.
-struct Cut {
+pub(super) struct Cut<K = u64> {
     /// The smallest key taken; none if nothing is.
-    threshold: Option<u64>,
+    threshold: Option<K>,
     /// Keys at the threshold still to be taken.
     ties: usize,
+    /// Whether these are all keys at the threshold.
+    all_ties: bool,
 }
 
-impl Cut {
+impl<K: Copy + Ord> Cut<K> {
     /// Takes the `count` largest of these keys, which lose their order. O(keys) expected time.
     ///
     /// # Panics
     /// If there are fewer keys.
-    fn largest(keys: &mut [u64], count: usize) -> Self {
+    pub(super) fn largest(keys: &mut [K], count: usize) -> Self {
         assert!(count <= keys.len(), "{count} of {} keys", keys.len());
-        let Some(last) = count.checked_sub(1) else { return Self { threshold: None, ties: 0 } };
-        let (larger, threshold, _) = keys.select_nth_unstable_by(last, |a, b| b.cmp(a));
+        let Some(last) = count.checked_sub(1) else { return Self { threshold: None, ties: 0, all_ties: true } };
+        let (larger, threshold, smaller) = keys.select_nth_unstable_by(last, |a, b| b.cmp(a));
         let above = larger.iter().filter(|k| **k > *threshold).count();
-        Self { threshold: Some(*threshold), ties: count - above }
+        Self { threshold: Some(*threshold), ties: count - above, all_ties: !smaller.contains(threshold) }
     }
 
-    /// Takes what is strictly above the key that is `count` + 1 largest; that key counts as 0 if there are no more than `count`,
-    /// so that at most `count` are taken and never a key of 0. O(keys) expected time.
-    fn above_next(keys: &mut [u64], count: usize) -> Self {
-        let next = if count < keys.len() { *keys.select_nth_unstable_by(count, |a, b| b.cmp(a)).1 } else { 0 };
-        // The keys above are those from the next integer on, and there is none above the largest.
-        let threshold = next.checked_add(1);
-        Self { threshold, ties: usize::MAX }
+    /// The key from which on everything is taken; none if nothing is, or not all of the keys at the threshold.
+    pub(super) fn at_least(&self) -> Option<K> {
+        self.threshold.filter(|_| self.all_ties)
     }
 
     /// Whether this key is taken; to be asked once for each key, in their order.
-    fn takes(&mut self, key: u64) -> bool {
+    pub(super) fn takes(&mut self, key: K) -> bool {
         match self.threshold {
             Some(threshold) if key == threshold && self.ties > 0 => {
                 self.ties -= 1;
@@ -67,6 +65,17 @@ impl Cut {
             Some(threshold) => key > threshold,
             None => false,
         }
+    }
+}
+
+impl Cut {
+    /// Takes what is strictly above the key that is `count` + 1 largest; that key counts as 0 if there are no more than `count`,
+    /// so that at most `count` are taken and never a key of 0. O(keys) expected time.
+    fn above_next(keys: &mut [u64], count: usize) -> Self {
+        let next = if count < keys.len() { *keys.select_nth_unstable_by(count, |a, b| b.cmp(a)).1 } else { 0 };
+        // The keys above are those from the next integer on, and there is none above the largest.
+        let threshold = next.checked_add(1);
+        Self { threshold, ties: usize::MAX, all_ties: true }
     }
 }
 

@@ -86,10 +86,12 @@ pub trait Approach: fmt::Debug + fmt::Display {
 }
 
 /// In which training a step is made, and from where on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Situation<'a> {
     /// How long training takes.
     pub length: Length,
+    /// What is trained on.
+    pub data: &'a Data,
     /// How parameters are to move.
     pub options: TrainOptions,
     /// Steps made before.

@@ -97,7 +97,7 @@ impl Experiment {
                 .help("ask for more with --epochs or --max-steps, or go back with --start-epoch"));
         }
         let length = self.length(data);
-        let situation = Situation { length, options: self.step, step: progress.step, epoch: progress.epoch, saved: &saved };
+        let situation = Situation { length, data, options: self.step, step: progress.step, epoch: progress.epoch, saved: &saved };
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let options = self.approach.engine_options(self.step);

@@ -86,6 +86,9 @@ impl Session<'_> {
         if progress.step > 0 {
             display.line(&format!("going on after step {}", progress.step));
         }
+        if let Some(text) = stepper.begin(engine, data)? {
+            display.line(&text);
+        }
         let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch];
         all.extend(hooks.iter_mut().map(|h| &mut **h as &mut dyn Hook));
         all.push(&mut recorder);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::Data;
 use crate::engine::{Batch, Engine, ModelState, Outcome};
 use crate::error::Result;
 use crate::run::Saved;
@@ -17,6 +18,14 @@ pub trait Stepper {
     /// # Errors
     /// If the method cannot go on. A loss that is not finite is for the caller to notice.
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped>;
+
+    /// Before the first step of a session: what is worth telling the user.
+    ///
+    /// # Errors
+    /// If the network is not what it is said to be.
+    fn begin(&mut self, _engine: &mut dyn Engine, _data: &Data) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// The network as it is to be saved, tested and measured.
     fn network(&self, engine: &dyn Engine) -> ModelState {

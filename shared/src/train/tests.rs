@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{Augment, Split};
-use crate::engine::{DenseState, LayerState, ModelState};
+use crate::engine::{DenseState, LayerState, ModelState, Movable};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{DefaultInit, Image, ModelSpec, Op};
 use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Saved, Start};
@@ -40,6 +40,14 @@ impl Engine for Fake {
         self.steps += 1;
         let loss_sum = if self.breaks_at == Some(self.steps) { f64::NAN } else { f64::from(self.weight) * n as f64 };
         Outcome { loss_sum, correct: n / 2, samples: n }
+    }
+
+    fn train_step_by(&mut self, _: &Batch, _: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome {
+        unreachable!("the loop moves nothing by hand")
+    }
+
+    fn logits(&mut self, _: &Batch) -> Vec<f32> {
+        unreachable!("the loop asks for no logits")
     }
 
     fn evaluate(&mut self, batch: &Batch) -> Outcome {

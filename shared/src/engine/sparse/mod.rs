@@ -33,7 +33,7 @@ use self::params::{Dense, SparseLayer, check_layer, checked};
 use self::plan::{NormPlan, Plan, Step};
 use self::tensor::{Tensor, View};
 use super::simd::{Isa, LANES};
-use super::{Batch, Engine, LayerState, ModelState, Outcome, TrainOptions};
+use super::{Batch, Engine, LayerState, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::model::{Image, ModelSpec};
@@ -228,8 +228,13 @@ impl SparseEngine {
         Machine { isa: self.isa, samples, scratch: &self.scratch }
     }
 
+    /// The tensor of logits.
+    fn last(&self) -> View {
+        self.tensors.views[self.plan.sources[self.plan.logits].tensor]
+    }
+
     fn loss(&mut self, labels: &[u32], with_gradient: bool) -> Outcome {
-        let logits = self.tensors.views[self.plan.sources[self.plan.logits].tensor];
+        let logits = self.last();
         let blocks = labels.len().div_ceil(LANES);
         let gradient = with_gradient.then(|| self.buffers.views[self.plan.buffers.logits].with_image(logits.image, blocks));
         cross_entropy(logits, labels, self.options.label_smoothing, gradient, &mut self.outcomes)
@@ -245,6 +250,18 @@ impl SparseEngine {
         outcome
     }
 
+    /// Runs a batch of any size through the network with running statistics, a part at a time; `each` reads what came out, and gets
+    /// the labels.
+    fn in_parts(&mut self, batch: &Batch, mut each: impl FnMut(&mut Self, &[u32])) {
+        self.check_batch(batch);
+        let pixels = self.spec.input().len();
+        for (labels, images) in batch.labels.chunks(self.max_batch).zip(batch.images.chunks(self.max_batch * pixels)) {
+            self.load(images, labels.len());
+            self.forward(labels.len(), Mode::Evaluate);
+            each(self, labels);
+        }
+    }
+
     /// Moves parameters by a step, if there is a learning rate, and running statistics.
     fn update(&mut self, lr: Option<f64>) {
         if let Some(lr) = lr {
@@ -258,6 +275,24 @@ impl SparseEngine {
                 options.descend(lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
             }
         }
+        self.update_statistics();
+    }
+
+    /// Moves parameters as a caller wishes, after running statistics.
+    fn update_by(&mut self, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) {
+        self.update_statistics();
+        self.steps += 1;
+        let layers = self.layers.iter().zip(&mut self.states);
+        let mut layers: Vec<Movable> =
+            layers.map(|(layer, state)| Movable { values: &mut state.weights, gradient: &layer.gradient }).collect();
+        let dense = self.dense.iter_mut().map(|d| Movable { values: &mut d.state.values, gradient: &d.gradient });
+        let mut dense: Vec<Movable> = dense.collect();
+        step(&mut layers, &mut dense);
+        self.layers.par_iter_mut().zip(&self.states).for_each(|(layer, state)| layer.conv.set_weights(&state.weights));
+    }
+
+    /// Moves running statistics.
+    fn update_statistics(&mut self) {
         for (plan, norm) in self.plan.norms.iter().zip(&self.norms) {
             let [mean, variance] = self
                 .dense
@@ -309,17 +344,36 @@ impl Engine for SparseEngine {
         })
     }
 
+    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome {
+        let threads = Arc::clone(&self.threads);
+        threads.install(|| {
+            let outcome = self.forward_backward(batch, None);
+            self.update_by(step);
+            outcome
+        })
+    }
+
     fn evaluate(&mut self, batch: &Batch) -> Outcome {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
-            self.check_batch(batch);
             let mut all = Outcome::default();
-            let pixels = self.spec.input().len();
-            for (labels, images) in batch.labels.chunks(self.max_batch).zip(batch.images.chunks(self.max_batch * pixels)) {
-                self.load(images, labels.len());
-                self.forward(labels.len(), Mode::Evaluate);
-                all.add(self.loss(labels, false));
-            }
+            self.in_parts(batch, |engine, labels| all.add(engine.loss(labels, false)));
+            all
+        })
+    }
+
+    fn logits(&mut self, batch: &Batch) -> Vec<f32> {
+        let threads = Arc::clone(&self.threads);
+        threads.install(|| {
+            let classes = self.spec.classes();
+            let mut all = Vec::with_capacity(batch.labels.len() * classes);
+            self.in_parts(batch, |engine, labels| {
+                let logits = engine.last();
+                for sample in 0..labels.len() {
+                    // SAFETY: pixel (0, 0) of an existing channel, which nobody writes meanwhile.
+                    all.extend((0..classes).map(|c| unsafe { logits.pixels(sample / LANES, c) }[0].0[sample % LANES]));
+                }
+            });
             all
         })
     }

@@ -1,6 +1,7 @@
 //! The engine against the naive oracle, the oracle against finite differences, and the engine against itself: instruction sets,
 //! numbers of threads, saved states.
 
+mod by_hand;
 mod networks;
 mod update;
 

@@ -1,0 +1,255 @@
+//! The options of `er_slt` and what they mean together.
+
+// The comments of fields are help texts, where backticks would show.
+#![allow(clippy::doc_markdown)]
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+use serde::Serialize;
+use serde_json::{Map, json};
+use shared::config::{Checks, DataOptions, DrawingOptions, PublishedOptions, Shared, TrainOptions, values};
+use shared::data::DataKind;
+use shared::density::Density;
+use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
+use shared::model::{ModelSpec, supermask};
+use shared::schedule::{LearningRate, LrPolicy, kept_fractions};
+use shared::topology::SparseInit;
+use shared::train::{Deciding, Meaning, Search};
+
+/// The warm-up of the published program, where its policy has one.
+const WARMUP: usize = 5;
+
+/// The published kept fraction before the first level.
+const START: f64 = 0.6;
+
+/// Everything that decides what `er_slt` computes.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    #[serde(flatten)]
+    data: DataOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    own: Own,
+    #[command(flatten)]
+    #[serde(flatten)]
+    drawing: DrawingOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    train: TrainOptions,
+    #[command(flatten)]
+    #[serde(skip)]
+    published: PublishedOptions,
+    #[command(flatten)]
+    #[serde(skip)]
+    ignored: Ignored,
+}
+
+/// What may be chosen, how much of it is, and what there is to choose from.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Tickets")]
+#[serde(rename_all = "kebab-case")]
+struct Own {
+    /// Fraction of the weights and biases of each layer that is KEPT in the end: called so in the published program
+    #[arg(long, visible_alias = "density", default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "KEPT")]
+    sparsity: Density,
+    /// Fraction of the weights and biases that may be chosen, in (0, 1]: density of the random mask
+    #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
+    er_init_density: Density,
+    /// How that density is divided among the layers: uniform, ERK, ER, balanced, pyramid or another of er_wlt's --sparse-init
+    #[arg(long, default_value = "uniform", value_parser = values::sparse_init, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    er_method: SparseInit,
+    /// Whether the random mask is on biases, too; false: all may be chosen
+    #[arg(long, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
+          value_parser = values::boolean, value_name = "BOOL")]
+    er_mask_bias: bool,
+    /// Levels of --epochs each, one after the other; the best epoch of each is saved
+    #[arg(long, default_value = "10", value_parser = values::count, value_name = "N")]
+    levels: usize,
+    /// Whether the kept fraction falls from level to level. The published program annealed whatever word followed --anneal,
+    /// False too; to repeat its runs say true
+    #[arg(long)]
+    anneal: bool,
+    /// With --anneal: the kept fraction before the first level [default: 0.6]
+    #[arg(long, value_parser = values::part, value_name = "KEPT")]
+    sparsity_start: Option<f64>,
+    /// Frozen weights and biases: kn-zero-bias, kn-nonzero-bias (Kaiming-normal), signed-const-zero-bias, signed-const-with-bias,
+    /// ortho-zero-bias, ortho-nonzero-bias or ortho-bias-special (looks-linear orthogonal)
+    #[arg(long, alias = "initBias", default_value = "kn-zero-bias", value_parser = values::parsed::<FrozenInit>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    init_bias: FrozenInit,
+    /// Factor of the standard deviation of nonzero biases
+    #[arg(long, default_value = "0.05", value_parser = values::non_negative, value_name = "FACTOR")]
+    bfac: f64,
+    /// Divide weights by the square root of the kept fraction
+    #[arg(long)]
+    scale_fan: bool,
+    /// First scores: kaiming-uniform, constant (0.5) or published (constant in convolutions, uniform in linear layers)
+    #[arg(long, default_value = "kaiming-uniform", value_parser = values::parsed::<ScoreInit>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    score_init: ScoreInit,
+    /// Rescale the frozen values after each epoch, so that the logits of its last batch fit the loss best
+    #[arg(long)]
+    scaling: bool,
+    /// Begin with the network and the scores of --model-to-load
+    #[arg(long)]
+    #[serde(skip)]
+    load_model: bool,
+    /// With --load-model: a checkpoint or ticket of er_slt; its reported accuracy is verified first
+    #[arg(long, value_name = "FILE")]
+    model_to_load: Option<PathBuf>,
+}
+
+/// Options of the published program that mean nothing here.
+#[derive(Debug, Clone, Args)]
+struct Ignored {
+    /// Accepted: tickets are always saved
+    #[arg(long, hide = true, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
+          value_parser = values::boolean)]
+    save_model: bool,
+    /// A network to hide among the frozen weights
+    #[arg(long, hide = true)]
+    plant_model: bool,
+    /// Its file
+    #[arg(long, hide = true)]
+    plant_path: Option<PathBuf>,
+}
+
+impl Deciding for Options {
+    fn shared(&mut self) -> Shared<'_> {
+        // The published default, for the images it is for.
+        if self.data.data == DataKind::Cifar10 {
+            self.data.model.get_or_insert_with(|| "vgg16".to_owned());
+        }
+        Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
+    }
+
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+        self.ignored.refuse(checks);
+        self.warmup(checks);
+        let densities = self.densities(checks);
+        let load = self.load(checks);
+        self.method(checks);
+        let spec = checks.take(supermask(&named?))?;
+        let own = &self.own;
+        let seed = self.train.seed;
+        let masks = self.drawing.plan(&spec, &own.er_method, own.er_init_density, seed, checks)?;
+        let name = format!(
+            "{}-{}-{}{}",
+            own.er_method.name(),
+            own.er_init_density,
+            own.sparsity,
+            if own.anneal { "-anneal" } else { "" }
+        );
+        let facts = Map::from_iter([
+            ("density_requested".to_owned(), json!(own.sparsity.get())),
+            ("sparse_init".to_owned(), json!(own.er_method.to_string())),
+            ("allowed_density_requested".to_owned(), json!(own.er_init_density.get())),
+            ("anneal".to_owned(), json!(own.anneal)),
+        ]);
+        let mut notes = Vec::new();
+        if densities.iter().all(|d| *d >= own.er_init_density.get()) {
+            notes.push(format!("all that is allowed ({}) is kept: there is nothing to choose", own.er_init_density));
+        }
+        let approach = Search {
+            masks,
+            mask_biases: own.er_mask_bias,
+            values: FrozenOptions {
+                init: own.init_bias,
+                bias_factor: own.bfac,
+                scale_density: own.scale_fan.then(|| own.sparsity.get()),
+            },
+            scores: own.score_init,
+            densities,
+            level_epochs: (self.train.epochs * self.train.multiplier) as u64,
+            rescales: own.scaling,
+            load,
+            seed,
+        };
+        Some(Meaning { spec, approach: Box::new(approach), name, facts, notes })
+    }
+
+    /// The rates of each level; the published program counts its epochs from 1.
+    fn schedule(&self, usual: LearningRate) -> LearningRate {
+        LearningRate { cycles: self.own.levels, first_epoch: 1, ..usual }
+    }
+}
+
+impl Options {
+    fn warmup(&mut self, checks: &Checks) {
+        if !checks.given.has("warmup-epochs") && matches!(self.train.lr_policy, LrPolicy::Cosine | LrPolicy::Constant) {
+            self.train.warmup_epochs = WARMUP.min(self.train.epochs);
+        }
+    }
+
+    /// The kept fraction of each level.
+    fn densities(&mut self, checks: &mut Checks) -> Vec<f64> {
+        let own = &mut self.own;
+        let (last, allowed) = (own.sparsity.get(), own.er_init_density.get());
+        if last > allowed {
+            let what = format!("{} {last}: more than the {allowed} that --er-init-density allows", checks.given.show("sparsity"));
+            checks.problems.add_with_help(what, "it is the kept fraction of all weights and biases: keep fewer, or allow more");
+        }
+        if !own.anneal {
+            checks.no_effect("sparsity-start", "without --anneal", "add --anneal");
+            return vec![last; own.levels];
+        }
+        let start = *own.sparsity_start.get_or_insert(START);
+        if start < last {
+            let what = format!("{} {start}: below the {last} of --sparsity", checks.given.show("sparsity-start"));
+            checks.problems.add_with_help(what, "the kept fraction falls from --sparsity-start to --sparsity");
+        }
+        kept_fractions(start, last, allowed, own.levels)
+    }
+
+    /// What to begin with instead of a fresh network.
+    fn load(&mut self, checks: &mut Checks) -> Option<PathBuf> {
+        let own = &self.own;
+        if !own.load_model {
+            checks.no_effect("model-to-load", "without --load-model", "add --load-model");
+            return None;
+        }
+        let path = own.model_to_load.clone();
+        if path.is_none() {
+            let what = format!("{} needs --model-to-load", checks.given.show("load-model"));
+            checks.problems.add_with_help(what, "name a checkpoint or ticket of er_slt");
+        }
+        for option in [
+            "er-method",
+            "er-mask-bias",
+            "init-bias",
+            "bfac",
+            "scale-fan",
+            "score-init",
+            "sampling",
+            "dense-layers",
+            "flow-preservation",
+        ] {
+            checks.no_effect(option, "with --load-model: the file has masks, frozen values and scores", "leave it out");
+        }
+        path
+    }
+
+    /// Refuses masks that come with weights.
+    fn method(&self, checks: &mut Checks) {
+        let method = &self.own.er_method;
+        if matches!(method, SparseInit::ErOrtho | SparseInit::GlobalMagnitude) {
+            let what = format!("{}: {method} is about weights, and these are --init-bias here", checks.given.show("er-method"));
+            checks.problems.add_with_help(what, "use a distribution of the density, such as uniform or ERK");
+        }
+    }
+}
+
+impl Ignored {
+    fn refuse(&self, checks: &mut Checks) {
+        if !self.save_model {
+            checks.problems.add_with_help("--save-model false: the best network of each level is always saved", "leave it out");
+        }
+        if self.plant_model || self.plant_path.is_some() {
+            let what = "--plant-model: the program that plants a network among frozen weights was never published";
+            checks.problems.add_with_help(what, "leave --plant-model and --plant-path out");
+        }
+    }
+}

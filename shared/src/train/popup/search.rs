@@ -1,0 +1,178 @@
+//! A search for tickets: what is allowed, the frozen values, the first scores, the levels.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::layer::{Layer, bias_shape};
+use super::tickets::{Ticket, Tickets, tested};
+use super::{Claim, Note, Popup, PopupOptions, bias_places};
+use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::error::{Error, Result};
+use crate::graph::{Mask, sample};
+use crate::init::{FrozenOptions, ScoreInit, frozen_state, scores};
+use crate::model::ModelSpec;
+use crate::rng::{Purpose, stream};
+use crate::run::{Checkpoint, Origin, RunFolder, Saved};
+use crate::topology::rule::{Length, keep};
+use crate::topology::{Drawn, MaskPlan};
+use crate::train::{Approach, Contest, Data, Hook, Situation, Stepper};
+
+/// Masks of biases are drawn from streams numbered from here by layer, those of weights from 0.
+const BIASES: u64 = 1 << 32;
+
+/// A search for a network with frozen weights inside random masks (strong lottery tickets), by edge-popup.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// What the masks of allowed weights are drawn from.
+    pub masks: MaskPlan,
+    /// Whether the allowed biases of a layer are drawn with the density of its weights; else all are allowed.
+    pub mask_biases: bool,
+    /// What weights and biases are.
+    pub values: FrozenOptions,
+    /// What scores begin with.
+    pub scores: ScoreInit,
+    /// Fraction of the weights and biases of each layer that a level keeps.
+    pub densities: Vec<f64>,
+    /// Epochs of a level.
+    pub level_epochs: u64,
+    /// Whether values are rescaled after each epoch.
+    pub rescales: bool,
+    /// Network and scores to begin with instead of fresh ones.
+    pub load: Option<PathBuf>,
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+}
+
+impl Search {
+    /// A fresh network and its scores.
+    fn fresh(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+        let drawn = self.masks.draw(spec, None)?;
+        let mut state = frozen_state(spec, &drawn.masks, &self.values, self.seed);
+        let mut saved = Saved::default();
+        let names = spec.layers().iter().map(|l| &l.name);
+        for (l, (bias, name)) in bias_places(spec)?.into_iter().zip(names).enumerate() {
+            let weights = drawn.masks[l].clone();
+            let biases = self.biases(l, &weights, drawn.densities_requested[l]);
+            let of_biases = biases.iter().map(|o| state.dense[bias].values[o]);
+            let frozen = state.layers[l].weights.iter().copied().chain(of_biases).collect();
+            let scores = scores(l, &weights, &biases, self.scores, self.seed);
+            let mut layer = Layer::new([weights, biases], frozen, scores, 0, bias);
+            layer.choose(self.densities[0]);
+            state.dense[bias].values.fill(0.0);
+            let edges = layer.weights.edges();
+            layer.show(&mut vec![0.0; edges], &mut state.dense[bias].values);
+            keep(&mut state.layers[l], &layer.chosen[..edges]);
+            layer.save(|what, tensor| drop(saved.tensors.insert(format!("{what}.{name}"), tensor)));
+        }
+        saved.note = json!(Note::new(self.densities[0]));
+        Ok((state, saved))
+    }
+
+    /// The biases of a layer that may be chosen.
+    fn biases(&self, layer: usize, weights: &Mask, density: f64) -> Mask {
+        let shape = bias_shape(weights.shape());
+        if !self.mask_biases {
+            return Mask::full(shape);
+        }
+        sample(shape, density, self.masks.law, &mut stream(self.seed, Purpose::Mask, BIASES + layer as u64))
+    }
+
+    /// The network and scores of a file, and what it says of their accuracy.
+    fn loaded(&self, path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+        let Checkpoint { mut state, mut saved, progress, .. } = Checkpoint::read(path, spec)?;
+        let note: Note = serde_json::from_value(saved.note).map_err(|_| {
+            Error::failure(format!("{} has no scores", path.display())).help("give a checkpoint or ticket of er_slt")
+        })?;
+        // After an epoch, the evaluation is of this very network.
+        let validation = progress.validation;
+        let claim = (progress.batch == 0 && validation.samples > 0).then(|| Claim {
+            file: path.display().to_string(),
+            images: note.images.clone(),
+            correct: validation.correct,
+            samples: validation.samples,
+        });
+        saved.note = json!(Note { claim, scale: note.scale, ..Note::new(note.density) });
+        saved.tensors.retain(|name, _| !name.starts_with("velocity."));
+        state.steps = 0;
+        Ok((state, saved))
+    }
+
+    fn options(&self, length: Length) -> PopupOptions {
+        PopupOptions {
+            densities: self.densities.clone(),
+            level_steps: self.level_epochs * length.batches_per_epoch,
+            rescale_steps: self.rescales.then_some(length.batches_per_epoch),
+        }
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FrozenOptions { init, .. } = &self.values;
+        let (levels, epochs) = (self.densities.len(), self.level_epochs);
+        let same = self.densities.iter().all(|d| d.to_bits() == self.densities[0].to_bits());
+        let densities: Vec<String> = self.densities.iter().take(if same { 1 } else { levels }).map(f64::to_string).collect();
+        writeln!(f, "edge-popup: frozen values ({init}), trained scores ({}), the largest |score| are used", self.scores)?;
+        write!(f, "kept fraction of the weights and biases of a layer, of those allowed: {}", densities.join(", "))?;
+        write!(f, ", in {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
+        if self.rescales {
+            write!(f, "\nvalues are rescaled after each epoch")?;
+        }
+        Ok(())
+    }
+}
+
+impl Approach for Search {
+    fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
+        self.masks.draw(spec, None)
+    }
+
+    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+        match &self.load {
+            Some(path) => self.loaded(path, spec),
+            None => self.fresh(spec),
+        }
+    }
+
+    /// Each level has a best epoch.
+    fn contest(&self, _: Length) -> Contest {
+        Contest::Each(self.level_epochs)
+    }
+
+    /// Scores move, weights do not.
+    fn engine_options(&self, asked: TrainOptions) -> TrainOptions {
+        TrainOptions { optimizer: crate::engine::Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..asked }
+    }
+
+    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(Popup::new(self.options(situation.length), situation, engine)?))
+    }
+
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+        Ok(vec![Box::new(Tickets::new(self, folder, origin, situation)?)])
+    }
+
+    fn measured(&self, state: &ModelState) -> Map<String, Value> {
+        let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
+        let weights: usize = state.layers.iter().map(|l| l.mask.shape().weights()).sum();
+        Map::from_iter([
+            ("edges".to_owned(), json!(edges)),
+            ("weights".to_owned(), json!(weights)),
+            ("density".to_owned(), json!(edges as f64 / weights as f64)),
+        ])
+    }
+
+    /// What the best network of each level does on the test images.
+    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
+        let mut levels: Vec<Ticket> = Vec::new();
+        for (i, density) in self.densities.iter().enumerate() {
+            let path = folder.ticket(i as u64 + 1);
+            if path.exists() {
+                levels.push(tested(&path, i as u64 + 1, *density, engine, data)?);
+            }
+        }
+        Ok(Map::from_iter([("levels".to_owned(), json!(levels))]))
+    }
+}
