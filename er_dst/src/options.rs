@@ -5,8 +5,9 @@
 
 use clap::Args;
 use serde::Serialize;
-use shared::config::{Checks, ExperimentOptions, MovingOptions, Shared, values};
-use shared::density::Density;
+use shared::Result;
+use shared::config::{Checks, DrawingOptions, ExperimentOptions, MovingOptions, Shared, values};
+use shared::density::{Density, Distribution, rounded};
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::LrPolicy;
 use shared::topology::SparseInit;
@@ -95,13 +96,14 @@ impl Deciding for Options {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
+        let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let spec = named.and_then(|named| self.network(named, checks));
         let small = self.own.method == MethodName::SmallDense;
         let without_mask: &[&str] = if small { &["density"] } else { &[] };
-        let meaning = Moving::meaning(&mut self.shared, method.clone(), spec, (ADVICE, without_mask), checks)?;
-        Some(self.complete(&method, meaning, checks))
+        let meaning = Moving::meaning(&mut self.shared, method.clone(), given, spec, (ADVICE, without_mask), checks);
+        Ok(meaning.map(|meaning| self.complete(&method, meaning, checks)))
     }
 }
 
@@ -111,6 +113,7 @@ impl Options {
         self.same_as(checks);
         let (name, of) = self.meant(checks);
         let mut method = name.method();
+        self.masks_of_a_file(&method, &of, checks);
         self.densities(name, &of, &mut method, checks);
         if method.start == Start::Full {
             self.full_masks(&method, checks);
@@ -118,6 +121,28 @@ impl Options {
         self.moving.complete(&mut method, &of, checks);
         self.shared.sparse.sparse = method.start == Start::Drawn || method.moves();
         method
+    }
+
+    fn of_a_file(&self) -> bool {
+        matches!(self.shared.sparse.mask.sparse_init, SparseInit::File(_))
+    }
+
+    /// What does not go with masks from a file.
+    fn masks_of_a_file(&mut self, method: &Method, of: &str, checks: &mut Checks) {
+        if !self.of_a_file() {
+            return;
+        }
+        for (option, asked) in [("rm-first", self.own.rm_first), ("ignore-linear-layers", self.own.ignore_linear_layers)] {
+            if asked {
+                checks.no_effect(option, DrawingOptions::FROM_FILE, "leave it out");
+            }
+        }
+        if method.start == Start::Full && method.moves() {
+            let what = format!("{}: {of} begins with all weights, not with given masks", checks.given.show("sparse-init"));
+            checks.problems.add_with_help(what, "leave it out, or choose a --method that begins with a mask");
+            // So that nothing else is wrong with the masks.
+            self.shared.sparse.mask.sparse_init = SparseInit::Distribution(Distribution::Uniform);
+        }
     }
 
     /// The network to train instead of the one that is named.
@@ -135,12 +160,13 @@ impl Options {
         let name = self.own.method.to_string();
         let density = self.shared.sparse.mask.density;
         let init = self.shared.sparse.mask.sparse_init.name();
+        let begins = if self.of_a_file() { rounded(*first) } else { *first };
         meaning.name = match (self.own.method, method.start) {
             (MethodName::Dense, _) => name.clone(),
             (MethodName::SmallDense, _) => format!("{name}-{density}"),
             (_, Start::Full) if method.prune.is_some() => format!("{name}-{last}"),
-            _ if method.prune.is_none() => format!("{name}-{init}-{first}"),
-            _ => format!("{name}-{init}-{first}-{last}"),
+            _ if method.prune.is_none() => format!("{name}-{init}-{begins}"),
+            _ => format!("{name}-{init}-{begins}-{last}"),
         };
         meaning.facts.insert("method".into(), name.as_str().into());
         meaning.facts.insert("density_requested".into(), (*last).into());
@@ -241,9 +267,10 @@ impl Options {
     }
 
     fn densities(&mut self, name: MethodName, of: &str, method: &mut Method, checks: &mut Checks) {
+        let known = checks.given.has("density") || self.of_a_file();
         let [first, last] = &mut method.densities;
         let mask = &mut self.shared.sparse.mask;
-        if checks.given.has("density") {
+        if known {
             *first = mask.density.get();
         } else if name == MethodName::SmallDense {
             // So that nothing else is wrong with the network.

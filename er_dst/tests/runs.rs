@@ -28,6 +28,43 @@ fn cube([first, last]: [f64; 2], x: f64) -> f64 {
 }
 
 #[test]
+fn edges_move_from_the_masks_of_a_file() {
+    let place = Place::new();
+    let first = Trace::of(&place, &format!("--method static --density 0.1 {SHORT}"));
+    let file = first.folder.join("checkpoints/best.safetensors");
+    let from_file = |method: &str| {
+        Trace::of(&place, &format!("--method {method} --sparse-init {} {SHORT} --update-frequency {INTERVAL}", file.display()))
+    };
+    let rigl = from_file("RigL");
+    rigl.is_consistent();
+    assert!(rigl.edges().iter().all(|e| *e as f64 == first.number("edges")), "{:?}", rigl.edges());
+    assert_eq!(rigl.number("density_requested"), first.number("density"));
+    // Before the first update, the edges are those of the file: with the same weights it is the same training.
+    let before = |trace: &Trace| trace.metrics.lines().next().unwrap().to_owned();
+    assert_eq!(before(&rigl), before(&first));
+    assert!(rigl.folder.to_str().unwrap().contains("-RigL-mask-0."), "{:?}", rigl.folder);
+
+    let granet = from_file("GraNet --final-density 0.05");
+    granet.is_consistent();
+    assert_eq!(granet.number("density_first_requested"), first.number("density"));
+    assert!(granet.number("edges") < 0.7 * first.number("edges"), "{}", granet.summary);
+
+    // Methods that begin with all weights, or that choose the edges by weight, have no use for masks.
+    for method in ["GMP", "GMP_uniform", "pruning", "Top-KAST"] {
+        let words = format!("--method {method} --sparse-init {} {SHORT}", file.display());
+        place.fails(&words, 2, &[&format!("--sparse-init: --method {method} begins with all weights, not with given masks")]);
+    }
+    for (words, text) in [
+        ("--method dense", "--sparse-init has no effect without a mask"),
+        ("--rm-first", "--rm-first has no effect with masks from a file"),
+        ("--density 0.5", "--density 0.5: the masks of "),
+        ("--method RigL --sampling exact", "--sampling has no effect with masks from a file"),
+    ] {
+        place.fails(&format!("{words} --sparse-init {} {SHORT}", file.display()), 2, &[text]);
+    }
+}
+
+#[test]
 fn methods_of_one_density_keep_the_number_of_edges() {
     let place = Place::new();
     // RigL and its relatives stop after three quarters of the steps, the regeneration of GraNet never.

@@ -10,12 +10,14 @@ use serde::Serialize;
 use serde_json::{Map, json};
 use shared::config::{Checks, DataOptions, DrawingOptions, PublishedOptions, Shared, TrainOptions, values};
 use shared::data::DataKind;
-use shared::density::Density;
+use shared::density::{Density, rounded};
+use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
 use shared::schedule::{LearningRate, LrPolicy, kept_fractions};
 use shared::topology::SparseInit;
 use shared::train::{Deciding, Meaning, Search};
+use shared::{Error, Result};
 
 /// The warm-up of the published program, where its policy has one.
 const WARMUP: usize = 5;
@@ -126,20 +128,22 @@ impl Deciding for Options {
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
         self.ignored.refuse(checks);
         self.warmup(checks);
+        let Some(spec) = named.and_then(|named| checks.take(supermask(&named))) else { return Ok(None) };
+        let own = &mut self.own;
+        let given = DrawingOptions::read(&own.er_method, &mut own.er_init_density, "er-init-density", &spec, checks)?;
         let densities = self.densities(checks);
         let load = self.load(checks);
         self.method(checks);
-        let spec = checks.take(supermask(&named?))?;
         let own = &self.own;
         let seed = self.train.seed;
-        let masks = self.drawing.plan(&spec, &own.er_method, own.er_init_density, seed, checks)?;
+        let Some(masks) = self.drawing.plan(&spec, &own.er_method, own.er_init_density, seed, checks) else { return Ok(None) };
         let name = format!(
             "{}-{}-{}{}",
             own.er_method.name(),
-            own.er_init_density,
+            rounded(own.er_init_density.get()),
             own.sparsity,
             if own.anneal { "-anneal" } else { "" }
         );
@@ -153,8 +157,14 @@ impl Deciding for Options {
         if densities.iter().all(|d| *d >= own.er_init_density.get()) {
             notes.push(format!("all that is allowed ({}) is kept: there is nothing to choose", own.er_init_density));
         }
+        let mut contents = Vec::new();
+        contents.extend(given.iter().map(|masks| ("er-method", masks.iter().flat_map(Mask::to_bytes).collect())));
+        if let Some(path) = &load {
+            contents.push(("model-to-load", std::fs::read(path).map_err(|e| Error::io("read", path, &e))?));
+        }
         let approach = Search {
             masks,
+            given,
             mask_biases: own.er_mask_bias,
             values: FrozenOptions {
                 init: own.init_bias,
@@ -168,7 +178,7 @@ impl Deciding for Options {
             load,
             seed,
         };
-        Some(Meaning { spec, approach: Box::new(approach), name, facts, notes })
+        Ok(Some(Meaning { spec, approach: Box::new(approach), name, facts, contents, notes }))
     }
 
     /// The rates of each level; the published program counts its epochs from 1.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use shared::Result;
 use shared::config::{Checks, ExperimentOptions, MovingOptions, Shared, SparseOptions};
 use shared::model::ModelSpec;
 use shared::topology::rule::{Exchanging, Grow, Method, MethodName};
@@ -23,19 +24,20 @@ impl Deciding for Options {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
         let SparseOptions { sparse, fix, .. } = self.shared.sparse;
+        let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let advice = ("add --sparse --fix to train inside a mask", [].as_slice());
-        let mut meaning = Moving::meaning(&mut self.shared, method, named, advice, checks)?;
+        let Some(mut meaning) = Moving::meaning(&mut self.shared, method, given, named, advice, checks) else { return Ok(None) };
         if sparse && !fix {
             meaning.name.push_str("-moving");
-            return Some(meaning);
+            return Ok(Some(meaning));
         }
         let why = if sparse { "with --fix: the mask never changes" } else { "without --sparse: there is no mask" };
         let given = MovingOptions::names().filter(|name| checks.given.has(name));
         meaning.notes.extend(given.map(|name| format!("--{name} has no effect {why}")));
-        Some(meaning)
+        Ok(Some(meaning))
     }
 }
 

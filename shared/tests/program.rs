@@ -26,16 +26,17 @@ impl Deciding for Options {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning> {
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
         if !self.shared.sparse.sparse {
             checks.no_effect("period", "without --sparse", "add --sparse");
         }
         let method = Method { interval: self.period as u64, ..MethodName::Set.method() };
-        let mut meaning = Moving::meaning(&mut self.shared, method, named, ("add --sparse", &[]), checks)?;
+        let advice = ("add --sparse", [].as_slice());
+        let Some(mut meaning) = Moving::meaning(&mut self.shared, method, None, named, advice, checks) else { return Ok(None) };
         meaning.name.push_str("-often");
         meaning.facts.insert("period".into(), self.period.into());
         meaning.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));
-        Some(meaning)
+        Ok(Some(meaning))
     }
 }
 

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::output::{note, print};
 use super::show::Shown;
 use crate::config::{Given, RunOptions};
+use crate::density::rounded;
 use crate::engine::ModelState;
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
@@ -111,7 +112,7 @@ fn told(launched: &Launched, summary: &Value) -> String {
         summary["best_epoch"],
         summary["epochs"],
         percent("validation_accuracy"),
-        summary["density_requested"],
+        json!(rounded(summary["density_requested"].as_f64().unwrap_or_default())),
         summary["density"].as_f64().unwrap_or_default(),
         summary["edges"],
         summary["weights"],

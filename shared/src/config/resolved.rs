@@ -1,5 +1,6 @@
 //! The options a run has in the end: what its folder stores and what its name is made of.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -14,6 +15,8 @@ pub struct Resolved {
     program: String,
     deciding: Map<String, Value>,
     running: Map<String, Value>,
+    /// SHA-256 of the content of files that options name.
+    contents: BTreeMap<&'static str, String>,
 }
 
 impl Resolved {
@@ -26,7 +29,18 @@ impl Resolved {
     pub fn new(program: &str, deciding: &impl Serialize, running: &impl Serialize, unused: &[&str]) -> Result<Self> {
         let mut deciding = map(deciding)?;
         deciding.retain(|name, _| !unused.contains(&name.as_str()));
-        Ok(Self { program: program.to_owned(), deciding, running: map(running)? })
+        Ok(Self { program: program.to_owned(), deciding, running: map(running)?, contents: BTreeMap::new() })
+    }
+
+    /// Says what a file that an option names holds. In the hash it takes the place of the path, so that the same content elsewhere
+    /// is the same run, and another content under the same path another one.
+    pub fn set_content(&mut self, option: &'static str, content: &[u8]) {
+        self.contents.insert(option, sha256(content));
+    }
+
+    /// SHA-256 of the content of the file that an option names.
+    pub fn content(&self, option: &str) -> Option<&str> {
+        self.contents.get(option).map(String::as_str)
     }
 
     /// The value of an option.
@@ -41,18 +55,20 @@ impl Resolved {
 
     /// SHA-256, in hexadecimal digits, of the program's name and the options that decide the result.
     pub fn hash(&self) -> String {
+        let mut deciding = self.deciding.clone();
+        deciding.extend(self.contents.iter().map(|(option, content)| ((*option).to_owned(), content.as_str().into())));
         let mut text = format!("{}\n", self.program);
-        lines(&mut text, &self.deciding);
-        Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        lines(&mut text, &deciding);
+        sha256(text.as_bytes())
     }
 
     /// A YAML file that `--config` reads back to the same options.
     pub fn to_yaml(&self) -> String {
         let mut text = format!("# Run it again with: {} --config THIS_FILE\n", self.program);
         lines(&mut text, &self.deciding);
+        for (option, content) in &self.contents {
+            let _ = writeln!(text, "# SHA-256 of what was read from {option}: {content}");
+        }
         text.push_str("# These do not change the result:\n");
         lines(&mut text, &self.running);
         text
@@ -62,6 +78,13 @@ impl Resolved {
     pub fn to_json(&self) -> Value {
         Value::Object(self.deciding.iter().chain(&self.running).map(|(k, v)| (k.clone(), v.clone())).collect())
     }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// `key: value` lines. JSON scalars and flat lists are YAML too.
@@ -116,8 +139,25 @@ mod tests {
     }
 
     #[test]
+    fn contents_decide_and_paths_do_not() {
+        let of = |path: &str, content: &[u8]| {
+            let mut resolved = resolved(|d| d.name = path.into(), 1);
+            resolved.set_content("name", content);
+            resolved
+        };
+        let hash = |path: &str, content: &[u8]| of(path, content).hash();
+        assert_eq!(hash("a", b"1"), hash("b", b"1"));
+        assert_ne!(hash("a", b"1"), hash("a", b"2"));
+        let a = of("a", b"1");
+        let content = a.content("name").unwrap();
+        assert!(a.to_yaml().contains(&format!("from name: {content}\n")) && a.to_yaml().contains("name: \"a\"\n"));
+    }
+
+    #[test]
     fn the_yaml_reads_back() {
-        let yaml = resolved(|_| (), 3).to_yaml();
+        let mut resolved = resolved(|_| (), 3);
+        resolved.set_content("name", b"");
+        let yaml = resolved.to_yaml();
         let entries = crate::config::yaml::entries(&yaml).unwrap();
         let pairs: Vec<_> = entries.into_iter().map(|e| (e.key, e.value)).collect();
         let text = |s: &str| crate::config::yaml::Value::Text(s.into());

@@ -21,4 +21,4 @@ mod value;
 
 pub use distribution::{Constant, Distribution, Solution};
 pub use theory::overparameterisation;
-pub use value::Density;
+pub use value::{Density, rounded};

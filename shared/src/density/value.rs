@@ -28,6 +28,11 @@ impl Density {
     }
 }
 
+/// A density with at most six significant digits, for texts and names of folders.
+pub fn rounded(density: f64) -> f64 {
+    format!("{density:.5e}").parse().unwrap_or(density)
+}
+
 fn invalid(value: impl fmt::Display) -> Error {
     Error::usage(format!("density must be above 0 and at most 1, got {value}")).help("0.05 keeps one weight in twenty")
 }
@@ -72,6 +77,13 @@ mod tests {
         for (typed, got) in [("1.5", "1.5"), ("0", "0"), ("-0.1", "-0.1"), ("NaN", "NaN"), ("five", "\"five\"")] {
             let error = typed.parse::<Density>().unwrap_err();
             assert_eq!(error.what(), format!("density must be above 0 and at most 1, got {got}"));
+        }
+    }
+
+    #[test]
+    fn texts_have_six_digits() {
+        for (exact, text) in [(1.0 / 3.0, 0.333_333), (0.05, 0.05), (1.0, 1.0), (2.0 / 3e7, 6.666_67e-8), (0.999_999_9, 1.0)] {
+            assert_eq!(rounded(exact).to_bits(), f64::to_bits(text), "{exact}");
         }
     }
 

@@ -28,11 +28,14 @@ use super::progress::Progress;
 use super::saved::{Saved, SavedTensor};
 use crate::engine::{DenseState, LayerState, ModelState};
 use crate::error::{Error, Result};
-use crate::graph::Mask;
+use crate::graph::{LayerShape, Mask};
 use crate::model::{ModelSpec, ParamKind, Parameter};
 
 /// Version of the layout above; other versions are refused.
 const FORMAT: &str = "1";
+
+/// What the names of masks begin with.
+const MASK: &str = "mask.";
 
 /// What the names of a [`Saved`]'s tensors begin with.
 const METHOD: &str = "method.";
@@ -134,8 +137,22 @@ impl Checkpoint {
     /// Names the file and the first thing that does not fit.
     pub fn read(path: &Path, spec: &ModelSpec) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
-        Reader::open(path, &bytes)?.checkpoint(spec)
+        Reader::open("checkpoint", path, &bytes)?.checkpoint(spec)
     }
+}
+
+/// Reads the masks of this model's layers from a file that has them under their names: a checkpoint of any model and program, or
+/// a file of masks alone. Layers that the model has not are refused, since the file is then of another network.
+///
+/// # Errors
+/// Names the file and the first tensor that does not fit.
+pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
+    let read = || {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
+        Reader::open("mask file", path, &bytes)?.masks(spec)
+    };
+    let help = format!("give a checkpoint of {}, or a file with a tensor of packed bits for every layer's mask", spec.name());
+    read().map_err(|e| e.or_help(&help))
 }
 
 fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec<Tensor<'a>> {
@@ -163,7 +180,7 @@ fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec
     // Bytes come last so that every float tensor begins at a multiple of four bytes.
     for (layer, s) in spec.layers().iter().zip(&state.layers) {
         let bits = s.mask.to_bytes();
-        all.push(Tensor { name: format!("mask.{}", layer.name), shape: vec![bits.len()], data: Data::Bits(bits.into()) });
+        all.push(Tensor { name: format!("{MASK}{}", layer.name), shape: vec![bits.len()], data: Data::Bits(bits.into()) });
     }
     for (name, tensor) in &saved.tensors {
         if let SavedTensor::Bits(bits) = tensor {
@@ -217,6 +234,8 @@ fn texts(value: &impl Serialize) -> Result<BTreeMap<String, String>> {
 }
 
 struct Reader<'a> {
+    /// What messages call the file.
+    kind: &'static str,
     path: &'a Path,
     tensors: safetensors::SafeTensors<'a>,
     metadata: HashMap<String, String>,
@@ -225,19 +244,19 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+    fn open(kind: &'static str, path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
         let damaged = |e: &dyn std::fmt::Display| {
-            Error::failure(format!("checkpoint {} is damaged or no safetensors file: {e}", path.display()))
+            Error::failure(format!("{kind} {} is damaged or no safetensors file: {e}", path.display()))
         };
         let (_, header) = safetensors::SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
         let tensors = safetensors::SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         let left = tensors.names().into_iter().map(str::to_owned).collect();
-        Ok(Self { path, tensors, metadata, left })
+        Ok(Self { kind, path, tensors, metadata, left })
     }
 
     fn wrong(&self, what: impl std::fmt::Display) -> Error {
-        Error::failure(format!("checkpoint {} {what}", self.path.display()))
+        Error::failure(format!("{} {} {what}", self.kind, self.path.display()))
     }
 
     fn meta(&self, key: &str) -> Result<&str> {
@@ -264,11 +283,16 @@ impl<'a> Reader<'a> {
         serde_json::from_value(Value::Object(fields.collect())).map_err(|e| self.wrong(format!("has incomplete metadata: {e}")))
     }
 
-    fn checkpoint(mut self, spec: &ModelSpec) -> Result<Checkpoint> {
+    fn format(&self) -> Result<()> {
         let format = self.meta("format")?;
-        if format != FORMAT {
-            return Err(self.wrong(format!("has format {format}, this program reads format {FORMAT}")));
+        if format == FORMAT {
+            return Ok(());
         }
+        Err(self.wrong(format!("has format {format}, this program reads format {FORMAT}")))
+    }
+
+    fn checkpoint(mut self, spec: &ModelSpec) -> Result<Checkpoint> {
+        self.format()?;
         let origin = self.origin()?;
         let this = Origin::new("", spec, "");
         for (what, theirs, ours) in [
@@ -296,6 +320,27 @@ impl<'a> Reader<'a> {
         Ok(Checkpoint { origin, progress, state: ModelState { layers, dense, steps }, saved })
     }
 
+    fn masks(mut self, spec: &ModelSpec) -> Result<Vec<Mask>> {
+        // Other writers of safetensors files have a 'format' of their own.
+        if self.metadata.contains_key("program") {
+            self.format()?;
+        }
+        let mut masks = Vec::new();
+        for layer in spec.layers() {
+            let mask = self.mask(&layer.name, layer.shape)?;
+            let edges = format!("edges.{}", layer.name);
+            // A checkpoint says twice how many edges there are, so damage shows.
+            if self.left.contains(&edges) {
+                self.tensor(&edges, safetensors::Dtype::F32, Some(&[mask.edges()]))?;
+            }
+            masks.push(mask);
+        }
+        match self.left.iter().find(|name| name.starts_with(MASK)) {
+            Some(extra) => Err(self.wrong(format!("has a tensor '{extra}' that model {} has not", spec.name()))),
+            None => Ok(masks),
+        }
+    }
+
     fn saved(&mut self) -> Result<Saved> {
         let mut saved = Saved::default();
         if let Some(note) = self.metadata.get("method") {
@@ -314,9 +359,13 @@ impl<'a> Reader<'a> {
         Ok(saved)
     }
 
-    fn layer(&mut self, name: &str, shape: crate::graph::LayerShape) -> Result<LayerState> {
-        let bits = self.tensor(&format!("mask.{name}"), safetensors::Dtype::U8, None)?;
-        let mask = Mask::from_bytes(shape, bits).map_err(|e| self.wrong(format!("has a wrong mask.{name}: {}", e.what())))?;
+    fn mask(&mut self, name: &str, shape: LayerShape) -> Result<Mask> {
+        let bits = self.tensor(&format!("{MASK}{name}"), safetensors::Dtype::U8, None)?;
+        Mask::from_bytes(shape, bits).map_err(|e| self.wrong(format!("has a wrong {MASK}{name}: {}", e.what())))
+    }
+
+    fn layer(&mut self, name: &str, shape: LayerShape) -> Result<LayerState> {
+        let mask = self.mask(name, shape)?;
         let weights = self.floats(&format!("edges.{name}"), Some(&[mask.edges()]))?;
         let slots = self.slots(name, &[mask.edges()])?;
         Ok(LayerState { mask, weights, slots })
@@ -360,7 +409,6 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::LayerShape;
     use crate::model::{DefaultInit, Image, Op};
     use crate::run::progress::{Best, Sums};
 
@@ -468,6 +516,42 @@ mod tests {
         let at = find("optim.fc1.bias.0");
         renamed[at + 15] = b'5';
         assert_eq!(read(&renamed), "checkpoint X has a tensor 'optim.fc1.bias.5' that model net has not");
+    }
+
+    #[test]
+    fn masks_are_read_whatever_else_a_file_holds() {
+        // Of another model, with biases that the reader has not.
+        let wide = spec("net", 5);
+        let (_keep, path) = written(&wide, &state(&wide, 1));
+        let whole = std::fs::read(&path).unwrap();
+        let mut plain = ModelSpec::new("plain", Image::new(1, 2, 2), DefaultInit::FanInUniform);
+        let a = plain.push("fc1", Op::Linear { shape: LayerShape::linear(5, 4), bias: false }, &[0]).unwrap();
+        plain.push("fc2", Op::Linear { shape: LayerShape::linear(2, 5), bias: false }, &[a]).unwrap();
+        let masks: Vec<Mask> = state(&wide, 0).layers.into_iter().map(|l| l.mask).collect();
+        assert_eq!(read_masks(&path, &plain).unwrap(), masks);
+
+        let told = |spec: &ModelSpec| {
+            let error = read_masks(&path, spec).unwrap_err();
+            assert!(error.help_text().unwrap().starts_with(&format!("give a checkpoint of {}", spec.name())), "{error}");
+            error.what().replace(path.to_str().unwrap(), "X")
+        };
+        assert_eq!(told(&spec("net", 7)), "mask file X has a wrong mask.fc1.weight: mask of shape 7×4 has 3 bytes, expected 4");
+        let mut deeper = plain.clone();
+        deeper.push("fc3", Op::Linear { shape: LayerShape::linear(2, 2), bias: false }, &[2]).unwrap();
+        assert_eq!(told(&deeper), "mask file X has no tensor 'mask.fc3.weight'");
+        let mut shallower = ModelSpec::new("flat", Image::new(1, 2, 2), DefaultInit::FanInUniform);
+        shallower.push("fc1", Op::Linear { shape: LayerShape::linear(5, 4), bias: false }, &[0]).unwrap();
+        assert_eq!(told(&shallower), "mask file X has a tensor 'mask.fc2.weight' that model flat has not");
+
+        // One more bit in the last mask: the values of its edges tell.
+        let mut flipped = whole.clone();
+        let at = flipped.len() - 3;
+        flipped[at - 1] |= 0b11;
+        std::fs::write(&path, flipped).unwrap();
+        assert_eq!(told(&plain), "mask file X has edges.fc2.weight of shape [4], expected [5]");
+        let at = whole.windows(12).position(|w| w == b"\"format\":\"1\"").unwrap();
+        std::fs::write(&path, [&whole[..at + 10], b"9", &whole[at + 11..]].concat()).unwrap();
+        assert_eq!(told(&plain), "mask file X has format 9, this program reads format 1");
     }
 
     #[test]

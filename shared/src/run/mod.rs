@@ -10,7 +10,7 @@ mod saved;
 mod signals;
 mod start;
 
-pub use checkpoint::{Checkpoint, Origin, not_finite};
+pub use checkpoint::{Checkpoint, Origin, not_finite, read_masks};
 pub use files::{create_folder, replace, replace_text};
 pub use folder::{Program, RunFolder, peak_rss_bytes, pretty};
 pub use lines::Lines;

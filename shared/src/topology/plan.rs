@@ -50,7 +50,7 @@ pub struct Drawn {
     pub masks: Vec<Mask>,
     /// Density that the plan's rule gives the layer; 1 for a dense one.
     pub densities_requested: Vec<f64>,
-    /// Layers that are full and outside the distribution.
+    /// Layers that are full, unless a file has other masks, and outside the density.
     pub dense: Vec<bool>,
     /// What flow preservation did.
     pub repairs: Vec<Repair>,
@@ -92,7 +92,7 @@ impl MaskPlan {
                 distribution.solve(&layers.map(|(l, _)| l.shape).collect::<Vec<_>>(), self.density).map(|_| ())
             }
             SparseInit::ErFlow => er_flow::check_chain(model),
-            SparseInit::ErOrtho | SparseInit::GlobalMagnitude => Ok(()),
+            SparseInit::ErOrtho | SparseInit::GlobalMagnitude | SparseInit::File(_) => Ok(()),
         }
     }
 
@@ -115,7 +115,7 @@ impl MaskPlan {
     ///
     /// # Errors
     /// A usage error if no layer is left to mask, if the distribution cannot reach the density, or if the kind of mask does not
-    /// fit the model or lacks its weights.
+    /// fit the model, lacks its weights or is that of a file ([`MaskPlan::given`]).
     ///
     /// # Panics
     /// If a dense layer does not exist or weights do not fit the model.
@@ -131,6 +131,20 @@ impl MaskPlan {
             }
         }
         Ok(Drawn { masks, densities_requested: densities, dense, repairs, requested: self.density, note })
+    }
+
+    /// Masks that were not drawn but come from a file ([`SparseInit::File`]): every layer asks for what it has.
+    ///
+    /// # Errors
+    /// A usage error if all layers of the model are dense.
+    ///
+    /// # Panics
+    /// If a dense layer does not exist.
+    pub fn given(&self, model: &ModelSpec, masks: Vec<Mask>) -> Result<Drawn> {
+        let dense = self.dense(model)?;
+        let repairs = vec![Repair::default(); masks.len()];
+        let densities_requested = masks.iter().map(Mask::density).collect();
+        Ok(Drawn { masks, densities_requested, dense, repairs, requested: self.density, note: None })
     }
 
     fn sample(&self, model: &ModelSpec, dense: &[bool], weights: Option<&[Vec<f32>]>) -> Result<Sampled> {
@@ -167,6 +181,10 @@ impl MaskPlan {
                 let masks = spread(dense, kept.into_iter(), full);
                 let densities = masks.iter().map(Mask::density).collect();
                 Ok(Sampled { masks, densities, note: None })
+            }
+            SparseInit::File(path) => {
+                Err(Error::usage(format!("the masks of {} come from the file, and it was not read here", path.display()))
+                    .help("choose a mask that is drawn at random, such as ERK"))
             }
         }
     }
@@ -380,6 +398,20 @@ pub(super) mod tests {
         assert!(split(false).into_iter().all(|w| w <= least));
         let error = plan.draw(&model, None).unwrap_err();
         assert!(error.what().contains("global_magnitude needs the initial weights"), "{error}");
+    }
+
+    #[test]
+    fn given_masks_are_taken_as_they_are() {
+        let model = branched();
+        let masks: Vec<Mask> =
+            model.layers().iter().map(|l| Mask::from_positions(l.shape, (0..l.shape.weights()).step_by(2))).collect();
+        let drawn = plan(SparseInit::File("x.safetensors".into()), 0.5).given(&model, masks.clone()).unwrap();
+        assert_eq!(drawn.masks, masks);
+        // Depthwise layers are outside the density, whatever their masks.
+        assert_eq!(drawn.dense, [false, false, true, false, false]);
+        assert_eq!(drawn.densities_requested, masks.iter().map(Mask::density).collect::<Vec<_>>());
+        let text = crate::topology::DensityReport::new(&model, &drawn).to_string();
+        assert!(!text.lines().any(|l| l.starts_with("depthwise") && l.contains("dense")), "{text}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was asked and what came out, layer by layer.
 
 use super::Drawn;
-use crate::density::Constant;
+use crate::density::{Constant, rounded};
 use crate::model::ModelSpec;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct LayerReport {
     pub shape: Vec<usize>,
     /// Number of weights.
     pub weights: usize,
-    /// Whether the layer is full and outside the distribution.
+    /// Whether the layer is outside the density, and full unless a file has another mask.
     pub dense: bool,
     /// Density that the rule gives it.
     pub density_requested: f64,
@@ -80,7 +80,8 @@ impl fmt::Display for DensityReport {
         )?;
         for l in &self.layers {
             let shape = l.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×");
-            let requested = if l.dense { "dense".to_owned() } else { format!("{:.6}", l.density_requested) };
+            let requested =
+                if l.dense && l.edges == l.weights { "dense".to_owned() } else { format!("{:.6}", l.density_requested) };
             writeln!(
                 f,
                 "{:width$}  {shape:>16}  {:>10}  {requested:>9}  {:>10}  {:>9.6}",
@@ -90,7 +91,7 @@ impl fmt::Display for DensityReport {
                 l.density()
             )?;
         }
-        write!(f, "density {} requested, {:.6} achieved", self.density_requested, self.density_achieved)?;
+        write!(f, "density {} requested, {:.6} achieved", rounded(self.density_requested), self.density_achieved)?;
         if self.layers.iter().any(|l| l.dense) {
             write!(f, " (without dense layers)")?;
         }

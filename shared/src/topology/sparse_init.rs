@@ -4,6 +4,7 @@ use crate::density::Distribution;
 use crate::error::{Error, Result};
 use crate::names::{self, Choice};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// How the initial mask comes about.
@@ -18,6 +19,8 @@ pub enum SparseInit {
     /// The same density in every layer, each mask mirrored from a random half-size one, so that a mirrored (looks-linear)
     /// orthogonal initialisation fits it.
     ErOrtho,
+    /// The masks of a checkpoint or mask file, taken as they are.
+    File(PathBuf),
 }
 
 /// Published masks whose densities come from scores of a network that was trained or evaluated.
@@ -40,13 +43,14 @@ impl SparseInit {
         distributions.chain(own.map(|(value, name, about)| Choice { value, name, aliases: &[], about })).collect()
     }
 
-    /// Canonical name; `list` for given densities.
+    /// Canonical name; `list` for given densities, `mask` for those of a file.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Distribution(distribution) => distribution.name(),
             Self::ErFlow => "ER_flow",
             Self::GlobalMagnitude => "global_magnitude",
             Self::ErOrtho => "ER_ortho",
+            Self::File(_) => "mask",
         }
     }
 }
@@ -55,6 +59,10 @@ impl FromStr for SparseInit {
     type Err = Error;
 
     fn from_str(s: &str) -> Result<Self> {
+        // First, since a path may look like a list.
+        if Path::new(s).extension().is_some_and(|e| e == "safetensors") {
+            return Ok(Self::File(s.into()));
+        }
         if s.starts_with('[') || s.contains(',') {
             return s.parse().map(Self::Distribution);
         }
@@ -75,6 +83,7 @@ impl fmt::Display for SparseInit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Distribution(distribution) => distribution.fmt(f),
+            Self::File(path) => path.display().fmt(f),
             _ => f.write_str(self.name()),
         }
     }
@@ -95,6 +104,16 @@ mod tests {
         }
         assert_eq!("er-flow".parse::<SparseInit>().unwrap(), SparseInit::ErFlow);
         assert_eq!("ER_init".parse::<SparseInit>().unwrap(), SparseInit::Distribution(Distribution::Uniform));
+    }
+
+    #[test]
+    fn files_are_known_by_their_ending() {
+        for path in ["best.safetensors", "runs/a, b/[1].safetensors"] {
+            let init: SparseInit = path.parse().unwrap();
+            assert_eq!((&init, init.name()), (&SparseInit::File(path.into()), "mask"));
+            assert_eq!(init.to_string(), path);
+        }
+        assert!("safetensors".parse::<SparseInit>().is_err());
     }
 
     #[test]

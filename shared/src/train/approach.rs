@@ -23,6 +23,8 @@ pub struct Meaning {
     pub name: String,
     /// What the summary says besides the results.
     pub facts: Map<String, Value>,
+    /// Options that name a file, and what in it decides the result, whatever its path.
+    pub contents: Vec<(&'static str, Vec<u8>)>,
     /// Remarks for the user.
     pub notes: Vec<String>,
 }

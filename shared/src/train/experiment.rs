@@ -21,7 +21,10 @@ pub trait Deciding: Clone + Serialize {
 
     /// Checks the program's own options, alone and against the shared ones, and completes both. `named` is the network that the
     /// options name; none if they name none, which is a problem already told. None if there are problems.
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Option<Meaning>;
+    ///
+    /// # Errors
+    /// Files that are missing or do not fit.
+    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>>;
 
     /// The learning rates of the program, from those that the shared options ask for.
     fn schedule(&self, usual: LearningRate) -> LearningRate {
@@ -74,7 +77,7 @@ impl Experiment {
     /// Checks everything at once: what `program` does with these options and this seed.
     ///
     /// # Errors
-    /// One usage error with all problems.
+    /// One usage error with all problems; files that are missing or do not fit.
     pub fn new<D: Deciding>(program: &str, options: &D, run: &RunOptions, seed: u64, given: &Given) -> Result<Self> {
         let mut checks = Checks::new(given);
         let mut options = options.clone();
@@ -82,7 +85,7 @@ impl Experiment {
         train.seed = seed;
         published.refuse(&mut checks);
         let (named, data_options) = checks.take(data.resolve(seed)).unzip();
-        let meaning = options.meaning(named, &mut checks);
+        let meaning = options.meaning(named, &mut checks)?;
         let usual = options.shared().train.learning_rate(&mut checks);
         let learning_rate = options.schedule(usual);
         let Shared { data, train, .. } = options.shared();
@@ -97,7 +100,8 @@ impl Experiment {
         let start = train.start(&mut checks);
         let (data, train) = (data.clone(), train.clone());
         let unused = checks.finish()?;
-        let (Some(Meaning { spec, approach, name, facts: more, notes }), Some(data_options)) = (meaning, data_options) else {
+        let (Some(Meaning { spec, approach, name, facts: more, contents, notes }), Some(data_options)) = (meaning, data_options)
+        else {
             unreachable!("what means nothing is a problem")
         };
         let mut facts = Map::from_iter([
@@ -107,8 +111,13 @@ impl Experiment {
             ("seed".to_owned(), json!(seed)),
         ]);
         facts.extend(more);
+        let mut config = Resolved::new(program, &options, run, &unused)?;
+        for (option, content) in contents {
+            config.set_content(option, &content);
+            facts.insert(format!("{}_sha256", option.replace('-', "_")), json!(config.content(option)));
+        }
         Ok(Self {
-            config: Resolved::new(program, &options, run, &unused)?,
+            config,
             run: run.clone(),
             data: data.data,
             data_options,

@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::{Approach, Beginning, Contest, Dynamic, Meaning, Situation, Stepper, TopKast, TopKastOptions};
 use crate::config::{Checks, ExperimentOptions};
-use crate::density::Density;
+use crate::density::{Density, rounded};
 use crate::engine::{Engine, ModelState, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::model::ModelSpec;
 use crate::run::Saved;
 use crate::topology::rule::{self, Length, Method, MomentumKind, Network};
-use crate::topology::{Drawn, SparseInit};
+use crate::topology::{Drawn, MaskPlan, SparseInit};
 
 /// First masks and weights, and how edges move from there on.
 #[derive(Debug, Clone)]
@@ -30,11 +30,12 @@ pub struct Moving {
 }
 
 impl Moving {
-    /// What these options mean with this method; `seed` is that of the run. Without a mask, options of masks are problems but for
-    /// those in `but`, with `advice` on what to do.
+    /// What these options mean with this method and the masks `given` by a file, if there is one. Without a mask, options of masks
+    /// are problems but for those in `but`, with `advice` on what to do.
     pub fn meaning(
         options: &mut ExperimentOptions,
         method: Method,
+        given: Option<Vec<Mask>>,
         spec: Option<ModelSpec>,
         (advice, but): (&str, &[&str]),
         checks: &mut Checks,
@@ -53,12 +54,14 @@ impl Moving {
         if let Some(masks) = masks.as_mut().filter(|_| method.start == rule::Start::Full) {
             masks.density = Density::FULL;
         }
-        let beginning = Beginning { masks, init, ortho_repair: options.init.ortho_repair, seed };
+        let contents = given.iter().map(|masks| ("sparse-init", masks.iter().flat_map(Mask::to_bytes).collect()));
+        let contents = contents.collect();
+        let beginning = Beginning { masks, given, init, ortho_repair: options.init.ortho_repair, seed };
         let masked = masked_layers(&spec, &beginning);
         let name = mask_name(&beginning);
         let facts = facts(&spec, &beginning, &masked);
         let approach = Box::new(Self { beginning, method, densities, masked });
-        Some(Meaning { spec, approach, name, facts, notes: Vec::new() })
+        Some(Meaning { spec, approach, name, facts, contents, notes: Vec::new() })
     }
 
     fn network(&self, spec: &ModelSpec) -> Network {
@@ -142,7 +145,11 @@ fn masked_layers(spec: &ModelSpec, beginning: &Beginning) -> Vec<usize> {
 }
 
 fn mask_name(beginning: &Beginning) -> String {
-    beginning.masks.as_ref().map_or_else(|| "dense".to_owned(), |plan| format!("{}-{}", plan.init.name(), plan.density))
+    let of = |plan: &MaskPlan| match plan.init {
+        SparseInit::File(_) => format!("{}-{}", plan.init.name(), rounded(plan.density.get())),
+        _ => format!("{}-{}", plan.init.name(), plan.density),
+    };
+    beginning.masks.as_ref().map_or_else(|| "dense".to_owned(), of)
 }
 
 fn facts(spec: &ModelSpec, beginning: &Beginning, masked: &[usize]) -> Map<String, Value> {

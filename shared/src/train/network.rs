@@ -13,6 +13,8 @@ use crate::topology::{Drawn, MaskPlan, SparseInit};
 pub struct Beginning {
     /// What the masks are drawn from; none keeps all weights.
     pub masks: Option<MaskPlan>,
+    /// The masks of [`SparseInit::File`], one a layer, which are not drawn.
+    pub given: Option<Vec<Mask>>,
     /// What the weights are drawn from. [`SparseInit::ErOrtho`] brings weights of its own instead.
     pub init: InitMethod,
     /// Whether weights are then moved towards orthogonal matrices (see [`ortho_repair`]).
@@ -22,12 +24,15 @@ pub struct Beginning {
 }
 
 impl Beginning {
-    /// Draws the masks alone.
+    /// Draws the masks alone, or takes those that are given.
     ///
     /// # Errors
     /// As [`MaskPlan::draw`].
     pub fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
         let Some(plan) = &self.masks else { return Ok(all(spec)) };
+        if let Some(masks) = &self.given {
+            return plan.given(spec, masks.clone());
+        }
         if plan.init != SparseInit::GlobalMagnitude {
             return plan.draw(spec, None);
         }
@@ -101,7 +106,7 @@ mod tests {
             flow: FlowPreservation::Off,
             seed: 1,
         });
-        Beginning { masks, init: InitMethod::KaimingNormal, ortho_repair: false, seed: 1 }
+        Beginning { masks, given: None, init: InitMethod::KaimingNormal, ortho_repair: false, seed: 1 }
     }
 
     #[test]
@@ -125,6 +130,22 @@ mod tests {
             }
             assert_eq!(layer.weights, chosen(&layer.mask, all));
         }
+    }
+
+    #[test]
+    fn given_masks_are_kept_and_ask_for_what_they_have() {
+        let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
+        let masks = beginning(Some("ERK"), 0.1).draw(&spec).unwrap().masks;
+        let file = Beginning { given: Some(masks.clone()), ..beginning(Some("x.safetensors"), 0.1) };
+        let drawn = file.draw(&spec).unwrap();
+        assert_eq!(drawn.densities_requested, masks.iter().map(Mask::density).collect::<Vec<_>>());
+        let state = file.state(&spec).unwrap();
+        assert!(state.layers.iter().zip(&masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));
+        // Weights scale with the density of their own layer.
+        let scaled = Beginning { init: InitMethod::Normal, ..file.clone() }.state(&spec).unwrap();
+        assert!(scaled.layers.iter().all(|l| l.weights.iter().all(|w| w.is_finite())));
+        let unread = Beginning { given: None, ..file };
+        assert!(unread.draw(&spec).unwrap_err().what().contains("x.safetensors"));
     }
 
     #[test]

@@ -4,10 +4,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config::{Checks, values};
-use crate::density::Density;
-use crate::graph::Law;
+use crate::density::{Density, rounded};
+use crate::error::{Error, Result};
+use crate::graph::{Law, Mask};
 use crate::init::InitMethod;
 use crate::model::ModelSpec;
+use crate::run::read_masks;
 use crate::topology::{FlowPreservation, MaskPlan, SparseInit, resolve_dense_layers};
 
 /// Which weights exist.
@@ -20,7 +22,8 @@ pub struct MaskOptions {
     pub density: Density,
     /// How the density is divided among the layers: ERK, ER, uniform, balanced (ER_same_params, ER_same_params_per_layer),
     /// balanced-exact, balanced-greedy, pyramid, ERK-clipped, uniform_plus, ERK_plus, ER_flow, ER_ortho,
-    /// global_magnitude; or one density a layer, as a list like [0.5,0.1,1] or a JSON file, rescaled to the density
+    /// global_magnitude; or one density a layer, as a list like [0.5,0.1,1] or a JSON file, rescaled to the density; or the
+    /// masks of a checkpoint or mask file (FILE.safetensors), which decide the density
     #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     pub sparse_init: SparseInit,
@@ -57,6 +60,40 @@ impl MaskOptions {
 }
 
 impl DrawingOptions {
+    /// Why these options mean nothing with masks from a file.
+    pub const FROM_FILE: &str = "with masks from a file, which are taken as they are";
+
+    /// The masks of the file that `init` names, if it names one, whose density then is the `density` that `option` asks for. To be
+    /// called before anything reads the density.
+    ///
+    /// # Errors
+    /// If the file is missing or damaged, does not fit the model, or has no edge.
+    pub fn read(
+        init: &SparseInit,
+        density: &mut Density,
+        option: &str,
+        spec: &ModelSpec,
+        checks: &mut Checks,
+    ) -> Result<Option<Vec<Mask>>> {
+        let SparseInit::File(path) = init else { return Ok(None) };
+        let masks = read_masks(path, spec)?;
+        let masked: Vec<&Mask> = spec.layers().iter().zip(&masks).filter(|(l, _)| !l.depthwise).map(|(_, m)| m).collect();
+        let (edges, weights) = masked.iter().fold((0, 0), |(e, w), m| (e + m.edges(), w + m.shape().weights()));
+        let found = Density::new(edges as f64 / weights as f64).map_err(|_| {
+            Error::failure(format!("the masks of {} have no edge: nothing passes through the network", path.display()))
+                .help("give a file whose masks have some")
+        })?;
+        // Half an edge a layer is what rounding makes of a density, and six digits are what programs print of it.
+        let rounding = 0.5 * masked.len() as f64 + 1e-6 * weights as f64;
+        if checks.given.has(option) && (density.get() * weights as f64 - edges as f64).abs() > rounding {
+            let asked = format!("{} {density}", checks.given.show(option));
+            let what = format!("{asked}: the masks of {} have density {}", path.display(), rounded(found.get()));
+            checks.problems.add_with_help(what, "leave it out: the file decides");
+        }
+        *density = found;
+        Ok(Some(masks))
+    }
+
     /// What masks of this density are drawn from.
     pub fn plan(
         &self,
@@ -71,7 +108,20 @@ impl DrawingOptions {
             (true, false) => FlowPreservation::On,
             (true, true) => FlowPreservation::KeepDensity,
         };
-        if !self.flow_preservation {
+        if matches!(init, SparseInit::File(_)) {
+            for (option, asked) in [
+                ("sampling", true),
+                ("dense-layers", !self.dense_layers.is_empty()),
+                ("flow-preservation", self.flow_preservation),
+                ("flow-keep-density", self.flow_keep_density),
+            ] {
+                if asked {
+                    checks.no_effect(option, Self::FROM_FILE, "leave it out");
+                } else {
+                    checks.unused(option);
+                }
+            }
+        } else if !self.flow_preservation {
             checks.no_effect("flow-keep-density", "without --flow-preservation", "add --flow-preservation");
         }
         let dense_layers = checks.take(resolve_dense_layers(spec, &self.dense_layers))?;
@@ -104,6 +154,16 @@ impl SparseOptions {
         for option in MaskOptions::NAMES.into_iter().chain(["fix"]).filter(|o| !but.contains(o)) {
             checks.no_effect(option, "without a mask", advice);
         }
+    }
+
+    /// The masks of the file that `--sparse-init` names, if there is a mask and it names one: see [`DrawingOptions::read`].
+    ///
+    /// # Errors
+    /// As [`DrawingOptions::read`].
+    pub fn read(&mut self, spec: Option<&ModelSpec>, checks: &mut Checks) -> Result<Option<Vec<Mask>>> {
+        let (Some(spec), true) = (spec, self.sparse) else { return Ok(None) };
+        let MaskOptions { sparse_init, density, .. } = &mut self.mask;
+        DrawingOptions::read(sparse_init, density, "density", spec, checks)
     }
 
     /// What the masks are drawn from; none without `--sparse`, and where there is a problem. `init` and `seed` are those of the

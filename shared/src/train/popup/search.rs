@@ -27,6 +27,8 @@ const BIASES: u64 = 1 << 32;
 pub struct Search {
     /// What the masks of allowed weights are drawn from.
     pub masks: MaskPlan,
+    /// These masks, where they come from a file.
+    pub given: Option<Vec<Mask>>,
     /// Whether the allowed biases of a layer are drawn with the density of its weights; else all are allowed.
     pub mask_biases: bool,
     /// What weights and biases are.
@@ -46,9 +48,16 @@ pub struct Search {
 }
 
 impl Search {
+    fn allowed(&self, spec: &ModelSpec) -> Result<Drawn> {
+        match &self.given {
+            Some(masks) => self.masks.given(spec, masks.clone()),
+            None => self.masks.draw(spec, None),
+        }
+    }
+
     /// A fresh network and its scores.
     fn fresh(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
-        let drawn = self.masks.draw(spec, None)?;
+        let drawn = self.allowed(spec)?;
         let mut state = frozen_state(spec, &drawn.masks, &self.values, self.seed);
         let mut saved = Saved::default();
         let names = spec.layers().iter().map(|l| &l.name);
@@ -126,7 +135,10 @@ impl fmt::Display for Search {
 
 impl Approach for Search {
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
-        self.masks.draw(spec, None)
+        let Some(path) = &self.load else { return self.allowed(spec) };
+        let Checkpoint { saved, .. } = Checkpoint::read(path, spec)?;
+        let names = spec.layers().iter().map(|l| Layer::stored(&saved, &l.name, l.shape, 0, 0).map(|layer| layer.weights));
+        self.masks.given(spec, names.collect::<Result<Vec<_>>>()?)
     }
 
     fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
