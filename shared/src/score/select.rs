@@ -33,8 +33,8 @@ pub(super) struct Cut<K = u64> {
     threshold: Option<K>,
     /// Keys at the threshold still to be taken.
     ties: usize,
-    /// Whether these are all keys at the threshold.
-    all_ties: bool,
+    /// Keys at the threshold that are not taken.
+    surplus: usize,
 }
 
 impl<K: Copy + Ord> Cut<K> {
@@ -44,19 +44,21 @@ impl<K: Copy + Ord> Cut<K> {
     /// If there are fewer keys.
     pub(super) fn largest(keys: &mut [K], count: usize) -> Self {
         assert!(count <= keys.len(), "{count} of {} keys", keys.len());
-        let Some(last) = count.checked_sub(1) else { return Self { threshold: None, ties: 0, all_ties: true } };
+        let Some(last) = count.checked_sub(1) else { return Self { threshold: None, ties: 0, surplus: 0 } };
         let (larger, threshold, smaller) = keys.select_nth_unstable_by(last, |a, b| b.cmp(a));
         let above = larger.iter().filter(|k| **k > *threshold).count();
-        Self { threshold: Some(*threshold), ties: count - above, all_ties: !smaller.contains(threshold) }
+        let surplus = smaller.iter().filter(|k| **k == *threshold).count();
+        Self { threshold: Some(*threshold), ties: count - above, surplus }
     }
 
-    /// The key from which on everything is taken; none if nothing is, or not all of the keys at the threshold.
-    pub(super) fn at_least(&self) -> Option<K> {
-        self.threshold.filter(|_| self.all_ties)
+    /// The key from which on everything is taken but for so many of the last keys equal to it; none if nothing is taken. Of
+    /// [`Cut::largest`] only.
+    pub(super) fn from(&self) -> Option<(K, usize)> {
+        self.threshold.map(|threshold| (threshold, self.surplus))
     }
 
     /// Whether this key is taken; to be asked once for each key, in their order.
-    pub(super) fn takes(&mut self, key: K) -> bool {
+    fn takes(&mut self, key: K) -> bool {
         match self.threshold {
             Some(threshold) if key == threshold && self.ties > 0 => {
                 self.ties -= 1;
@@ -75,7 +77,7 @@ impl Cut {
         let next = if count < keys.len() { *keys.select_nth_unstable_by(count, |a, b| b.cmp(a)).1 } else { 0 };
         // The keys above are those from the next integer on, and there is none above the largest.
         let threshold = next.checked_add(1);
-        Self { threshold, ties: usize::MAX, all_ties: true }
+        Self { threshold, ties: usize::MAX, surplus: 0 }
     }
 }
 
