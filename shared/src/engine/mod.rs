@@ -107,8 +107,7 @@ pub trait Engine {
     /// As [`Engine::train_step`], but `step(layers, dense)` moves the parameters instead of the optimiser. `layers` has the weights
     /// of every layer, in edge order, `dense` the other parameters in the order of [`ModelState::dense`]. Edges of weight 0 have
     /// gradients like all others, and may cost nothing else. Running statistics have moved before `step` is called, the count of
-    /// steps goes up by one, and optimiser state stays as it is. Weights that have become 0, or no longer are, take O(edges) to
-    /// take over.
+    /// steps goes up by one, and optimiser state stays as it is. Taking over what was moved is O(edges), whichever weights are 0.
     ///
     /// `step` runs on the engine's threads, if it has any, and may use them. The two lists are allocated anew at every call.
     ///
@@ -160,8 +159,8 @@ pub trait Engine {
 
     /// Lets `change` edit masks, weights and optimiser state of the layers (vectors in the mask's edge order), then takes them over.
     /// A layer whose mask is another than before is laid out anew, in place, in O(edges + weights/64); for the others nothing is
-    /// laid out or allocated but the copy of a mask that tells. `change` runs on the engine's threads, if it has any, and may
-    /// use them. Missing optimiser state becomes zeros, as in [`Engine::load_state`].
+    /// laid out or allocated but the copy of a mask that tells, unless weights have become 0 that were not. `change` runs on the
+    /// engine's threads, if it has any, and may use them. Missing optimiser state becomes zeros, as in [`Engine::load_state`].
     ///
     /// # Panics
     /// If there is another number of values than the layer has edges, or the layer has another shape than before.

@@ -193,21 +193,14 @@ impl SparseEngine {
     /// Takes over the states of layers: lays out those whose mask is not the one in `laid_out`.
     fn take_over(&mut self, laid_out: &[Mask]) {
         let (isa, kernels, max_batch) = (self.isa, self.kernels, self.max_batch);
-        let layers = self.layers.par_iter_mut().zip(&self.states).zip(&self.plan.convs).enumerate();
-        layers.for_each(|(index, ((layer, state), shape))| {
+        let layers = self.layers.par_iter_mut().zip(&self.states).enumerate();
+        layers.for_each(|(index, (layer, state))| {
             if laid_out.get(index) != Some(&state.mask) {
-                // A grouped convolution has no weights between groups to compute with.
-                let dense = shape.groups == 1
-                    && match kernels {
-                        Kernels::Faster => state.mask.density() >= conv::DENSE,
-                        Kernels::Edges => false,
-                        Kernels::Weights => true,
-                    };
-                layer.conv.lay_out(isa, &state.mask, dense);
+                layer.conv.lay_out(isa, kernels, &state.mask);
                 layer.conv.parts(isa, max_batch);
                 layer.gradient.resize(state.mask.edges(), 0.0);
             }
-            layer.conv.set_weights(&state.weights);
+            layer.conv.set_weights(isa, kernels, &state.mask, &state.weights);
         });
         let partial = self.layers.iter().map(|l| l.conv.partial_sums(false)).max().unwrap_or(0);
         if self.partial.len() < partial {
@@ -266,10 +259,10 @@ impl SparseEngine {
     fn update(&mut self, lr: Option<f64>) {
         if let Some(lr) = lr {
             self.steps += 1;
-            let (options, step) = (self.options, self.steps);
+            let (options, step, isa, kernels) = (self.options, self.steps, self.isa, self.kernels);
             self.layers.par_iter_mut().zip(&mut self.states).for_each(|(layer, state)| {
                 options.descend(lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
-                layer.conv.set_weights(&state.weights);
+                layer.conv.set_weights(isa, kernels, &state.mask, &state.weights);
             });
             for dense in self.dense.iter_mut().filter(|d| d.trained) {
                 options.descend(lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
@@ -288,7 +281,10 @@ impl SparseEngine {
         let dense = self.dense.iter_mut().map(|d| Movable { values: &mut d.state.values, gradient: &d.gradient });
         let mut dense: Vec<Movable> = dense.collect();
         step(&mut layers, &mut dense);
-        self.layers.par_iter_mut().zip(&self.states).for_each(|(layer, state)| layer.conv.set_weights(&state.weights));
+        let (isa, kernels) = (self.isa, self.kernels);
+        self.layers.par_iter_mut().zip(&self.states).for_each(|(layer, state)| {
+            layer.conv.set_weights(isa, kernels, &state.mask, &state.weights);
+        });
     }
 
     /// Moves running statistics.

@@ -5,7 +5,7 @@ use crate::engine::simd::{Vector, versions};
 use crate::engine::sparse::tensor::Pixel;
 
 /// An edge as the kernels stream it: where its input pixel lies, relative to the first pixel of a tile, and its weight.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[repr(C)]
 pub(in crate::engine) struct Edge {
     pub(in crate::engine) offset: i32,

@@ -175,11 +175,11 @@ impl Conv {
         let Results { sums, first: slot, accumulate, all } = results;
         let width = self.output.width;
         let reach = self.gradient.beside;
-        if let (Weights::Sparse(sparse), false) = (&self.forward.weights, all) {
+        if let (Weights::Sparse(sparse), None, false) = (&self.forward.weights, &self.positions, all) {
             // SAFETY: the copies hold the region and what its taps reach; results by contract.
             unsafe {
                 let from = Input { pixels: gradient.pixels.add(reach * gradient.pitch + reach), ..gradient };
-                let result = sums.pointer(slot, sparse.edges.len());
+                let result = sums.pointer(slot, sparse.all.edges.len());
                 let from = GradientInput { input: from, unit: self.gradient.channel, result };
                 let work = Work { isa, grid: forward_grid(region), input, units: &units };
                 self.forward.correlate(work, sparse, from, accumulate);

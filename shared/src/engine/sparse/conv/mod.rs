@@ -18,12 +18,13 @@ use rayon::prelude::*;
 
 use self::gather::{Output, WatchJob};
 use self::layout::{backward, backward_grid, backward_weights, forward, forward_grid, forward_weights};
-use self::pass::{Input, Pass, Work};
+use self::pass::{Input, Pass, Weights, Work};
 use self::region::{Cutting, Region, Regions};
 use self::scratch::copy;
 pub(super) use self::scratch::{Machine, Scratch};
 pub(super) use self::shape::ConvShape;
 use self::shape::FrameShape;
+use super::Kernels;
 use super::blend::{MOST, Operand, Operands};
 use super::norm::Moments;
 use super::plane::Completion;
@@ -33,7 +34,7 @@ use crate::graph::Mask;
 use crate::model::Image;
 
 /// Density from which computing with all weights of a layer is faster than with its edges; see `docs/performance.md`.
-pub(super) const DENSE: f64 = 0.6;
+const DENSE: f64 = 0.6;
 
 /// Where the gradient of a layer's input goes.
 #[derive(Clone, Copy)]
@@ -64,7 +65,7 @@ pub(super) struct Conv {
     regions: Regions,
     /// Input offset of each weight of a unit.
     offsets: Vec<i32>,
-    /// Positions of the edges, if the layer is computed with all weights.
+    /// Positions of the edges, if gradients of edges are computed with those of all weights.
     positions: Option<Vec<u32>>,
     edges: usize,
 }
@@ -103,32 +104,62 @@ impl Conv {
         }
     }
 
-    /// Lays out the edges of a mask; `dense` says whether to compute with all weights. O(edges · s² + weights/64), or O(weights) if
-    /// dense.
-    pub(super) fn lay_out(&mut self, isa: Isa, mask: &Mask, dense: bool) {
-        assert!(!dense || self.place.groups == 1, "a dense layer has one group");
-        if dense != self.positions.is_some() {
+    /// Lays out the edges of a mask, whose weights come next. O(edges · s² + weights/64), or O(weights) if all weights are computed
+    /// with.
+    pub(super) fn lay_out(&mut self, isa: Isa, kernels: Kernels, mask: &Mask) {
+        self.edges = mask.edges();
+        self.positions = self.all_pay(kernels, self.edges).then(|| mask.iter().map(|p| p as u32).collect());
+        self.lay_out_gathers(isa, mask, self.positions.is_some());
+    }
+
+    fn lay_out_gathers(&mut self, isa: Isa, mask: &Mask, all: bool) {
+        if all != self.gathers_all() {
             // The other kernel has tiles of its own.
             self.regions = Regions::default();
             for pass in self.backward.iter_mut().chain([&mut self.forward]) {
                 pass.tilings.clear();
             }
         }
-        self.positions = dense.then(|| mask.iter().map(|p| p as u32).collect());
-        self.edges = mask.edges();
         let (place, value, gradient) = (self.place, self.value, self.gradient);
-        self.forward.weights = forward_weights(isa, place, value, mask, dense);
+        self.forward.weights = forward_weights(isa, place, value, mask, all);
         self.backward.par_iter_mut().for_each(|pass| {
-            pass.weights = backward_weights(isa, place, gradient, pass.output_first, mask, dense);
+            pass.weights = backward_weights(isa, place, gradient, pass.output_first, mask, all);
         });
     }
 
-    /// Takes over the layer's weights, in edge order.
-    pub(super) fn set_weights(&mut self, weights: &[f32]) {
-        self.forward.set_weights(weights);
+    /// Whether to compute with all weights where only `needed` of them count.
+    fn all_pay(&self, kernels: Kernels, needed: usize) -> bool {
+        // A grouped convolution has no weights between groups to compute with.
+        self.place.groups == 1
+            && match kernels {
+                Kernels::Faster => needed as f64 / self.place.shape.weights() as f64 >= DENSE,
+                Kernels::Edges => false,
+                Kernels::Weights => true,
+            }
+    }
+
+    fn gathers_all(&self) -> bool {
+        matches!(self.forward.weights, Weights::Dense(_))
+    }
+
+    /// Takes over the weights on the edges of the mask that is laid out, in edge order. The gradients of edges are those of the
+    /// mask, but the other two computations go along the weights that are not 0, so the better way may be another than before: then
+    /// they are laid out anew.
+    pub(super) fn set_weights(&mut self, isa: Isa, kernels: Kernels, mask: &Mask, weights: &[f32]) {
+        let nonzero = self.put(weights);
+        let all = self.positions.is_some() && self.all_pay(kernels, nonzero);
+        if all != self.gathers_all() {
+            self.lay_out_gathers(isa, mask, all);
+            self.put(weights);
+        }
+    }
+
+    /// Puts the weights where the passes read them; returns how many are not 0.
+    fn put(&mut self, weights: &[f32]) -> usize {
         for pass in &mut self.backward {
             pass.set_weights(weights);
         }
+        self.forward.set_weights(weights)
     }
 
     /// Parts of the batch in sums over tensors: regions.

@@ -3,7 +3,7 @@
 use super::correlate::{TileGradient, correlate_tile};
 use super::gather::{DenseWeights, Output, SparseWeights, TileJob, gather_dense, gather_sparse};
 use super::region::{Tile, tiles};
-use super::weights::{Dense, Sparse};
+use super::weights::{Dense, List, Sparse};
 use crate::engine::simd::Isa;
 use crate::engine::sparse::tensor::Pixel;
 use crate::model::Image;
@@ -100,11 +100,11 @@ impl Pass {
 
     /// Whether nothing is gathered.
     pub(super) fn is_empty(&self) -> bool {
-        matches!(&self.weights, Weights::Sparse(sparse) if sparse.edges.is_empty())
+        matches!(&self.weights, Weights::Sparse(sparse) if sparse.gathered().is_empty())
     }
 
-    /// Takes over the layer's weights, in edge order.
-    pub(super) fn set_weights(&mut self, weights: &[f32]) {
+    /// Takes over the layer's weights, in edge order; returns how many of the pass's are not 0.
+    pub(super) fn set_weights(&mut self, weights: &[f32]) -> usize {
         match &mut self.weights {
             Weights::Sparse(sparse) => sparse.set(weights),
             Weights::Dense(dense) => dense.set(weights),
@@ -156,7 +156,9 @@ impl Pass {
             unsafe {
                 let mut job = self.job(work, tile);
                 match &self.weights {
-                    Weights::Sparse(sparse) => gather_sparse(isa, &job, &sparse_weights(sparse, partial), output, first),
+                    Weights::Sparse(sparse) => {
+                        gather_sparse(isa, &job, &sparse_weights(sparse, sparse.gathered(), partial), output, first);
+                    }
                     Weights::Dense(dense) => {
                         for group in dense.groups_of(work.units) {
                             (job.first, job.last) = dense.group(group);
@@ -177,7 +179,7 @@ impl Pass {
         first
     }
 
-    /// Correlates input and gradient of the grid for the edges of some units; `gradient` is the grid's first pixel of unit 0.
+    /// Correlates input and gradient of the grid for all edges of some units; `gradient` is the grid's first pixel of unit 0.
     /// Results are in the order of the weights.
     ///
     /// # Safety
@@ -196,7 +198,7 @@ impl Pass {
                     result: gradient.result,
                     accumulate,
                 };
-                correlate_tile(work.isa, &job, &sparse_weights(sparse, std::ptr::null_mut()), &tile_gradient);
+                correlate_tile(work.isa, &job, &sparse_weights(sparse, &sparse.all, std::ptr::null_mut()), &tile_gradient);
             }
             accumulate = true;
         }
@@ -212,10 +214,10 @@ pub(super) struct GradientInput {
     pub(super) result: *mut f32,
 }
 
-fn sparse_weights(sparse: &Sparse, partial: *mut Pixel) -> SparseWeights {
+fn sparse_weights(sparse: &Sparse, list: &List, partial: *mut Pixel) -> SparseWeights {
     SparseWeights {
-        starts: sparse.starts.as_ptr(),
-        edges: sparse.edges.as_ptr(),
+        starts: list.starts.as_ptr(),
+        edges: list.edges.as_ptr(),
         units: sparse.units,
         chunks: sparse.chunks,
         partial,

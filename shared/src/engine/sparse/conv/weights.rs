@@ -21,15 +21,51 @@ pub(super) struct Arc {
     pub(super) offset: i32,
 }
 
+/// One edge in so many must have a weight of 0 for the others to get a list of their own: copying an edge takes about a nanosecond,
+/// gathering along it some ten times that.
+const WORTH: usize = 16;
+
 /// Edges, chunk by chunk of sending channels, and unit by unit within a chunk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct List {
+    /// Edges of unit u in chunk k are `starts[k·units + u]..starts[k·units + u + 1]`.
+    pub(super) starts: Vec<u32>,
+    /// May go on after those of the last unit.
+    pub(super) edges: Vec<Edge>,
+}
+
+impl List {
+    pub(super) fn is_empty(&self) -> bool {
+        self.starts.last().is_none_or(|&edges| edges == 0)
+    }
+
+    /// Becomes the edges of another list whose weight is not 0, in its order. O(edges + units · chunks); allocates when called for
+    /// the first time.
+    fn take_nonzero(&mut self, all: &Self) {
+        self.starts.resize(all.starts.len(), 0);
+        self.edges.resize(all.edges.len(), Edge::default());
+        let mut next = 0;
+        for (start, ends) in self.starts[1..].iter_mut().zip(all.starts.windows(2)) {
+            for edge in &all.edges[ends[0] as usize..ends[1] as usize] {
+                // What has weight 0 is written over: no branch to predict.
+                self.edges[next] = *edge;
+                next += usize::from(edge.weight != 0.0);
+            }
+            *start = next as u32;
+        }
+    }
+}
+
+/// The edges of a layer that belong to a pass.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sparse {
     pub(super) units: usize,
     pub(super) chunks: usize,
-    /// Edges of unit u in chunk k are `starts[k·units + u]..starts[k·units + u + 1]`.
-    pub(super) starts: Vec<u32>,
-    pub(super) edges: Vec<Edge>,
-    /// Where each edge of the layer lies, in edge order; `u32::MAX` if it belongs to another pass.
+    pub(super) all: List,
+    /// Those whose weight is not 0, if `compact`.
+    nonzero: List,
+    compact: bool,
+    /// Where each edge of the layer lies in `all`, in edge order; `u32::MAX` if it belongs to another pass.
     pub(super) places: Vec<u32>,
 }
 
@@ -54,7 +90,7 @@ impl Sparse {
             starts[u + 1] += starts[u];
         }
         let mut next = starts.clone();
-        let mut edges = vec![Edge { offset: 0, weight: 0.0 }; starts[chunks * units] as usize];
+        let mut edges = vec![Edge::default(); starts[chunks * units] as usize];
         for (place, offset) in places.iter_mut().zip(offsets) {
             if *place != u32::MAX {
                 let next = &mut next[*place as usize];
@@ -63,12 +99,27 @@ impl Sparse {
                 edges[*place as usize].offset = offset;
             }
         }
-        Self { units, chunks, starts, edges, places }
+        Self { units, chunks, all: List { starts, edges }, nonzero: List::default(), compact: false, places }
     }
 
-    /// Takes over the layer's weights, in edge order.
-    pub(super) fn set(&mut self, weights: &[f32]) {
-        placed(&self.places, weights, |place, weight| self.edges[place].weight = weight);
+    /// Takes over the layer's weights, in edge order; returns how many of the pass's are not 0. O(edges), and O(units · chunks) if
+    /// some are 0.
+    pub(super) fn set(&mut self, weights: &[f32]) -> usize {
+        let mut zeros = 0;
+        placed(&self.places, weights, |place, weight| {
+            self.all.edges[place].weight = weight;
+            zeros += usize::from(weight == 0.0);
+        });
+        self.compact = zeros > 0 && zeros * WORTH >= self.all.edges.len();
+        if self.compact {
+            self.nonzero.take_nonzero(&self.all);
+        }
+        self.all.edges.len() - zeros
+    }
+
+    /// What is gathered along: a product with 0 changes no sum of finite numbers.
+    pub(super) fn gathered(&self) -> &List {
+        if self.compact { &self.nonzero } else { &self.all }
     }
 }
 
@@ -127,9 +178,14 @@ impl Dense {
         (part * self.units.div_ceil(self.largest) / parts * self.largest).min(self.units)
     }
 
-    /// Takes over the layer's weights, in edge order.
-    pub(super) fn set(&mut self, weights: &[f32]) {
-        placed(&self.places, weights, |place, weight| self.weights[place] = weight);
+    /// Takes over the layer's weights, in edge order; returns how many of the pass's are not 0. O(edges).
+    pub(super) fn set(&mut self, weights: &[f32]) -> usize {
+        let mut nonzero = 0;
+        placed(&self.places, weights, |place, weight| {
+            self.weights[place] = weight;
+            nonzero += usize::from(weight != 0.0);
+        });
+        nonzero
     }
 }
 

@@ -4,6 +4,7 @@
 mod by_hand;
 mod networks;
 mod update;
+mod zeros;
 
 use rand::RngExt;
 
