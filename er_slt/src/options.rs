@@ -49,6 +49,7 @@ pub(crate) struct Options {
 }
 
 /// What may be chosen, how much of it is, and what there is to choose from.
+#[allow(clippy::struct_excessive_bools)] // one field an option
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Tickets")]
 #[serde(rename_all = "kebab-case")]

@@ -84,12 +84,11 @@ impl Experiment {
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
-        let (state, progress, saved) = match self.start.checkpoint(folder, &self.spec)? {
-            Some(checkpoint) => (checkpoint.state, checkpoint.progress, checkpoint.saved),
-            None => {
-                let (state, saved) = fresh()?;
-                (state, Progress::default(), saved)
-            }
+        let (state, progress, saved) = if let Some(checkpoint) = self.start.checkpoint(folder, &self.spec)? {
+            (checkpoint.state, checkpoint.progress, checkpoint.saved)
+        } else {
+            let (state, saved) = fresh()?;
+            (state, Progress::default(), saved)
         };
         if progress.best.is_none() && self.plan.is_done(&progress) {
             let what = format!("the checkpoint to resume from is after {} epochs and {} steps", progress.epoch, progress.step);

@@ -88,26 +88,6 @@ impl Search {
         sample(shape, density, self.masks.law, &mut stream(self.seed, Purpose::Mask, BIASES + layer as u64))
     }
 
-    /// The network and scores of a file, and what it says of their accuracy.
-    fn loaded(&self, path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
-        let Checkpoint { mut state, mut saved, progress, .. } = Checkpoint::read(path, spec)?;
-        let note: Note = serde_json::from_value(saved.note).map_err(|_| {
-            Error::failure(format!("{} has no scores", path.display())).help("give a checkpoint or ticket of er_slt")
-        })?;
-        // After an epoch, the evaluation is of this very network.
-        let validation = progress.validation;
-        let claim = (progress.batch == 0 && validation.samples > 0).then(|| Claim {
-            file: path.display().to_string(),
-            images: note.images.clone(),
-            correct: validation.correct,
-            samples: validation.samples,
-        });
-        saved.note = json!(Note { claim, scale: note.scale, ..Note::new(note.density) });
-        saved.tensors.retain(|name, _| !name.starts_with("velocity."));
-        state.steps = 0;
-        Ok((state, saved))
-    }
-
     fn options(&self, length: Length) -> PopupOptions {
         PopupOptions {
             densities: self.densities.clone(),
@@ -115,6 +95,25 @@ impl Search {
             rescale_steps: self.rescales.then_some(length.batches_per_epoch),
         }
     }
+}
+
+/// The network and scores of a file, and what it says of their accuracy.
+fn loaded(path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+    let Checkpoint { mut state, mut saved, progress, .. } = Checkpoint::read(path, spec)?;
+    let note: Note = serde_json::from_value(saved.note)
+        .map_err(|_| Error::failure(format!("{} has no scores", path.display())).help("give a checkpoint or ticket of er_slt"))?;
+    // After an epoch, the evaluation is of this very network.
+    let validation = progress.validation;
+    let claim = (progress.batch == 0 && validation.samples > 0).then(|| Claim {
+        file: path.display().to_string(),
+        images: note.images.clone(),
+        correct: validation.correct,
+        samples: validation.samples,
+    });
+    saved.note = json!(Note { claim, scale: note.scale, ..Note::new(note.density) });
+    saved.tensors.retain(|name, _| !name.starts_with("velocity."));
+    state.steps = 0;
+    Ok((state, saved))
 }
 
 impl fmt::Display for Search {
@@ -143,7 +142,7 @@ impl Approach for Search {
 
     fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
         match &self.load {
-            Some(path) => self.loaded(path, spec),
+            Some(path) => loaded(path, spec),
             None => self.fresh(spec),
         }
     }
