@@ -102,7 +102,7 @@ impl Deciding for Options {
         let spec = named.and_then(|named| self.network(named, checks));
         let small = self.own.method == MethodName::SmallDense;
         let without_mask: &[&str] = if small { &["density"] } else { &[] };
-        let meaning = Moving::meaning(&mut self.shared, method.clone(), given, spec, (ADVICE, without_mask), checks);
+        let meaning = Moving::meaning(&mut self.shared, method, given, spec, (ADVICE, without_mask), checks);
         Ok(meaning.map(|meaning| self.complete(&method, meaning, checks)))
     }
 }

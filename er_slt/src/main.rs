@@ -21,6 +21,15 @@ impl Program for Slt {
     fn adapt(command: Command) -> Command {
         command
             .mut_arg("data", |arg| arg.default_value("cifar10").alias("dataset"))
+            .mut_arg("model", |arg| {
+                let help = "Network, such as resnet18, vgg16, mlp-300-100, with biases everywhere and normalisations without scale \
+                            and shift (the network NAME-slt) [default: vgg16 for cifar10, else one that suits the images]";
+                arg.help(help)
+            })
+            .mut_arg("dense_layers", |arg| {
+                arg.help("Layers in which every weight may be chosen, outside the density of the mask: first, last, linear or names of \
+                          parameters, separated by commas")
+            })
             .mut_arg("augment", |arg| arg.default_value("false"))
             .mut_arg("normalise", |arg| arg.default_value("half"))
             .mut_arg("seed", |arg| arg.default_value("1"))

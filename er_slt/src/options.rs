@@ -98,7 +98,6 @@ struct Own {
     scaling: bool,
     /// Begin with the network and the scores of --model-to-load
     #[arg(long)]
-    #[serde(skip)]
     load_model: bool,
     /// With --load-model: a checkpoint or ticket of er_slt; its reported accuracy is verified first
     #[arg(long, value_name = "FILE")]
