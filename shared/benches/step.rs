@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p shared --bench step`, or a part of it: `-- resnet18`, `-- vgg16::0.05`, `-- '::0\.1$'` (a regular expression on
 //! `network::density`). `THREADS=1 cargo bench …` for another number of threads than all.
+//!
+//! `-- zeros` times steps moved by hand, of whose weights a part is 0.
 
 mod common;
 
