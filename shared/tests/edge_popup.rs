@@ -30,8 +30,7 @@ fn ones(bits: &[f32]) -> Vec<usize> {
 
 /// What a checkpoint holds of the golden network, and the network it chooses: `first` are its masks of weights and biases.
 fn stored(spec: &ModelSpec, golden: &Value, density: f64, first: &[Vec<f32>]) -> (ModelState, Saved) {
-    let note =
-        json!({"density": density, "steps": 0, "scale": 1.0, "training_flops": 0.0, "training_flops_dense": 0.0, "images": ""});
+    let note = json!({"kind": "edge-popup", "density": density, "steps": 0, "scale": 1.0, "training_flops": 0.0, "training_flops_dense": 0.0, "images": ""});
     let (mut saved, mut state) = (Saved { note, ..Saved::default() }, ModelState { layers: vec![], dense: vec![], steps: 0 });
     for (layer, (name, chosen)) in spec.layers().iter().zip(["a", "b"].iter().zip(first)) {
         let of = |what: &str| flat(&golden[format!("{what}{name}")]);

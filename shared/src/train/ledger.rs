@@ -65,7 +65,8 @@ impl Ledger {
             training: 0.0,
             training_dense: 0.0,
         };
-        if !saved.note.is_null() {
+        // A network that a search has found has notes of another kind, which mean nothing to a training.
+        if !saved.note.is_null() && saved.note.get("kind").is_none() {
             let note = Note::deserialize(&saved.note).map_err(|e| wrong(format_args!("its notes: {e}")))?;
             (ledger.training, ledger.training_dense) = (note.training_flops, note.training_flops_dense);
             ledger.memory.updates = note.updates;

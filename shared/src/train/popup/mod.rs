@@ -51,9 +51,14 @@ pub struct Popup {
     claim: Option<Claim>,
 }
 
+/// What tells notes of searches from those of trainings.
+const KIND: &str = "edge-popup";
+
 /// The small part of what checkpoints hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
+    /// [`KIND`].
+    kind: String,
     /// Fraction that is kept now.
     density: f64,
     /// Steps the optimiser has made.
@@ -81,7 +86,16 @@ struct Claim {
 impl Note {
     /// Nothing done yet; this fraction is kept.
     fn new(density: f64) -> Self {
-        Self { density, steps: 0, scale: 1.0, training_flops: 0.0, training_flops_dense: 0.0, images: String::new(), claim: None }
+        Self {
+            kind: KIND.to_owned(),
+            density,
+            steps: 0,
+            scale: 1.0,
+            training_flops: 0.0,
+            training_flops_dense: 0.0,
+            images: String::new(),
+            claim: None,
+        }
     }
 }
 
