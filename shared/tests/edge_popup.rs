@@ -13,6 +13,10 @@ use shared::train::{Data, Event, Popup, PopupOptions, Situation, Stepper};
 
 const BATCH: usize = 8;
 
+/// What an engine does whose parameters others move.
+const ADRIFT: TrainOptions =
+    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0, label_smoothing: 0.0 };
+
 fn golden() -> Value {
     let path = format!("{}/tests/golden/slt_trajectory_f64.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -61,7 +65,7 @@ fn digits() -> Data {
 }
 
 /// What there is at a step, and a stepper in it.
-fn popup(golden: &Value, levels: [f64; 2], threads: usize) -> (SparseEngine, Popup) {
+fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: usize) -> (SparseEngine, Popup) {
     let spec = build("mlp-8", Image::new(1, 2, 3), 3).unwrap();
     let config = &golden["config"];
     let momentum = config["momentum"].as_f64().unwrap();
@@ -76,7 +80,7 @@ fn popup(golden: &Value, levels: [f64; 2], threads: usize) -> (SparseEngine, Pop
     let mut engine = SparseEngine::new(spec, state, plain, BATCH, threads).unwrap();
     let length = Length { batches_per_epoch: 1, epochs: 40, multiplier: 1 };
     let situation = Situation { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
-    let popup = PopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps: None };
+    let popup = PopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps };
     let popup = Popup::new(popup, &situation, &mut engine).unwrap();
     (engine, popup)
 }
@@ -109,7 +113,7 @@ fn the_golden_trajectory() {
     let golden = golden();
     let expected = &golden["variants"]["er"];
     let (k, lr) = (golden["config"]["k"].as_f64().unwrap(), golden["config"]["lr"].as_f64().unwrap());
-    let (mut engine, mut popup) = popup(&golden, [k, k], 1);
+    let (mut engine, mut popup) = popup(&golden, [k, k], None, 1);
     for step in 1..=20 {
         let wanted: Vec<Vec<usize>> =
             expected["masks"][step - 1].as_array().unwrap().iter().map(|bits| ones(&flat(bits))).collect();
@@ -135,7 +139,7 @@ fn levels_keep_what_they_say_and_results_do_not_depend_on_threads() {
     let golden = golden();
     let k = golden["config"]["k"].as_f64().unwrap();
     let run = |threads| {
-        let (mut engine, mut popup) = popup(&golden, [k, 0.2], threads);
+        let (mut engine, mut popup) = popup(&golden, [k, 0.2], None, threads);
         let mut events = Vec::new();
         for step in 1..=40 {
             events.extend(popup.step(&mut engine, &batch(&golden, step), step, 0.1).unwrap().event.map(|event| (step, event)));
@@ -151,6 +155,36 @@ fn levels_keep_what_they_say_and_results_do_not_depend_on_threads() {
     // All that is kept at the second level was kept at the first: half of 32.
     assert_eq!(second.stayed, Some(0.5));
     assert_eq!((events, network, saved), run(2));
+}
+
+#[test]
+fn rescaling_multiplies_the_logits_and_divides_the_rate() {
+    let golden = golden();
+    let (mut engine, mut popup) = popup(&golden, [0.4, 0.4], Some(2), 1);
+    let batch = batch(&golden, 1);
+    // So small a rate moves no score.
+    let still = 1e-20;
+    let before = engine.logits(&batch);
+    popup.step(&mut engine, &batch, 1, still).unwrap();
+    assert_eq!(engine.logits(&batch), before);
+    popup.step(&mut engine, &batch, 2, still).unwrap();
+    let scale = popup.results()["scale"].as_f64().unwrap();
+    assert!((scale - 1.0).abs() > 0.01, "{scale}");
+    for (after, before) in engine.logits(&batch).iter().zip(&before) {
+        assert!((f64::from(*after) - scale * f64::from(*before)).abs() < 1e-5, "{after}, expected {scale} · {before}");
+    }
+    // The velocities of scores do not know the rate, so scores move by rate/scale times them.
+    let numbers = |popup: &Popup, what: &str| match &popup.saved(&engine).tensors[&format!("{what}.fc1.weight")] {
+        SavedTensor::Floats(values) => values.clone(),
+        SavedTensor::Bits(_) => panic!("{what} are numbers"),
+    };
+    let scores = numbers(&popup, "scores");
+    let mut other = SparseEngine::new(engine.spec().clone(), engine.state(), ADRIFT, BATCH, 1).unwrap();
+    popup.step(&mut other, &batch, 3, 0.5).unwrap();
+    for ((after, before), velocity) in numbers(&popup, "scores").iter().zip(&scores).zip(numbers(&popup, "velocity.0")) {
+        let expected = f64::from(*before) - 0.5 / scale * f64::from(velocity);
+        assert!((f64::from(*after) - expected).abs() < 1e-6, "{after}, expected {expected}");
+    }
 }
 
 #[test]
