@@ -96,6 +96,10 @@ struct Own {
     /// Rescale the frozen values after each epoch, so that the logits of its last batch fit the loss best
     #[arg(long)]
     scaling: bool,
+    /// Training batches through which the running statistics of normalisations settle before each evaluation: they lag behind a
+    /// network that changes at every step. The published program has none
+    #[arg(long, default_value = "0", value_parser = values::whole, value_name = "BATCHES")]
+    settle: usize,
     /// Begin with the network and the scores of --model-to-load
     #[arg(long)]
     load_model: bool,
@@ -175,6 +179,7 @@ impl Deciding for Options {
             densities,
             level_epochs: (self.train.epochs * self.train.multiplier) as u64,
             rescales: own.scaling,
+            settle_batches: own.settle,
             load,
             seed,
         };

@@ -80,7 +80,7 @@ fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: 
     let mut engine = SparseEngine::new(spec, state, plain, BATCH, threads).unwrap();
     let length = Length { batches_per_epoch: 1, epochs: 40, multiplier: 1 };
     let situation = Situation { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
-    let popup = PopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps };
+    let popup = PopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps, settle_batches: 0 };
     let popup = Popup::new(popup, &situation, &mut engine).unwrap();
     (engine, popup)
 }
@@ -202,7 +202,7 @@ fn a_network_that_its_scores_do_not_choose_is_refused() {
         change(&mut saved);
         let mut engine = SparseEngine::new(spec.clone(), state, options, 8, 1).unwrap();
         let situation = Situation { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
-        let levels = PopupOptions { densities: vec![0.4], level_steps: 1, rescale_steps: None };
+        let levels = PopupOptions { densities: vec![0.4], level_steps: 1, rescale_steps: None, settle_batches: 0 };
         Popup::new(levels, &situation, &mut engine).map(drop).map_err(|e| e.to_string())
     };
     assert_eq!(search(&first, &|_| ()), Ok(()));

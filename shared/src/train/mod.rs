@@ -225,6 +225,7 @@ pub fn train(
                 return Ok(Ended::Stopped(stop));
             }
         };
+        stepper.settle(engine, data, progress.epoch, &mut batch);
         let is_best = end_epoch(engine, data, plan, progress, &mut batch)?;
         let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
         hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;

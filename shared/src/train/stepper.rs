@@ -27,6 +27,9 @@ pub trait Stepper {
         Ok(None)
     }
 
+    /// Before the evaluation after an epoch (counted from 0): readies the network for it. `batch` is there to be written over.
+    fn settle(&mut self, _engine: &mut dyn Engine, _data: &Data, _epoch: u64, _batch: &mut Batch) {}
+
     /// The network as it is to be saved, tested and measured.
     fn network(&self, engine: &dyn Engine) -> ModelState {
         engine.state()

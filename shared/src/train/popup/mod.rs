@@ -35,6 +35,9 @@ pub struct PopupOptions {
     pub level_steps: u64,
     /// Steps after which values are rescaled, again and again, so that the logits fit the loss best.
     pub rescale_steps: Option<u64>,
+    /// Batches of an epoch through which running statistics settle on its network before it is evaluated. They follow a network that
+    /// changes at every step, and one with other edges has other statistics.
+    pub settle_batches: usize,
 }
 
 /// Trains scores: the values in use are those with the largest |score| in each layer, and the gradient of a value in use is taken
@@ -281,6 +284,14 @@ impl Stepper for Popup {
             self.rescale(engine, batch)?;
         }
         Ok(Stepped { outcome, event })
+    }
+
+    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
+        let train = data.train.loader();
+        for step in 0..self.options.settle_batches.min(train.batches_per_epoch()) {
+            train.fill(epoch, step, batch);
+            engine.train_step_by(batch, &mut |_, _| ());
+        }
     }
 
     fn network(&self, engine: &dyn Engine) -> ModelState {

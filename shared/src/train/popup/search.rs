@@ -41,6 +41,8 @@ pub struct Search {
     pub level_epochs: u64,
     /// Whether values are rescaled after each epoch.
     pub rescales: bool,
+    /// Batches through which running statistics settle before each evaluation.
+    pub settle_batches: usize,
     /// Network and scores to begin with instead of fresh ones.
     pub load: Option<PathBuf>,
     /// Seed of everything that is drawn.
@@ -93,6 +95,7 @@ impl Search {
             densities: self.densities.clone(),
             level_steps: self.level_epochs * length.batches_per_epoch,
             rescale_steps: self.rescales.then_some(length.batches_per_epoch),
+            settle_batches: self.settle_batches,
         }
     }
 }
@@ -127,6 +130,9 @@ impl fmt::Display for Search {
         write!(f, ", in {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
         if self.rescales {
             write!(f, "\nvalues are rescaled after each epoch")?;
+        }
+        if self.settle_batches > 0 {
+            write!(f, "\nrunning statistics settle through {} batches before each evaluation", self.settle_batches)?;
         }
         Ok(())
     }
