@@ -3,20 +3,20 @@
 // The comments of fields are help texts, where backticks would show.
 #![allow(clippy::doc_markdown)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use serde_json::{Map, json};
 use shared::config::{Checks, DataOptions, DrawingOptions, PublishedOptions, Shared, TrainOptions, values};
 use shared::data::DataKind;
-use shared::density::{Density, rounded};
+use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
 use shared::schedule::{LearningRate, LrPolicy, kept_fractions};
 use shared::topology::SparseInit;
-use shared::train::{Deciding, Meaning, Search};
+use shared::train::{Deciding, Meaning, Search, allowed_masks};
 use shared::{Error, Result};
 
 /// The warm-up of the published program, where its policy has one.
@@ -24,6 +24,12 @@ const WARMUP: usize = 5;
 
 /// The published kept fraction before the first level.
 const START: f64 = 0.6;
+
+/// What names of folders and summaries say of masks that come with a network.
+const LOADED: &str = "loaded";
+
+/// Why what a network begins with cannot be chosen where it comes from a file.
+const BROUGHT: &str = "with --load-model: the file has masks, frozen values and scores";
 
 /// Everything that decides what `er_slt` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -136,35 +142,48 @@ impl Deciding for Options {
         self.ignored.refuse(checks);
         self.warmup(checks);
         let Some(spec) = named.and_then(|named| checks.take(supermask(&named))) else { return Ok(None) };
-        let own = &mut self.own;
-        let given = DrawingOptions::read(&own.er_method, &mut own.er_init_density, "er-init-density", &spec, checks)?;
-        let densities = self.densities(checks);
         let load = self.load(checks);
+        let own = &mut self.own;
+        let given = match &load {
+            Some(path) => {
+                let masks = allowed_masks(path, &spec)?;
+                let edges: usize = masks.iter().map(Mask::edges).sum();
+                own.er_init_density = Density::new(edges as f64 / spec.weight_count() as f64)
+                    .map_err(|_| Error::failure(format!("{} allows no weight: there is nothing to choose", path.display())))?;
+                Some(masks)
+            }
+            None => DrawingOptions::read(&own.er_method, &mut own.er_init_density, "er-init-density", &spec, checks)?,
+        };
+        let densities = self.densities(load.as_deref(), checks);
         self.method(checks);
         let own = &self.own;
         let seed = self.train.seed;
         let Some(masks) = self.drawing.plan(&spec, &own.er_method, own.er_init_density, seed, checks) else { return Ok(None) };
-        let name = format!(
-            "{}-{}-{}{}",
-            own.er_method.name(),
-            rounded(own.er_init_density.get()),
-            own.sparsity,
-            if own.anneal { "-anneal" } else { "" }
-        );
+        let (short, method) = match &load {
+            Some(_) => (LOADED, LOADED.to_owned()),
+            None => (own.er_method.name(), own.er_method.to_string()),
+        };
+        let name =
+            format!("{short}-{}-{}{}", rounded(own.er_init_density.get()), own.sparsity, if own.anneal { "-anneal" } else { "" });
         let facts = Map::from_iter([
             ("density_requested".to_owned(), json!(own.sparsity.get())),
-            ("sparse_init".to_owned(), json!(own.er_method.to_string())),
+            ("sparse_init".to_owned(), json!(method)),
             ("allowed_density_requested".to_owned(), json!(own.er_init_density.get())),
             ("anneal".to_owned(), json!(own.anneal)),
         ]);
         let mut notes = Vec::new();
-        if densities.iter().all(|d| *d >= own.er_init_density.get()) {
-            notes.push(format!("all that is allowed ({}) is kept: there is nothing to choose", own.er_init_density));
+        let even = given.is_none() && own.er_mask_bias && own.er_method == SparseInit::Distribution(Distribution::Uniform);
+        if even && densities.iter().all(|d| *d >= own.er_init_density.get()) {
+            notes.push(format!(
+                "--sparsity keeps all that --er-init-density allows ({}): there is next to nothing to choose",
+                own.er_init_density
+            ));
         }
         let mut contents = Vec::new();
-        contents.extend(given.iter().map(|masks| ("er-method", masks.iter().flat_map(Mask::to_bytes).collect())));
         if let Some(path) = &load {
             contents.push(("model-to-load", std::fs::read(path).map_err(|e| Error::io("read", path, &e))?));
+        } else if let Some(masks) = &given {
+            contents.push(("er-method", masks.iter().flat_map(Mask::to_bytes).collect()));
         }
         let approach = Search {
             masks,
@@ -199,12 +218,18 @@ impl Options {
         }
     }
 
-    /// The kept fraction of each level.
-    fn densities(&mut self, checks: &mut Checks) -> Vec<f64> {
+    /// The kept fraction of each level. `load` is the file to begin with.
+    fn densities(&mut self, load: Option<&Path>, checks: &mut Checks) -> Vec<f64> {
         let own = &mut self.own;
         let (last, allowed) = (own.sparsity.get(), own.er_init_density.get());
         if last > allowed {
-            let what = format!("{} {last}: more than the {allowed} that --er-init-density allows", checks.given.show("sparsity"));
+            let who = match (load, &own.er_method) {
+                (Some(path), _) => path.display().to_string(),
+                (None, SparseInit::File(path)) => path.display().to_string(),
+                _ => "--er-init-density".to_owned(),
+            };
+            let sparsity = checks.given.show("sparsity");
+            let what = format!("{sparsity} {last}: more than the {} that {who} allows", rounded(allowed));
             checks.problems.add_with_help(what, "it is the kept fraction of all weights and biases: keep fewer, or allow more");
         }
         if !own.anneal {
@@ -232,6 +257,7 @@ impl Options {
             checks.problems.add_with_help(what, "name a checkpoint or ticket of er_slt");
         }
         for option in [
+            "er-init-density",
             "er-method",
             "er-mask-bias",
             "init-bias",
@@ -242,7 +268,11 @@ impl Options {
             "dense-layers",
             "flow-preservation",
         ] {
-            checks.no_effect(option, "with --load-model: the file has masks, frozen values and scores", "leave it out");
+            checks.no_effect(option, BROUGHT, "leave it out");
+        }
+        // A switch that is off does not count as given.
+        if !own.er_mask_bias {
+            checks.problems.add_with_help(format!("--er-mask-bias false has no effect {BROUGHT}"), "leave it out");
         }
         path
     }
@@ -263,7 +293,8 @@ impl Ignored {
             checks.problems.add_with_help("--save-model false: the best network of each level is always saved", "leave it out");
         }
         if self.plant_model || self.plant_path.is_some() {
-            let what = "--plant-model: the program that plants a network among frozen weights was never published";
+            let option = if self.plant_model { "--plant-model" } else { "--plant-path" };
+            let what = format!("{option}: the program that plants a network among frozen weights was never published");
             checks.problems.add_with_help(what, "leave --plant-model and --plant-path out");
         }
     }

@@ -9,10 +9,16 @@
 /// ```
 /// let levels = shared::schedule::kept_fractions(0.6, 0.1, 0.3, 5);
 /// assert_eq!((levels[0], levels[4]), (0.3, 0.1));
+/// assert_eq!(shared::schedule::kept_fractions(0.6, 0.2, 0.5, 2)[1], 0.2);
 /// ```
 #[must_use]
 pub fn kept_fractions(start: f64, last: f64, allowed: f64, levels: usize) -> Vec<f64> {
     let factor = (last / start).powf(1.0 / levels as f64);
     let next = |k: &f64| Some((k * factor).min(allowed).max(last));
-    std::iter::successors(Some(start), next).skip(1).take(levels).collect()
+    let mut fractions: Vec<f64> = std::iter::successors(Some(start), next).skip(1).take(levels).collect();
+    // There it arrives, but for rounding.
+    if let Some(k) = fractions.last_mut() {
+        *k = last;
+    }
+    fractions
 }

@@ -26,7 +26,7 @@ pub use experiment::{Deciding, Experiment};
 pub use launch::Launched;
 pub use moving::Moving;
 pub use network::Beginning;
-pub use popup::{Popup, PopupOptions, Search};
+pub use popup::{Popup, PopupOptions, Search, allowed_masks};
 pub use record::Recorder;
 pub use session::{Finish, Results, Session};
 pub use stepper::{Event, LayerUpdate, Level, Stepped, Stepper, Update};

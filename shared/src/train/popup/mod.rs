@@ -24,7 +24,10 @@ use crate::model::{ModelSpec, ParamKind, forward_flops};
 use crate::run::{Saved, Sums};
 use crate::topology::rule::keep;
 
-pub use search::Search;
+pub use search::{Search, allowed_masks};
+
+/// What to do about a file whose parts contradict each other.
+const CHANGED: &str = "the file is damaged or was changed: use another";
 
 /// When how much is chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,8 +127,9 @@ impl Popup {
         popup.choose();
         for ((layer, state_of), name) in popup.layers.iter().zip(&state.layers).zip(&popup.names) {
             if !layer.agrees(state_of, &state.dense[layer.bias].values) {
-                let what = format!("the network of the checkpoint is not what its scores choose, first in {name}");
-                return Err(Error::failure(what).help("the file is damaged or was changed: use another"));
+                let file = popup.claim.as_ref().map_or("the checkpoint", |claim| &claim.file);
+                let what = format!("the network of {file} is not what its scores choose, first in {name}");
+                return Err(Error::failure(what).help(CHANGED));
             }
         }
         popup.note.images = images;
@@ -272,7 +276,7 @@ impl Stepper for Popup {
             "{file}: frozen weights and scores classify {} of {} validation images, {correct} of {samples} were reported",
             found.correct, found.samples
         );
-        Err(Error::failure(what).help("the file is damaged or was changed: use another"))
+        Err(Error::failure(what).help(CHANGED))
     }
 
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {

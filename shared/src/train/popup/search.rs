@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::layer::{Layer, bias_shape};
 use super::tickets::{Ticket, Tickets, tested};
-use super::{Claim, Note, Popup, PopupOptions, bias_places};
+use super::{CHANGED, Claim, Note, Popup, PopupOptions, bias_places};
+use crate::density::rounded;
 use crate::engine::{Engine, ModelState, TrainOptions};
 use crate::error::{Error, Result};
 use crate::graph::{Mask, sample};
@@ -43,7 +44,7 @@ pub struct Search {
     pub rescales: bool,
     /// Batches through which running statistics settle before each evaluation.
     pub settle_batches: usize,
-    /// Network and scores to begin with instead of fresh ones.
+    /// Network and scores to begin with instead of fresh ones; its masks are [`Search::given`], too.
     pub load: Option<PathBuf>,
     /// Seed of everything that is drawn.
     pub seed: u64,
@@ -100,11 +101,36 @@ impl Search {
     }
 }
 
+/// A checkpoint of a search.
+fn read(path: &Path, spec: &ModelSpec) -> Result<(Checkpoint, Note)> {
+    let mut checkpoint = Checkpoint::read(path, spec)?;
+    let note = serde_json::from_value(checkpoint.saved.note.take())
+        .map_err(|_| Error::failure(format!("{} has no scores", path.display())).help("give a checkpoint or ticket of er_slt"))?;
+    Ok((checkpoint, note))
+}
+
+/// The masks of weights that may be chosen in the network of a checkpoint, for [`Search::given`].
+///
+/// # Errors
+/// If the file is missing or damaged, or is not of a search in this network.
+pub fn allowed_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
+    let (Checkpoint { saved, .. }, _) = read(path, spec)?;
+    let damaged = |what: &str| Error::failure(format!("{}: {what}", path.display())).help(CHANGED);
+    let mask = |of: &crate::model::Layer| {
+        let layer = Layer::stored(&saved, &of.name, of.shape, 0, 0).map_err(|e| damaged(e.what()))?;
+        // Values that are not in use can do harm later.
+        if layer.frozen.iter().chain(&layer.scores).all(|v| v.is_finite()) {
+            Ok(layer.weights)
+        } else {
+            Err(damaged(&format!("the frozen values or scores of {} are not finite", of.name)))
+        }
+    };
+    spec.layers().iter().map(mask).collect()
+}
+
 /// The network and scores of a file, and what it says of their accuracy.
 fn loaded(path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
-    let Checkpoint { mut state, mut saved, progress, .. } = Checkpoint::read(path, spec)?;
-    let note: Note = serde_json::from_value(saved.note)
-        .map_err(|_| Error::failure(format!("{} has no scores", path.display())).help("give a checkpoint or ticket of er_slt"))?;
+    let (Checkpoint { mut state, mut saved, progress, .. }, note) = read(path, spec)?;
     // After an epoch, the evaluation is of this very network.
     let validation = progress.validation;
     let claim = (progress.batch == 0 && validation.samples > 0).then(|| Claim {
@@ -121,13 +147,23 @@ fn loaded(path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
 
 impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FrozenOptions { init, .. } = &self.values;
         let (levels, epochs) = (self.densities.len(), self.level_epochs);
         let same = self.densities.iter().all(|d| d.to_bits() == self.densities[0].to_bits());
-        let densities: Vec<String> = self.densities.iter().take(if same { 1 } else { levels }).map(f64::to_string).collect();
-        writeln!(f, "edge-popup: frozen values ({init}), trained scores ({}), the largest |score| are used", self.scores)?;
-        write!(f, "kept fraction of the weights and biases of a layer, of those allowed: {}", densities.join(", "))?;
-        write!(f, ", in {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
+        let kept = self.densities.iter().take(if same { 1 } else { levels }).map(|d| rounded(*d).to_string());
+        let kept: Vec<String> = kept.collect();
+        match &self.load {
+            Some(_) => write!(f, "edge-popup: the frozen values of the file, its scores are trained on")?,
+            None => write!(f, "edge-popup: frozen values ({}), scores ({}) are trained", self.values.init, self.scores)?,
+        }
+        writeln!(f, "; the largest |score| of each layer are used")?;
+        let biases = match (&self.load, self.mask_biases) {
+            (Some(_), _) => "those biases that the file allows",
+            (None, true) => "biases drawn with the same densities",
+            (None, false) => "all biases",
+        };
+        writeln!(f, "allowed: the edges above, and {biases}")?;
+        write!(f, "kept: {} of all weights and biases of each layer, if so many are allowed", kept.join(", "))?;
+        write!(f, "; {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
         if self.rescales {
             write!(f, "\nvalues are rescaled after each epoch")?;
         }
@@ -140,10 +176,7 @@ impl fmt::Display for Search {
 
 impl Approach for Search {
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
-        let Some(path) = &self.load else { return self.allowed(spec) };
-        let Checkpoint { saved, .. } = Checkpoint::read(path, spec)?;
-        let names = spec.layers().iter().map(|l| Layer::stored(&saved, &l.name, l.shape, 0, 0).map(|layer| layer.weights));
-        self.masks.given(spec, names.collect::<Result<Vec<_>>>()?)
+        self.allowed(spec)
     }
 
     fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
