@@ -5,5 +5,5 @@ mod common;
 
 #[test]
 fn every_command_runs() {
-    common::every_command_of_the_readme_runs(0);
+    common::every_command_of_the_readme_runs(5);
 }

@@ -325,3 +325,18 @@ fn scores_and_velocities_go_along() {
     let saved = read(&search.folder.join("checkpoints/last.safetensors"), MODEL).saved;
     assert!(saved.tensors.contains_key("velocity.1.fc1.weight"), "{:?}", saved.tensors.keys());
 }
+
+#[test]
+fn settling_changes_statistics_and_nothing_else() {
+    let place = Place::new();
+    // A network with normalisations.
+    let line = "--data digits --model digits --sparsity 0.2 --levels 1 --epochs 12 --lr 0.1 --threads 1 --quiet";
+    let [plain, settled] = ["", " --settle 8"].map(|more| Search::of(&place, &format!("{line}{more}")));
+    let [a, b] = [&plain, &settled].map(|search| read(&search.folder.join("checkpoints/last.safetensors"), "digits-slt"));
+    assert_eq!((&a.state.layers, &a.saved.tensors), (&b.state.layers, &b.saved.tensors));
+    let moved = a.state.dense.iter().zip(&b.state.dense).filter(|(a, b)| a != b).map(|(a, _)| a.name.as_str());
+    assert!(moved.clone().count() > 0 && moved.clone().all(|name| name.contains("running_")), "{:?}", moved.collect::<Vec<_>>());
+    // In the average over ten batches there were other networks; now there are none.
+    let loss = |search: &Search| search.lines("epoch").iter().map(|l| l["validation_loss"].as_f64().unwrap()).sum::<f64>();
+    assert!(loss(&settled) < loss(&plain), "{} and {}", loss(&settled), loss(&plain));
+}

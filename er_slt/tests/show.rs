@@ -40,7 +40,7 @@ fn the_published_command() {
         json!([
             "edge-popup: frozen values (kn-zero-bias), scores (kaiming-uniform) are trained; the largest |score| of each layer are used",
             "allowed: the edges above, and biases drawn with the same densities",
-            "kept: 0.2 of all weights and biases of each layer, if so many are allowed; 5 levels of 100 epochs",
+            "kept (--sparsity): 0.2 of all weights and biases of each layer, if so many are allowed; 5 levels of 100 epochs",
         ])
     );
     // A new option or default that changes this number orphans every run folder made before: it should be deliberate.
@@ -57,7 +57,7 @@ fn the_published_command() {
 fn annealed_as_the_published_program_did() {
     let small = PAPER.replace("--anneal False", "--anneal").replace("--model Resnet18", "--data digits --model mlp-8");
     let shown = shown(&small);
-    let kept = "kept: 0.481645, 0.386636, 0.310369, 0.249146, 0.2 of all weights and biases of each layer, if so many are allowed; \
+    let kept = "kept (--sparsity): 0.481645, 0.386636, 0.310369, 0.249146, 0.2 of all weights and biases of each layer, if so many are allowed; \
                 5 levels of 100 epochs";
     assert_eq!(shown["method"][2], kept);
     assert_eq!(shown["options"]["sparsity-start"], 0.6);

@@ -21,3 +21,11 @@ pub enum SavedTensor {
     /// Numbers.
     Floats(Vec<f32>),
 }
+
+impl Saved {
+    /// Names a tensor with a value that is not a finite number, if there is one. O(values).
+    pub fn not_finite(&self) -> Option<String> {
+        let bad = |tensor: &SavedTensor| matches!(tensor, SavedTensor::Floats(v) if !v.iter().all(|v| v.is_finite()));
+        self.tensors.iter().find(|(_, tensor)| bad(tensor)).map(|(name, _)| name.clone())
+    }
+}

@@ -96,12 +96,12 @@ impl<'a> Recorder<'a> {
     /// is, so a resumed run finds them.
     fn save(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper, is_best: bool) -> Result<()> {
         let state = stepper.network(engine);
-        if let Some(name) = not_finite(engine.spec(), &state) {
+        let saved = stepper.saved(engine);
+        if let Some(name) = not_finite(engine.spec(), &state).or_else(|| saved.not_finite()) {
             let what = format!("{name} is not finite after step {}", progress.step);
             return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
         }
         self.metrics.sync()?;
-        let saved = stepper.saved(engine);
         let write = |path: PathBuf| Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved);
         if is_best {
             write(self.folder.best())?;

@@ -162,7 +162,7 @@ impl fmt::Display for Search {
             (None, false) => "all biases",
         };
         writeln!(f, "allowed: the edges above, and {biases}")?;
-        write!(f, "kept: {} of all weights and biases of each layer, if so many are allowed", kept.join(", "))?;
+        write!(f, "kept (--sparsity): {} of all weights and biases of each layer, if so many are allowed", kept.join(", "))?;
         write!(f, "; {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
         if self.rescales {
             write!(f, "\nvalues are rescaled after each epoch")?;
