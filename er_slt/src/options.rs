@@ -143,17 +143,7 @@ impl Deciding for Options {
         self.warmup(checks);
         let Some(spec) = named.and_then(|named| checks.take(supermask(&named))) else { return Ok(None) };
         let load = self.load(checks);
-        let own = &mut self.own;
-        let given = match &load {
-            Some(path) => {
-                let masks = allowed_masks(path, &spec)?;
-                let edges: usize = masks.iter().map(Mask::edges).sum();
-                own.er_init_density = Density::new(edges as f64 / spec.weight_count() as f64)
-                    .map_err(|_| Error::failure(format!("{} allows no weight: there is nothing to choose", path.display())))?;
-                Some(masks)
-            }
-            None => DrawingOptions::read(&own.er_method, &mut own.er_init_density, "er-init-density", &spec, checks)?,
-        };
+        let given = self.given(load.as_deref(), &spec, checks)?;
         let densities = self.densities(load.as_deref(), checks);
         self.method(checks);
         let own = &self.own;
@@ -171,14 +161,7 @@ impl Deciding for Options {
             ("allowed_density_requested".to_owned(), json!(own.er_init_density.get())),
             ("anneal".to_owned(), json!(own.anneal)),
         ]);
-        let mut notes = Vec::new();
-        let even = given.is_none() && own.er_mask_bias && own.er_method == SparseInit::Distribution(Distribution::Uniform);
-        if even && densities.iter().all(|d| *d >= own.er_init_density.get()) {
-            notes.push(format!(
-                "--sparsity keeps all that --er-init-density allows ({}): there is next to nothing to choose",
-                own.er_init_density
-            ));
-        }
+        let notes = self.nothing_to_choose(given.is_none(), &densities).into_iter().collect();
         let mut contents = Vec::new();
         if let Some(path) = &load {
             contents.push(("model-to-load", std::fs::read(path).map_err(|e| Error::io("read", path, &e))?));
@@ -216,6 +199,28 @@ impl Options {
         if !checks.given.has("warmup-epochs") && matches!(self.train.lr_policy, LrPolicy::Cosine | LrPolicy::Constant) {
             self.train.warmup_epochs = WARMUP.min(self.train.epochs);
         }
+    }
+
+    /// The masks of a file, whose density then is the one that is allowed.
+    fn given(&mut self, load: Option<&Path>, spec: &ModelSpec, checks: &mut Checks) -> Result<Option<Vec<Mask>>> {
+        let Own { er_method, er_init_density, .. } = &mut self.own;
+        let Some(path) = load else {
+            return DrawingOptions::read(er_method, er_init_density, "er-init-density", spec, checks);
+        };
+        let masks = allowed_masks(path, spec)?;
+        let edges: usize = masks.iter().map(Mask::edges).sum();
+        *er_init_density = Density::new(edges as f64 / spec.weight_count() as f64)
+            .map_err(|_| Error::failure(format!("{} allows no weight: there is nothing to choose", path.display())))?;
+        Ok(Some(masks))
+    }
+
+    /// A remark on a search that has no choice. Other masks than uniform ones may leave one in some layers.
+    fn nothing_to_choose(&self, drawn: bool, densities: &[f64]) -> Option<String> {
+        let Own { er_method, er_init_density: allowed, er_mask_bias, .. } = &self.own;
+        let even = drawn && *er_mask_bias && *er_method == SparseInit::Distribution(Distribution::Uniform);
+        (even && densities.iter().all(|d| *d >= allowed.get())).then(|| {
+            format!("--sparsity keeps all that --er-init-density allows ({allowed}): there is next to nothing to choose")
+        })
     }
 
     /// The kept fraction of each level. `load` is the file to begin with.
