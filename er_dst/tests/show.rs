@@ -6,7 +6,7 @@
 #[path = "../../shared/tests/common/mod.rs"]
 mod common;
 
-use common::{Place, configurations_resolve, documented, shown};
+use common::{Place, configurations_resolve, shown};
 use serde_json::{Value, json};
 
 const PAPER: &str = "--sparse --method GraNet --prune-rate 0.5 --optimizer sgd --sparse-init ER_same_params_per_layer \
@@ -82,11 +82,7 @@ fn configurations_run_again_are_the_same_run() {
     let place = Place::new();
     let more = [PAPER, "--fix", "--sparse false", "--rm-first --nolr_scheduler", "--method RigL --t-end 900 --seed 3"];
     for words in METHODS.iter().map(|m| format!("--method {m}")).chain(more.map(str::to_owned)) {
-        let yaml = place.done(&format!("show {words} --format yaml"));
-        place.write("again.yaml", &yaml);
-        let again = place.run("show --config again.yaml --format yaml");
-        assert_eq!((again.code, again.out, again.err), (Some(0), yaml, String::new()), "{words}");
-        assert_eq!(place.shown(&words)["config_hash"], place.shown("--config again.yaml")["config_hash"], "{words}");
+        assert_eq!(place.runs_again(&words), "", "{words}");
     }
 }
 
@@ -216,17 +212,10 @@ fn every_published_option_is_understood() {
 fn configurations_hold_documented_options_only_and_all_of_them() {
     let everything = "--dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 \
                       --lr-milestones 1 --flow-preservation";
-    let mut stored: Vec<String> = shown(everything)["options"].as_object().unwrap().keys().cloned().collect();
     // What asks something, what stands for several runs or for other options, what belongs to another choice.
     let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler \
                   backward-density lr-step-epochs decay-frequency t-end";
-    stored.extend(others.split(' ').map(str::to_owned));
-    let mut documented = documented();
-    for names in [&mut stored, &mut documented] {
-        names.sort_unstable();
-        names.dedup();
-    }
-    assert_eq!(stored, documented);
+    Place::new().holds_documented_options(&[everything], others);
 }
 
 #[test]

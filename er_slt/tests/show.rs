@@ -6,7 +6,7 @@
 #[path = "../../shared/tests/common/mod.rs"]
 mod common;
 
-use common::{Place, documented, shown};
+use common::{Place, shown};
 use serde_json::{Value, json};
 
 const PAPER: &str = "--model Resnet18 --save-model --er-init-density 0.5 --save_file runs-strong-tick-anneal-lr-0.1-2 --sparsity 0.2 \
@@ -138,11 +138,7 @@ fn configurations_run_again_are_the_same_run() {
         format!("{small} --load-model --model-to-load {ticket} --anneal"),
         format!("{small} --er-method {ticket}"),
     ] {
-        let yaml = place.done(&format!("show {words} --format yaml"));
-        place.write("again.yaml", &yaml);
-        let again = place.run("show --config again.yaml --format yaml");
-        assert_eq!((again.code, &again.out), (Some(0), &yaml), "{words}: {}", again.err);
-        assert_eq!(place.shown(&words)["config_hash"], place.shown("--config again.yaml")["config_hash"], "{words}");
+        place.runs_again(&words);
     }
 }
 
@@ -152,19 +148,9 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
     let loading = format!("--data digits --model mlp-8 --sparsity 0.1 --load-model --model-to-load {}", ticket(&place));
     let everything = "--data digits --model mlp-8 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 --anneal \
                       --lr-policy multistep --lr-milestones 1 --flow-preservation";
-    let mut stored = Vec::new();
-    for words in [&loading, everything, "--data digits --model mlp-8"] {
-        stored.extend(place.shown(words)["options"].as_object().unwrap().keys().cloned());
-    }
     // What asks something, what stands for several runs, what belongs to another choice.
     let others = "help version config iters decay-frequency";
-    stored.extend(others.split(' ').map(str::to_owned));
-    let mut documented = documented();
-    for names in [&mut stored, &mut documented] {
-        names.sort_unstable();
-        names.dedup();
-    }
-    assert_eq!(stored, documented);
+    place.holds_documented_options(&[&loading, everything, "--data digits --model mlp-8"], others);
 }
 
 #[test]

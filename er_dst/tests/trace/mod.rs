@@ -33,9 +33,7 @@ pub(crate) struct Trace {
 impl Trace {
     /// Runs these words in a folder of their own.
     pub(crate) fn of(place: &Place, words: &str) -> Self {
-        let out = format!("out-{}", std::fs::read_dir(place.path("")).unwrap().count());
-        place.done(&format!("{words} --out {out}"));
-        Self::read(&place.only_run(&out))
+        Self::read(&place.trained(words))
     }
 
     pub(crate) fn read(folder: &Path) -> Self {

@@ -70,6 +70,37 @@ impl Place {
         ran.out
     }
 
+    /// Trains with these words in a folder of their own; the run's folder.
+    pub(crate) fn trained(&self, words: &str) -> PathBuf {
+        let out = format!("out-{}", std::fs::read_dir(self.folder.path()).unwrap().count());
+        self.done(&format!("{words} --out {out}"));
+        self.only_run(&out)
+    }
+
+    /// What `show` prints as a configuration shows the same configuration and the same run; what it told the second time.
+    pub(crate) fn runs_again(&self, words: &str) -> String {
+        let yaml = self.done(&format!("show {words} --format yaml"));
+        self.write("again.yaml", &yaml);
+        let again = self.run("show --config again.yaml --format yaml");
+        assert_eq!((again.code, &again.out), (Some(0), &yaml), "{words}: {}", again.err);
+        assert_eq!(self.shown(words)["config_hash"], self.shown("--config again.yaml")["config_hash"], "{words}");
+        again.err
+    }
+
+    /// The options that configurations of these commands hold are those that `--help` documents, but for `others`.
+    pub(crate) fn holds_documented_options(&self, commands: &[&str], others: &str) {
+        let mut stored: Vec<String> = others.split(' ').map(str::to_owned).collect();
+        for words in commands {
+            stored.extend(self.shown(words)["options"].as_object().unwrap().keys().cloned());
+        }
+        let mut documented = documented();
+        for names in [&mut stored, &mut documented] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        assert_eq!(stored, documented);
+    }
+
     /// Runs and expects this exit code and an error of one line (besides its help) with all of these texts.
     pub(crate) fn fails(&self, words: &str, code: i32, texts: &[&str]) -> String {
         let ran = self.run(words);
@@ -156,7 +187,7 @@ pub(crate) fn same(a: &Path, b: &Path) {
 }
 
 /// Names of the options that `--help` documents; not their other names, which stand in brackets.
-pub(crate) fn documented() -> Vec<String> {
+fn documented() -> Vec<String> {
     let help = Place::new().done("--help");
     let named =
         |l: &str| l.trim_start().strip_prefix("--").or_else(|| l.split_once(", --").map(|(_, rest)| rest)).map(str::to_owned);
