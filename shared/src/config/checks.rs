@@ -25,7 +25,7 @@ impl<'a> Checks<'a> {
         self.problems.take(result)
     }
 
-    /// Notes that an option does not decide this run, so that it is neither stored nor part of the run's name.
+    /// Notes that the option of a field does not decide this run, so that it is neither stored nor part of the run's name.
     pub fn unused(&mut self, option: &'static str) {
         self.unused.push(option);
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::source::Given;
 use crate::error::{Error, Result};
 
 /// Every option of a run with its value. Options without a value are absent.
@@ -16,26 +17,35 @@ pub struct Resolved {
     deciding: Map<String, Value>,
     running: Map<String, Value>,
     /// SHA-256 of the content of files that options name.
-    contents: BTreeMap<&'static str, String>,
+    contents: BTreeMap<String, String>,
 }
 
 impl Resolved {
     /// Takes the options apart: `deciding` ones decide the result and so belong to the hash; `running` ones only say how and where
-    /// it is computed. Both must serialise to a mapping of long option names to scalars or lists of scalars. Options of `unused`
-    /// names are left out.
+    /// it is computed. Both must serialise to a mapping of fields, with dashes, to scalars or lists of scalars; `given` knows the
+    /// options' long names. Fields in `unused` are left out.
     ///
     /// # Errors
     /// If one of them does not.
-    pub fn new(program: &str, deciding: &impl Serialize, running: &impl Serialize, unused: &[&str]) -> Result<Self> {
+    pub fn new(
+        program: &str,
+        deciding: &impl Serialize,
+        running: &impl Serialize,
+        unused: &[&str],
+        given: &Given,
+    ) -> Result<Self> {
         let mut deciding = map(deciding)?;
-        deciding.retain(|name, _| !unused.contains(&name.as_str()));
-        Ok(Self { program: program.to_owned(), deciding, running: map(running)?, contents: BTreeMap::new() })
+        deciding.retain(|field, _| !unused.contains(&field.as_str()));
+        let named =
+            |options: Map<String, Value>| options.into_iter().map(|(field, v)| (given.long(&field).to_owned(), v)).collect();
+        let running = named(map(running)?);
+        Ok(Self { program: program.to_owned(), deciding: named(deciding), running, contents: BTreeMap::new() })
     }
 
     /// Says what a file that an option names holds. In the hash it takes the place of the path, so that the same content elsewhere
     /// is the same run, and another content under the same path another one.
-    pub fn set_content(&mut self, option: &'static str, content: &[u8]) {
-        self.contents.insert(option, sha256(content));
+    pub fn set_content(&mut self, option: &str, content: &[u8]) {
+        self.contents.insert(option.to_owned(), sha256(content));
     }
 
     /// SHA-256 of the content of the file that an option names.
@@ -56,7 +66,7 @@ impl Resolved {
     /// SHA-256, in hexadecimal digits, of the program's name and the options that decide the result.
     pub fn hash(&self) -> String {
         let mut deciding = self.deciding.clone();
-        deciding.extend(self.contents.iter().map(|(option, content)| ((*option).to_owned(), content.as_str().into())));
+        deciding.extend(self.contents.iter().map(|(option, content)| (option.clone(), content.as_str().into())));
         let mut text = format!("{}\n", self.program);
         lines(&mut text, &deciding);
         sha256(text.as_bytes())
@@ -124,7 +134,7 @@ mod tests {
     fn resolved(change: impl Fn(&mut Deciding), threads: usize) -> Resolved {
         let mut deciding = Deciding { batch_size: 128, lr: 5e-4, model: None, name: "a: \"b\"".into(), unused: threads == 8 };
         change(&mut deciding);
-        Resolved::new("test", &deciding, &Running { threads }, &["unused"]).unwrap()
+        Resolved::new("test", &deciding, &Running { threads }, &["unused"], &Given::default()).unwrap()
     }
 
     #[test]
@@ -134,7 +144,8 @@ mod tests {
         assert_eq!(base.hash(), resolved(|_| (), 8).hash());
         assert_ne!(base.hash(), resolved(|d| d.batch_size = 64, 1).hash());
         assert_ne!(base.hash(), resolved(|d| d.model = Some("vgg16".into()), 1).hash());
-        let of = |program| Resolved::new(program, &Running { threads: 1 }, &Running { threads: 1 }, &[]).unwrap();
+        let running = Running { threads: 1 };
+        let of = |program| Resolved::new(program, &running, &running, &[], &Given::default()).unwrap();
         assert_ne!(of("other").hash(), of("test").hash());
     }
 

@@ -30,22 +30,34 @@ impl fmt::Display for Place {
 }
 
 /// Which options were given, and where. A switch that was given as false and an empty list count as not given.
+///
+/// Code knows an option by its field, with dashes (`data-dir`), users by its long name, which a program may choose (`--data`).
 #[derive(Debug, Clone, Default)]
-pub struct Given(Vec<(String, Place)>);
+pub struct Given {
+    /// Field and place.
+    places: Vec<(String, Place)>,
+    /// Long names that are not the field's, by field.
+    longs: Vec<(String, String)>,
+}
 
 impl Given {
-    /// Whether the option of this long name was given.
-    pub fn has(&self, long: &str) -> bool {
-        self.place(long).is_some()
+    /// Whether the option of this field was given.
+    pub fn has(&self, field: &str) -> bool {
+        self.place(field).is_some()
     }
 
     /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
-    pub fn show(&self, long: &str) -> String {
-        format!("{}{long}", self.place(long).unwrap_or(&Place::CommandLine))
+    pub fn show(&self, field: &str) -> String {
+        format!("{}{}", self.place(field).unwrap_or(&Place::CommandLine), self.long(field))
     }
 
-    fn place(&self, long: &str) -> Option<&Place> {
-        self.0.iter().find(|(name, _)| fold(name) == fold(long)).map(|(_, place)| place)
+    /// The long name of the option of this field.
+    pub fn long<'a>(&'a self, field: &'a str) -> &'a str {
+        self.longs.iter().find(|(id, _)| *id == fold(field)).map_or(field, |(_, long)| long)
+    }
+
+    fn place(&self, field: &str) -> Option<&Place> {
+        self.places.iter().find(|(id, _)| *id == fold(field)).map(|(_, place)| place)
     }
 }
 
@@ -91,8 +103,10 @@ pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
     found.retain(|(arg, text, _)| !is_empty_list(arg, text));
     let line: Vec<String> = found.iter().map(|(arg, text, _)| format!("--{}={text}", long(arg))).collect();
     let is_off = |arg: &Arg, text: &str| is_switch(arg) && values::boolean(text) == Ok(false);
-    let given = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (long(arg), place.clone()));
-    let given = Given(given.collect());
+    let field = |arg: &Arg| fold(arg.get_id().as_str());
+    let places = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (field(arg), place.clone()));
+    let longs = command.get_arguments().map(|arg| (field(arg), long(arg))).filter(|(field, long)| field != long);
+    let given = Given { places: places.collect(), longs: longs.collect() };
     let matches = command.clone().no_binary_name(true).try_get_matches_from(line).map_err(|e| {
         let text = e.to_string();
         Error::usage(text.lines().next().unwrap_or_default().trim_start_matches("error: "))
@@ -165,6 +179,9 @@ mod tests {
         /// Names.
         #[arg(long, value_delimiter = ',')]
         names: Vec<String>,
+        /// Where.
+        #[arg(long = "data")]
+        data_dir: Option<String>,
         /// File.
         #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         config: Option<String>,
@@ -197,6 +214,15 @@ mod tests {
         assert!(!run(&["--sparse", "no"]).unwrap().1.has("sparse"));
         let (last, _) = run(&["--epochs", "2", "--epochs", "3"]).unwrap();
         assert_eq!(last.epochs, 3);
+    }
+
+    #[test]
+    fn code_knows_the_field_and_users_the_long_name() {
+        let (options, given) = with_file("data: here\n", &[]).unwrap();
+        assert!(options.data_dir.as_deref() == Some("here") && given.has("data-dir") && !given.has("data"));
+        assert!(given.show("data-dir").ends_with("run.yaml:1:1: data"), "{}", given.show("data-dir"));
+        assert_eq!((given.long("data-dir"), given.long("density")), ("data", "density"));
+        assert_eq!(run(&[]).unwrap().1.show("data-dir"), "--data");
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub struct Movable<'a> {
     pub values: &'a mut [f32],
     /// Gradient of the mean loss on each value, without weight decay; empty for buffers.
     pub gradient: &'a [f32],
+    /// Optimiser state of the values, as in [`LayerState::slots`]; empty for buffers. Only the caller moves it.
+    pub slots: &'a mut [Vec<f32>],
 }
 
 /// Owns parameters, optimiser state and activations of one model on one device.
@@ -106,8 +108,8 @@ pub trait Engine {
 
     /// As [`Engine::train_step`], but `step(layers, dense)` moves the parameters instead of the optimiser. `layers` has the weights
     /// of every layer, in edge order, `dense` the other parameters in the order of [`ModelState::dense`]. Edges of weight 0 have
-    /// gradients like all others, and may cost nothing else. Running statistics have moved before `step` is called, the count of
-    /// steps goes up by one, and optimiser state stays as it is. Taking over what was moved is O(edges), whichever weights are 0.
+    /// gradients like all others, and may cost nothing else. Running statistics have moved before `step` is called, and the count of
+    /// steps goes up by one. Taking over what was moved is O(edges), whichever weights are 0.
     ///
     /// `step` runs on the engine's threads, if it has any, and may use them. The two lists are allocated anew at every call.
     ///

@@ -111,8 +111,9 @@ impl Experiment {
             ("seed".to_owned(), json!(seed)),
         ]);
         facts.extend(more);
-        let mut config = Resolved::new(program, &options, run, &unused)?;
-        for (option, content) in contents {
+        let mut config = Resolved::new(program, &options, run, &unused, given)?;
+        for (field, content) in contents {
+            let option = given.long(field);
             config.set_content(option, &content);
             facts.insert(format!("{}_sha256", option.replace('-', "_")), json!(config.content(option)));
         }

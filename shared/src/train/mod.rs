@@ -257,7 +257,7 @@ fn one_step(
         return Ok(stepped);
     }
     let what = format!("loss is not finite at step {} (epoch {})", progress.step, progress.epoch + 1);
-    Err(Error::failure(what).help("the training diverged: lower --lr, or warm up with --warmup-epochs"))
+    Err(Error::failure(what).help("the training diverged: lower --lr, or let it warm up longer"))
 }
 
 /// Evaluates and moves on to the next epoch; returns whether this one is the best so far.
@@ -270,7 +270,7 @@ fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut P
     }
     if !progress.validation.loss.is_finite() {
         let what = format!("validation loss is not finite after epoch {}", progress.epoch);
-        return Err(Error::failure(what).help("the training diverged: lower --lr, or warm up with --warmup-epochs"));
+        return Err(Error::failure(what).help("the training diverged: lower --lr, or let it warm up longer"));
     }
     let accuracy = progress.validation.accuracy().unwrap_or_default();
     let is_best = progress.best.is_none_or(|best| accuracy > best.accuracy);

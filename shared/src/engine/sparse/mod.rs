@@ -276,9 +276,17 @@ impl SparseEngine {
         self.update_statistics();
         self.steps += 1;
         let layers = self.layers.iter().zip(&mut self.states);
-        let mut layers: Vec<Movable> =
-            layers.map(|(layer, state)| Movable { values: &mut state.weights, gradient: &layer.gradient }).collect();
-        let dense = self.dense.iter_mut().map(|d| Movable { values: &mut d.state.values, gradient: &d.gradient });
+        let layers = layers.map(|(layer, state)| Movable {
+            values: &mut state.weights,
+            gradient: &layer.gradient,
+            slots: &mut state.slots,
+        });
+        let mut layers: Vec<Movable> = layers.collect();
+        let dense = self.dense.iter_mut().map(|d| Movable {
+            values: &mut d.state.values,
+            gradient: &d.gradient,
+            slots: &mut d.state.slots,
+        });
         let mut dense: Vec<Movable> = dense.collect();
         step(&mut layers, &mut dense);
         let (isa, kernels) = (self.isa, self.kernels);
