@@ -1,7 +1,21 @@
-//! Numbers that rules work on.
+//! Numbers that rules and optimisers work on.
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
 
 /// A floating-point type: engines compute in `f32`, references in `f64`. Scores are `f64` in either case.
-pub trait Real: Copy + Default + PartialEq + Send + Sync + Into<f64> {
+pub trait Real:
+    Copy
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + Into<f64>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
     /// An integer type that orders as magnitudes do.
     type Magnitude: Copy + Ord + Default + Send + Sync + std::fmt::Debug;
 
@@ -10,6 +24,14 @@ pub trait Real: Copy + Default + PartialEq + Send + Sync + Into<f64> {
 
     /// The magnitude as an integer that orders alike; 0 for what is not a number.
     fn magnitude(self) -> Self::Magnitude;
+
+    /// Without its sign.
+    #[must_use]
+    fn abs(self) -> Self;
+
+    /// The square root.
+    #[must_use]
+    fn sqrt(self) -> Self;
 }
 
 // Without their sign, the bits of floats order as their magnitudes do, and what is not a number comes after infinity. The integers
@@ -25,6 +47,14 @@ impl Real for f32 {
         let bits = self.abs().to_bits() as i32;
         if bits > Self::INFINITY.to_bits() as i32 { 0 } else { bits }
     }
+
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
 }
 
 impl Real for f64 {
@@ -37,5 +67,13 @@ impl Real for f64 {
     fn magnitude(self) -> i64 {
         let bits = self.abs().to_bits() as i64;
         if bits > Self::INFINITY.to_bits() as i64 { 0 } else { bits }
+    }
+
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
     }
 }
