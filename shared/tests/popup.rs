@@ -139,7 +139,7 @@ fn trajectory(name: &str, er: bool) {
         }
         let batch = step % (y.len() / BATCH);
         let (x, y) = (x.chunks(BATCH * WIDTHS[0]).nth(batch).unwrap(), y.chunks(BATCH).nth(batch).unwrap());
-        let (loss, of_weights, of_biases) = mlp::gradients(&WIDTHS, &weights, &biases, x, y);
+        let (loss, of_weights, of_biases) = mlp::gradients(&WIDTHS, &weights, &biases, x, y, 0.0);
         let wanted = number(&expected["losses"][step]);
         assert!((loss - wanted).abs() < 1e-9, "{name}: loss {loss} at step {step}, expected {wanted}");
         for (layer, (mut gradients, of_biases)) in layers.iter_mut().zip(of_weights.into_iter().zip(of_biases)) {

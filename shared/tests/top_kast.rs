@@ -99,7 +99,7 @@ impl Reference {
         let x: Vec<f64> = images.iter().map(|v| f64::from(*v)).collect();
         let y: Vec<usize> = labels.iter().map(|l| *l as usize).collect();
         let used: Vec<Vec<f64>> = (0..3).map(|l| self.forward(l)).collect();
-        let (loss, weights, biases) = mlp::gradients(&WIDTHS, &used, &self.biases, &x, &y);
+        let (loss, weights, biases) = mlp::gradients(&WIDTHS, &used, &self.biases, &x, &y, 0.0);
         for l in 0..3 {
             let [forward, backward] = &self.sets[l];
             for p in (0..weights[l].len()).filter(|p| backward[*p]) {

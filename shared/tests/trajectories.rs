@@ -96,7 +96,7 @@ fn trajectory(name: &str, method: Method, full: bool) {
         let b = (step as usize - 1) % 4;
         let batch = (&x[b * BATCH * WIDTHS[0]..(b + 1) * BATCH * WIDTHS[0]], &y[b * BATCH..(b + 1) * BATCH]);
         let all: Vec<Vec<f64>> = (0..3).map(|l| net.dense(l, |s| &s.weights)).collect();
-        let (loss, weights, biases) = mlp::gradients(&WIDTHS, &all, &net.biases, batch.0, batch.1);
+        let (loss, weights, biases) = mlp::gradients(&WIDTHS, &all, &net.biases, batch.0, batch.1, 0.0);
         let wanted = expected["losses"][step as usize - 1].as_f64().unwrap();
         assert!((loss - wanted).abs() < 1e-9, "{name}: loss {loss} at step {step}, expected {wanted}");
         net.step(&weights, &biases);

@@ -1,4 +1,4 @@
-//! Linear layers with ReLU between them and cross-entropy at the end, in float64.
+//! Linear layers with ReLU between them and cross-entropy, with label smoothing, at the end, in float64.
 
 /// Mean loss over the samples, and the gradients of all weights and of the biases. Layer l maps `widths[l]` values to
 /// `widths[l + 1]`; its weights lie row by row, and it may have no biases.
@@ -8,6 +8,7 @@ pub(crate) fn gradients(
     biases: &[Vec<f64>],
     x: &[f64],
     y: &[usize],
+    smoothing: f64,
 ) -> (f64, Vec<Vec<f64>>, Vec<Vec<f64>>) {
     let zeros = |of: &[Vec<f64>]| of.iter().map(|values| vec![0.0; values.len()]).collect::<Vec<_>>();
     let (mut of_weights, mut of_biases, mut loss) = (zeros(weights), zeros(biases), 0.0);
@@ -28,8 +29,9 @@ pub(crate) fn gradients(
         }
         let logits = &values[layers];
         let sum = logits.iter().map(|v| v.exp()).sum::<f64>();
-        loss += (sum.ln() - logits[y]) * share;
-        let target = |c: usize| f64::from(u8::from(c == y));
+        let mean = logits.iter().sum::<f64>() / logits.len() as f64;
+        loss += (sum.ln() - (1.0 - smoothing) * logits[y] - smoothing * mean) * share;
+        let target = |c: usize| smoothing / logits.len() as f64 + if c == y { 1.0 - smoothing } else { 0.0 };
         let mut delta: Vec<f64> = logits.iter().enumerate().map(|(c, v)| (v.exp() / sum - target(c)) * share).collect();
         for l in (0..layers).rev() {
             let input = &values[l];
