@@ -14,7 +14,7 @@ use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
-use shared::schedule::{LearningRate, LrPolicy, kept_fractions};
+use shared::schedule::{LearningRate, LearningRates, LrPolicy, kept_fractions};
 use shared::topology::SparseInit;
 use shared::train::{Deciding, Meaning, Search, allowed_masks};
 use shared::{Error, Result};
@@ -189,8 +189,8 @@ impl Deciding for Options {
     }
 
     /// The rates of each level; the published program counts its epochs from 1.
-    fn schedule(&self, usual: LearningRate) -> LearningRate {
-        LearningRate { cycles: self.own.levels, first_epoch: 1, ..usual }
+    fn schedule(&self, usual: LearningRate) -> LearningRates {
+        LearningRates(vec![LearningRate { first_epoch: 1, ..usual }; self.own.levels])
     }
 }
 

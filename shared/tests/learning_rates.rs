@@ -5,12 +5,22 @@ use shared::schedule::{LearningRate, LrPolicy};
 
 #[test]
 fn every_epoch_agrees() {
-    let path = format!("{}/tests/golden/learning_rates.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/tests/golden/str.json", env!("CARGO_MANIFEST_DIR"));
     let golden: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let golden = &golden["lr_schedules"];
+    assert_eq!(golden.as_object().unwrap().len(), 5);
     let plain = LearningRate::two_drops(0.1, 100, 1);
     for (name, rate) in [
         ("seed_cosine_lr lr0.1 warmup5 epochs100", LearningRate { policy: LrPolicy::Cosine, warmup_epochs: 5, ..plain.clone() }),
         ("seed_constant_lr lr0.1 warmup5", LearningRate { policy: LrPolicy::Constant, warmup_epochs: 5, ..plain.clone() }),
+        (
+            "seed_efficientnet_lr lr0.1 warmup5",
+            LearningRate { policy: LrPolicy::EfficientNet, warmup_epochs: 5, ..plain.clone() },
+        ),
+        (
+            "new_cosine_lr lr0.1 lr_min0.01 total150",
+            LearningRate { policy: LrPolicy::Cosine, floor: 0.01, epochs: 150, ..plain.clone() },
+        ),
         ("new_multistep_lr lr0.1", LearningRate { policy: LrPolicy::Step, step_epochs: 3, ..plain.clone() }),
         ("new_multistep_lr lr0.1", LearningRate { policy: LrPolicy::MultiStep, milestones: vec![3, 6, 9], ..plain.clone() }),
     ] {

@@ -13,25 +13,34 @@ pub enum LrPolicy {
     Step,
     /// Multiplied by γ at each milestone.
     MultiStep,
-    /// Half a cosine from the base down; never exactly 0.
+    /// Half a cosine from the base down; never quite at the floor.
     Cosine,
     /// Stays.
     Constant,
+    /// Multiplied by 0.97 every 2.4 epochs, continuously, as in the training of EfficientNet.
+    EfficientNet,
 }
 
 impl LrPolicy {
-    /// All policies with their names.
+    /// All policies with their names. The published programs of STR and edge-popup call `step` multistep_lr; what is `multistep`
+    /// here has milestones.
     pub const CHOICES: &[Choice<Self>] = &[
         Choice { value: Self::MultiStep, name: "multistep", aliases: &[], about: "multiplied by gamma at each milestone" },
-        Choice { value: Self::Step, name: "step", aliases: &[], about: "multiplied by gamma every so many epochs" },
+        Choice { value: Self::Step, name: "step", aliases: &["multistep_lr"], about: "multiplied by gamma every so many epochs" },
         Choice { value: Self::Cosine, name: "cosine", aliases: &["cosine_lr"], about: "half a cosine down to almost 0" },
         Choice { value: Self::Constant, name: "constant", aliases: &["constant_lr"], about: "the same all the time" },
+        Choice {
+            value: Self::EfficientNet,
+            name: "efficientnet",
+            aliases: &["efficientnet_lr"],
+            about: "multiplied by 0.97 every 2.4 epochs",
+        },
     ];
 }
 
 names::named!(LrPolicy, "learning rate policy");
 
-/// The learning rate of every epoch, as a pure function.
+/// The learning rate of every epoch of one phase of training, as a pure function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearningRate {
     /// Rate after the warm-up.
@@ -52,10 +61,10 @@ pub struct LearningRate {
     pub gamma: f64,
     /// Epochs in which the rate rises linearly to the base, before any policy.
     pub warmup_epochs: usize,
-    /// Epochs of one cycle; where the cosine ends.
+    /// Epochs of the phase; where the cosine ends.
     pub epochs: usize,
-    /// How often the schedule runs, warm-up included, one time after the other.
-    pub cycles: usize,
+    /// [`LrPolicy::Cosine`]: the rate it falls towards.
+    pub floor: f64,
 }
 
 impl LearningRate {
@@ -74,13 +83,8 @@ impl LearningRate {
             gamma: 0.1,
             warmup_epochs: 0,
             epochs: epochs * multiplier,
-            cycles: 1,
+            floor: 0.0,
         }
-    }
-
-    /// Epochs of the whole training: those of all cycles.
-    pub fn total_epochs(&self) -> usize {
-        self.epochs * self.cycles
     }
 
     /// Refuses what [`LearningRate::at`] cannot compute.
@@ -97,8 +101,14 @@ impl LearningRate {
         if self.policy == LrPolicy::Step && (self.step_epochs == 0 || self.step_steps == Some(0)) {
             return Err(Error::usage("learning rate policy step needs at least 1 epoch or step between drops, got 0"));
         }
-        if self.total_epochs() == 0 {
-            return Err(Error::usage("learning rate needs at least 1 epoch and 1 cycle, got 0"));
+        if !(0.0..=self.base).contains(&self.floor) {
+            return Err(Error::usage(format!(
+                "lowest learning rate must be between 0 and the learning rate {}, got {}",
+                self.base, self.floor
+            )));
+        }
+        if self.epochs == 0 {
+            return Err(Error::usage("learning rate needs at least 1 epoch, got 0"));
         }
         if self.warmup_epochs > self.epochs {
             return Err(Error::usage(format!(
@@ -109,40 +119,39 @@ impl LearningRate {
         Ok(())
     }
 
-    /// Rate at a step (counted from 0) of an epoch (counted from 0 and below [`LearningRate::total_epochs`]): that of the epoch,
-    /// unless the policy counts steps. These are counted from the start of training, warm-up and earlier cycles included.
+    /// Rate at a step (counted from 0 and from the start of all training) of an epoch (counted from 0): that of the epoch, unless
+    /// the policy counts steps.
     pub fn at_step(&self, epoch: usize, step: u64) -> f64 {
         match self.step_steps {
-            Some(steps) if self.policy == LrPolicy::Step && epoch % self.epochs >= self.warmup_epochs => {
+            Some(steps) if self.policy == LrPolicy::Step && epoch >= self.warmup_epochs => {
                 self.base * self.gamma.powi((step / steps) as i32)
             }
             _ => self.at(epoch),
         }
     }
 
-    /// Rate in an epoch, counted from 0 and below [`LearningRate::total_epochs`]; every cycle is as the first. During the first W
-    /// warm-up epochs, base·(e + 1)/W; then by policy, with e counted from the start of the cycle, except that the cosine
-    /// ½(1 + cos(π(e − W)/(E − W))) begins after the warm-up.
-    ///
-    /// # Panics
-    /// If there are no epochs, which [`LearningRate::check`] refuses.
+    /// Rate in an epoch, counted from 0. During the first W warm-up epochs, base·(e + 1)/W; then by policy, with e counted from the
+    /// start, except that the cosine floor + ½(1 + cos(π(e − W)/(E − W)))·(base − floor) begins after the warm-up.
     ///
     /// ```
     /// let rate = shared::schedule::LearningRate::two_drops(0.1, 160, 1);
     /// assert_eq!([rate.at(79), rate.at(80)], [0.1, 0.1 * 0.1]);
     /// ```
     pub fn at(&self, epoch: usize) -> f64 {
-        let (epoch, warmup) = (epoch % self.epochs, self.warmup_epochs);
+        let warmup = self.warmup_epochs;
         if epoch < warmup {
             return self.base * (epoch + 1) as f64 / warmup as f64;
         }
-        self.base
-            * match self.policy {
-                LrPolicy::Constant => 1.0,
-                LrPolicy::Step => self.gamma.powi(((epoch + self.first_epoch) / self.step_epochs) as i32),
-                LrPolicy::MultiStep => self.gamma.powi(self.milestones.iter().filter(|m| **m <= epoch).count() as i32),
-                LrPolicy::Cosine => 0.5 * (1.0 + (PI * (epoch - warmup) as f64 / (self.epochs as f64 - warmup as f64)).cos()),
+        match self.policy {
+            LrPolicy::Constant => self.base,
+            LrPolicy::Step => self.base * self.gamma.powi(((epoch + self.first_epoch) / self.step_epochs) as i32),
+            LrPolicy::MultiStep => self.base * self.gamma.powi(self.milestones.iter().filter(|m| **m <= epoch).count() as i32),
+            LrPolicy::Cosine => {
+                let left = 0.5 * (1.0 + (PI * (epoch - warmup) as f64 / (self.epochs as f64 - warmup as f64)).cos());
+                self.floor + (self.base - self.floor) * left
             }
+            LrPolicy::EfficientNet => self.base * 0.97_f64.powf(epoch as f64 / 2.4),
+        }
     }
 }
 
@@ -195,26 +204,23 @@ mod tests {
         assert!((epochs.at_step(7, 12_345) - epochs.at(7)).abs() < 1e-15);
     }
 
-    /// The schedule of edge-popup: × 0.1 every 30 epochs, counted from 1 in each level.
+    /// As edge-popup counts: × 0.1 every 30 epochs.
     #[test]
-    fn cycles_begin_anew_and_may_count_from_one() {
-        let rate = LearningRate { step_epochs: 30, first_epoch: 1, epochs: 100, cycles: 5, ..rate(LrPolicy::Step) };
-        assert_eq!(rate.total_epochs(), 500);
-        for level in 0..5 {
-            for (epoch, lr) in [(0, 0.1), (28, 0.1), (29, 0.01), (58, 0.01), (59, 0.001), (88, 0.001), (89, 0.0001), (99, 0.0001)]
-            {
-                let got = rate.at(100 * level + epoch);
-                assert!((got - lr).abs() < 1e-15, "level {level}, epoch {epoch}: {got}");
-            }
+    fn epochs_may_count_from_one() {
+        let rate = LearningRate { step_epochs: 30, first_epoch: 1, ..rate(LrPolicy::Step) };
+        for (epoch, lr) in [(0, 0.1), (28, 0.1), (29, 0.01), (58, 0.01), (59, 0.001), (88, 0.001), (89, 0.0001), (99, 0.0001)] {
+            assert!((rate.at(epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", rate.at(epoch));
         }
-        for policy in LrPolicy::CHOICES.iter().map(|c| c.value) {
-            let once = LearningRate { policy, warmup_epochs: 5, cycles: 1, ..rate.clone() };
-            let twice = LearningRate { cycles: 2, ..once.clone() };
-            assert!((0..100).all(|e| once.at(e) == twice.at(e) && once.at(e) == twice.at(e + 100)), "{policy}");
+    }
+
+    #[test]
+    fn the_cosine_ends_at_its_floor() {
+        let rate = LearningRate { floor: 0.02, warmup_epochs: 20, ..rate(LrPolicy::Cosine) };
+        for (epoch, lr) in [(0, 0.005), (19, 0.1), (20, 0.1), (60, 0.06), (100, 0.02)] {
+            assert!((rate.at(epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", rate.at(epoch));
         }
-        // Steps go on counting.
-        let steps = LearningRate { step_steps: Some(1000), warmup_epochs: 5, ..rate };
-        assert!((steps.at_step(105, 2100) - 0.001).abs() < 1e-15 && steps.at_step(100, 2000) == steps.at(0));
+        let level = LearningRate { floor: rate.base, ..rate };
+        assert!(level.check().is_ok() && level.at(99) == level.base);
     }
 
     #[test]
@@ -229,7 +235,9 @@ mod tests {
             LearningRate { step_steps: Some(0), ..good.clone() },
             LearningRate { warmup_epochs: 101, ..good.clone() },
             LearningRate { epochs: 0, warmup_epochs: 0, ..good.clone() },
-            LearningRate { cycles: 0, ..good.clone() },
+            LearningRate { floor: -0.01, ..good.clone() },
+            LearningRate { floor: f64::NAN, ..good.clone() },
+            LearningRate { floor: 0.11, ..good.clone() },
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), crate::error::Kind::Usage, "{bad:?}");
         }
@@ -242,6 +250,7 @@ mod tests {
             assert_eq!(choice.name.parse::<LrPolicy>().unwrap(), choice.value);
         }
         assert_eq!("cosine_lr".parse::<LrPolicy>().unwrap(), LrPolicy::Cosine);
+        assert_eq!("multistep_lr".parse::<LrPolicy>().unwrap(), LrPolicy::Step);
         assert!("cosin".parse::<LrPolicy>().unwrap_err().to_string().contains("did you mean \"cosine\""));
     }
 }

@@ -10,7 +10,7 @@ use crate::engine;
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::Start;
-use crate::schedule::LearningRate;
+use crate::schedule::{LearningRate, LearningRates};
 
 /// The options of a program that decide a result: those it shares with others, its own, and what they mean.
 ///
@@ -26,9 +26,9 @@ pub trait Deciding: Clone + Serialize {
     /// Files that are missing or do not fit.
     fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>>;
 
-    /// The learning rates of the program, from those that the shared options ask for.
-    fn schedule(&self, usual: LearningRate) -> LearningRate {
-        usual
+    /// The learning rates of the program, phase by phase, from those that the shared options ask for.
+    fn schedule(&self, usual: LearningRate) -> LearningRates {
+        usual.into()
     }
 }
 
@@ -88,6 +88,7 @@ impl Experiment {
         let meaning = options.meaning(named, &mut checks)?;
         let usual = options.shared().train.learning_rate(&mut checks);
         let learning_rate = options.schedule(usual);
+        checks.take(learning_rate.check());
         let Shared { data, train, .. } = options.shared();
         let plan = Plan {
             epochs: learning_rate.total_epochs() as u64,

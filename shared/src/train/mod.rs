@@ -37,7 +37,7 @@ use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::engine::{Batch, Engine, Outcome};
 use crate::error::{Error, Result};
 use crate::run::{Best, Progress, Signals, Stop, Sums};
-use crate::schedule::LearningRate;
+use crate::schedule::LearningRates;
 
 /// The three parts of a data set, in batches.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Plan {
     /// Steps between two lines of metrics.
     pub log_interval: u64,
     /// Learning rate of every epoch.
-    pub learning_rate: LearningRate,
+    pub learning_rate: LearningRates,
     /// Which epochs compete for being the best.
     pub contest: Contest,
 }

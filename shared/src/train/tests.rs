@@ -6,7 +6,7 @@ use crate::engine::{DenseState, LayerState, ModelState, Movable};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{DefaultInit, Image, ModelSpec, Op};
 use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Saved, Start};
-use crate::schedule::LrPolicy;
+use crate::schedule::{LearningRate, LrPolicy};
 use crate::topology::rule::{MomentumKind, Network};
 
 /// One weight that moves by rate × mean pixel; the loss is its value.
@@ -105,7 +105,7 @@ fn data() -> Data {
 
 fn plan(epochs: u64) -> Plan {
     let learning_rate = LearningRate { policy: LrPolicy::Constant, ..LearningRate::two_drops(0.1, epochs as usize, 1) };
-    Plan { epochs, max_steps: None, log_interval: 3, learning_rate, contest: Contest::All }
+    Plan { epochs, max_steps: None, log_interval: 3, learning_rate: learning_rate.into(), contest: Contest::All }
 }
 
 /// Optimiser steps and nothing else.

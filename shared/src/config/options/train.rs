@@ -43,7 +43,7 @@ pub struct TrainOptions {
     /// Learning rate
     #[arg(long, default_value = "0.1", value_parser = values::positive)]
     pub lr: f64,
-    /// How the learning rate falls: multistep, step, cosine or constant
+    /// How the learning rate falls: multistep, step, cosine, constant or efficientnet
     #[arg(long, default_value = "multistep", value_parser = values::parsed::<LrPolicy>, value_name = "NAME")]
     pub lr_policy: LrPolicy,
     /// Epochs, counted from 0 and separated by commas, from which on multistep multiplies the rate by gamma [default: half and
@@ -91,7 +91,7 @@ pub struct TrainOptions {
 }
 
 impl TrainOptions {
-    /// The learning rate of every epoch.
+    /// The learning rate of every epoch, of which only the options were checked.
     pub fn learning_rate(&self, checks: &mut Checks) -> LearningRate {
         use LrPolicy::{MultiStep, Step};
         let multiplier = self.multiplier;
@@ -117,7 +117,7 @@ impl TrainOptions {
         }
         let drops = LearningRate::two_drops(self.lr, self.epochs, multiplier);
         let stretched = || self.lr_milestones.iter().map(|m| m * multiplier).collect();
-        let rate = LearningRate {
+        LearningRate {
             policy: self.lr_policy,
             milestones: if self.lr_milestones.is_empty() { drops.milestones } else { stretched() },
             step_epochs: self.lr_step_epochs * multiplier,
@@ -125,9 +125,7 @@ impl TrainOptions {
             gamma: self.lr_gamma,
             warmup_epochs: self.warmup_epochs,
             ..drops
-        };
-        checks.take(rate.check());
-        rate
+        }
     }
 
     /// What `--resume` and `--start-epoch` ask for.
