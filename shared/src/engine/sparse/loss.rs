@@ -71,3 +71,41 @@ fn set(gradient: View, b: usize, c: usize, lane: usize, value: f32) {
     let pixel = unsafe { gradient.pixels_mut(b, c) };
     pixel[0].0[lane] = value;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tensor::Tensor;
+    use super::*;
+    use crate::model::Image;
+    use serde::Deserialize;
+    use std::collections::BTreeMap;
+
+    #[derive(Deserialize)]
+    struct Golden {
+        label_smoothing: Smoothing,
+    }
+
+    #[derive(Deserialize)]
+    struct Smoothing {
+        logits: Vec<Vec<f32>>,
+        targets: Vec<u32>,
+        values: BTreeMap<String, f64>,
+    }
+
+    #[test]
+    fn smoothed_losses() {
+        let golden: Golden = serde_json::from_str(include_str!("../../../tests/golden/str.json")).unwrap();
+        let Smoothing { logits, targets, values } = golden.label_smoothing;
+        let mut tensor = Tensor::new(Image::new(logits[0].len(), 1, 1), 1);
+        for (lane, logits) in logits.iter().enumerate() {
+            tensor.data.iter_mut().zip(logits).for_each(|(class, logit)| class.0[lane] = *logit);
+        }
+        assert_eq!(values.len(), 3);
+        for (smoothing, expected) in values {
+            let mut outcomes = [Outcome::default()];
+            let got = cross_entropy(tensor.view(), &targets, smoothing.parse().unwrap(), None, &mut outcomes).loss();
+            // Logits are rounded to single precision.
+            assert!((got - expected).abs() < 1e-8, "smoothing {smoothing}: {got}, expected {expected}");
+        }
+    }
+}
