@@ -50,20 +50,20 @@ pub fn preserve(mask: &mut Mask, groups: usize, keep_density: bool, rng: &mut im
 }
 
 /// Where the units of a layer are.
-struct Ends {
+pub(super) struct Ends {
     shape: LayerShape,
     outputs_per_group: usize,
     inputs: usize,
 }
 
 impl Ends {
-    fn of(mask: &Mask, groups: usize) -> Self {
+    pub(super) fn of(mask: &Mask, groups: usize) -> Self {
         let shape = mask.shape();
         Self { shape, outputs_per_group: shape.out / groups, inputs: groups * shape.inp }
     }
 
     /// Output and input unit of a position; inputs are counted over all groups.
-    fn of_position(&self, position: usize) -> (usize, usize) {
+    pub(super) fn of_position(&self, position: usize) -> (usize, usize) {
         let (output, column) = (position / self.shape.fan_in(), position % self.shape.fan_in());
         (output, output / self.outputs_per_group * self.shape.inp + column / self.shape.taps())
     }

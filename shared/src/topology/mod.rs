@@ -1,6 +1,7 @@
 //! Which edges exist: initial masks, flow preservation, and rules by which edges move.
 
 mod dense_layers;
+mod effective;
 mod er_flow;
 mod flow;
 mod magnitude;
@@ -11,6 +12,7 @@ pub mod rule;
 mod sparse_init;
 
 pub use dense_layers::resolve_dense_layers;
+pub use effective::effective;
 pub use flow::{Repair, preserve};
 pub use mirror::{half_shape, mirror};
 pub use plan::{Drawn, FlowPreservation, MaskPlan};
