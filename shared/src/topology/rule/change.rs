@@ -17,6 +17,15 @@ pub(super) fn retain<T>(values: &mut Vec<T>, stay: &[bool]) {
     values.retain(|_| stays.next() == Some(&true));
 }
 
+/// Which edge of `other` each edge of `mask` is, if it is one. O(edges of both).
+pub(crate) fn places(mask: &Mask, other: &Mask) -> impl Iterator<Item = Option<usize>> {
+    let mut others = other.iter().enumerate().peekable();
+    mask.iter().map(move |p| {
+        while others.next_if(|(_, q)| *q < p).is_some() {}
+        others.next_if(|(_, q)| *q == p).map(|(e, _)| e)
+    })
+}
+
 /// Replaces a layer's edges by those of `mask`. Edges it has already, and which `keeps` marks, keep weight and optimiser state;
 /// `fresh` gives the weights of the others, which begin without optimiser state, for their positions and the layer's weights.
 pub(crate) fn replace<T: Real>(
@@ -26,15 +35,7 @@ pub(crate) fn replace<T: Real>(
     fresh: impl FnOnce(&[usize], &[T]) -> Vec<T>,
 ) {
     // Where each new edge was, if its values stay.
-    let mut old = layer.mask.iter().zip(keeps).enumerate().peekable();
-    let from: Vec<Option<usize>> = mask
-        .iter()
-        .map(|p| {
-            while old.next_if(|(_, (q, _))| *q < p).is_some() {}
-            old.next_if(|(_, (q, _))| *q == p).and_then(|(e, (_, keeps))| keeps.then_some(e))
-        })
-        .collect();
-    drop(old);
+    let from: Vec<Option<usize>> = places(&mask, &layer.mask).map(|e| e.filter(|e| keeps[*e])).collect();
     let new: Vec<usize> = mask.iter().zip(&from).filter(|(_, f)| f.is_none()).map(|(p, _)| p).collect();
     let mut values = fresh(&new, &layer.weights).into_iter();
     let moved = |values: &[T], other: &mut dyn FnMut() -> T| -> Vec<T> {
