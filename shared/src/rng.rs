@@ -25,6 +25,10 @@ pub enum Purpose {
     Data = 6,
     /// Scores of edge-popup; index: layer, for those of biases `1 << 32 | layer`.
     Score = 7,
+    /// Random scores by which edges are pruned; index: `level << 32 | layer`.
+    Prune = 8,
+    /// Magnitudes that change places; index: layer.
+    Permute = 9,
 }
 
 /// The generator of one named stream. Streams of different `(seed, purpose, index)` are independent; equal ones are equal on

@@ -4,6 +4,7 @@ mod dense_layers;
 mod effective;
 mod er_flow;
 mod flow;
+pub mod iterative;
 mod magnitude;
 mod mirror;
 mod plan;

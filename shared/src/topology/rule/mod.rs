@@ -11,7 +11,7 @@ mod real;
 mod redistribute;
 mod update;
 
-pub(crate) use change::{keep, replace};
+pub(crate) use change::{keep, places, replace};
 pub use drop::{Count, Drop, DropBy, DropScope, EdgeScore};
 pub use grow::{Grow, GrownValue};
 pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
