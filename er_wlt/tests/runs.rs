@@ -33,12 +33,24 @@ fn a_run_learns_and_explains_itself() {
     for key in ["density_requested", "median_step_seconds", "images_per_second", "validation_accuracy", "best_epoch"] {
         assert!(summary[key].as_f64().unwrap() > 0.0, "{key}: {summary}");
     }
+    for set in ["test", "validation"] {
+        let [top1, top5] = ["", "_top5"].map(|which| summary[format!("{set}_accuracy{which}")].as_f64().unwrap());
+        assert!(top1 < top5 && (0.9..=1.0).contains(&top5), "{set}: {summary}");
+    }
 
     let manifest = json(&run.join("manifest.json"));
     assert_eq!((manifest["status"].as_str(), manifest["device"]["threads"].as_u64()), (Some("finished"), Some(2)));
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 1 + 220 / 4 + 20);
     assert!(!metrics.contains("second"), "no clock values among the metrics");
+    let lines = metrics.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+    let epochs: Vec<_> = lines.filter(|l| l["kind"] == "epoch").collect();
+    for (line, set) in epochs.iter().flat_map(|line| ["train", "validation"].map(|set| (line, set))) {
+        let [top1, top5] = ["", "_top5"].map(|which| line[format!("{set}_accuracy{which}")].as_f64().unwrap());
+        assert!(top1 <= top5 && top5 <= 1.0, "{set}: {line}");
+    }
+    let best = &epochs[summary["best_epoch"].as_u64().unwrap() as usize - 1];
+    assert_eq!(summary["validation_accuracy_top5"], best["validation_accuracy_top5"]);
     assert_eq!(std::fs::read_to_string(run.join("timing.jsonl")).unwrap().lines().count(), 1 + 20);
 
     // The same command, and its own configuration, find the finished run.

@@ -32,6 +32,8 @@ pub struct Outcome {
     pub loss_sum: f64,
     /// Samples whose largest logit is the right one (the first of equals counts).
     pub correct: usize,
+    /// Samples whose right class is among the five largest logits (the first of equals counts).
+    pub correct_5: usize,
     /// Samples.
     pub samples: usize,
 }
@@ -53,6 +55,7 @@ impl Outcome {
     pub fn add(&mut self, other: Self) {
         self.loss_sum += other.loss_sum;
         self.correct += other.correct;
+        self.correct_5 += other.correct_5;
         self.samples += other.samples;
     }
 }

@@ -11,6 +11,9 @@ pub struct Sums {
     pub loss: f64,
     /// Samples classified correctly.
     pub correct: usize,
+    /// Samples whose class is among the five likeliest; 0 in checkpoints of versions that did not count them.
+    #[serde(default)]
+    pub correct_5: usize,
     /// Samples.
     pub samples: usize,
 }
@@ -20,6 +23,7 @@ impl Sums {
     pub fn add(&mut self, outcome: Outcome) {
         self.loss += outcome.loss_sum;
         self.correct += outcome.correct;
+        self.correct_5 += outcome.correct_5;
         self.samples += outcome.samples;
     }
 
@@ -32,6 +36,11 @@ impl Sums {
     pub fn accuracy(&self) -> Option<f64> {
         (self.samples > 0).then(|| self.correct as f64 / self.samples as f64)
     }
+
+    /// Fraction of samples whose class is among the five likeliest; none without samples.
+    pub fn accuracy_5(&self) -> Option<f64> {
+        (self.samples > 0).then(|| self.correct_5 as f64 / self.samples as f64)
+    }
 }
 
 /// The best epoch so far.
@@ -41,6 +50,8 @@ pub struct Best {
     pub epoch: u64,
     /// Its accuracy on the validation set, as a fraction.
     pub accuracy: f64,
+    /// Its top-5 accuracy there; none in checkpoints of versions that did not count it.
+    pub accuracy_5: Option<f64>,
 }
 
 /// Position of a run and what it has to remember of the way there.

@@ -275,7 +275,7 @@ fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut P
     let accuracy = progress.validation.accuracy().unwrap_or_default();
     let is_best = progress.best.is_none_or(|best| accuracy > best.accuracy);
     if is_best {
-        progress.best = Some(Best { epoch: progress.epoch, accuracy });
+        progress.best = Some(Best { epoch: progress.epoch, accuracy, accuracy_5: progress.validation.accuracy_5() });
     }
     Ok(is_best)
 }

@@ -50,8 +50,10 @@ struct EpochLine {
     learning_rate: f64,
     train_loss: Option<f64>,
     train_accuracy: Option<f64>,
+    train_accuracy_top5: Option<f64>,
     validation_loss: Option<f64>,
     validation_accuracy: Option<f64>,
+    validation_accuracy_top5: Option<f64>,
     best_epoch: Option<u64>,
 }
 
@@ -142,8 +144,10 @@ impl Hook for Recorder<'_> {
             learning_rate: epoch.rate,
             train_loss: progress.train.mean_loss(),
             train_accuracy: progress.train.accuracy(),
+            train_accuracy_top5: progress.train.accuracy_5(),
             validation_loss: progress.validation.mean_loss(),
             validation_accuracy: progress.validation.accuracy(),
+            validation_accuracy_top5: progress.validation.accuracy_5(),
             best_epoch: progress.best.map(|b| b.epoch),
         })?;
         self.timing.append(&TimingLine {

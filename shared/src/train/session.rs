@@ -27,12 +27,16 @@ pub struct Session<'a> {
 pub struct Results {
     /// Accuracy on the test images of the epoch that was best on the validation images.
     pub test_accuracy: Option<f64>,
+    /// Its top-5 accuracy there.
+    pub test_accuracy_top5: Option<f64>,
     /// Its mean loss.
     pub test_loss: Option<f64>,
     /// The best epoch, from 1.
     pub best_epoch: Option<u64>,
     /// Its accuracy on the validation images.
     pub validation_accuracy: Option<f64>,
+    /// Its top-5 accuracy there.
+    pub validation_accuracy_top5: Option<f64>,
     /// Mean training loss of the last epoch.
     pub train_loss: Option<f64>,
     /// Mean training accuracy of the last epoch.
@@ -110,9 +114,11 @@ impl Session<'_> {
         let test = evaluate(engine, &data.test, &mut Batch::default());
         Ok(Results {
             test_accuracy: test.accuracy(),
+            test_accuracy_top5: test.accuracy_5(),
             test_loss: test.mean_loss().filter(|l| l.is_finite()),
             best_epoch: progress.best.map(|b| b.epoch),
             validation_accuracy: progress.best.map(|b| b.accuracy),
+            validation_accuracy_top5: progress.best.and_then(|b| b.accuracy_5),
             train_loss: progress.train.mean_loss(),
             train_accuracy: progress.train.accuracy(),
             epochs: progress.epoch,

@@ -39,7 +39,7 @@ impl Engine for Fake {
         self.weight += rate as f32 * mean;
         self.steps += 1;
         let loss_sum = if self.breaks_at == Some(self.steps) { f64::NAN } else { f64::from(self.weight) * n as f64 };
-        Outcome { loss_sum, correct: n / 2, samples: n }
+        Outcome { loss_sum, correct: n / 2, correct_5: n, samples: n }
     }
 
     fn train_step_by(&mut self, _: &Batch, _: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome {
@@ -53,7 +53,7 @@ impl Engine for Fake {
     fn evaluate(&mut self, batch: &Batch) -> Outcome {
         let n = batch.labels.len();
         let right = (10.0 - (self.weight - self.target).abs()).clamp(0.0, n as f32);
-        Outcome { loss_sum: f64::from(self.weight), correct: right as usize, samples: n }
+        Outcome { loss_sum: f64::from(self.weight), correct: right as usize, correct_5: n, samples: n }
     }
 
     fn gradients(&mut self, _: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>) {

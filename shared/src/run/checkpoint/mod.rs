@@ -263,8 +263,8 @@ mod tests {
     }
 
     fn progress() -> Progress {
-        let sums = Sums { loss: 0.1 + 0.2, correct: 3, samples: 4 };
-        let best = Some(Best { epoch: 1, accuracy: 1.0 / 3.0 });
+        let sums = Sums { loss: 0.1 + 0.2, correct: 2, correct_5: 3, samples: 4 };
+        let best = Some(Best { epoch: 1, accuracy: 1.0 / 3.0, accuracy_5: Some(2.0 / 3.0) });
         Progress { step: 7, epoch: 1, batch: 2, interval: sums, train: sums, validation: sums, best }
     }
 
