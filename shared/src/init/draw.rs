@@ -9,23 +9,29 @@ use crate::rng::{Purpose, stream};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-/// Law of a single weight.
+/// Law of a single value.
 #[derive(Debug, Clone, Copy)]
-enum Law {
+pub(super) enum Law {
     /// N(0, sd²).
     Normal { sd: f64 },
     /// U(low, high).
     Uniform { low: f64, high: f64 },
     /// z·N(0.05, sd²) + (1−z)·N(−0.05, sd²) with z ~ U(0, 1).
     Bimodal { sd: f64 },
+    /// ±size with equal probability.
+    Signed { size: f64 },
+    /// Always the same.
+    Constant { value: f64 },
 }
 
 impl Law {
-    fn symmetric(bound: f64) -> Self {
+    /// U(±bound).
+    pub(super) fn symmetric(bound: f64) -> Self {
         Self::Uniform { low: -bound, high: bound }
     }
 
-    fn draw(self, rng: &mut impl Rng) -> f64 {
+    /// One value.
+    pub(super) fn draw(self, rng: &mut impl Rng) -> f64 {
         match self {
             Self::Normal { sd } => sd * rng.sample::<f64, _>(StandardNormal),
             Self::Uniform { low, high } => low + (high - low) * rng.random::<f64>(),
@@ -35,7 +41,21 @@ impl Law {
                 let b = -0.05 + sd * rng.sample::<f64, _>(StandardNormal);
                 z * a + (1.0 - z) * b
             }
+            Self::Signed { size } => {
+                if rng.random::<bool>() {
+                    size
+                } else {
+                    -size
+                }
+            }
+            Self::Constant { value } => value,
         }
+    }
+
+    /// First weights of so many edges of the layer with this index.
+    pub(super) fn edges(self, layer: usize, count: usize, seed: u64) -> Vec<f32> {
+        let mut rng = stream(seed, Purpose::Init, layer as u64);
+        (0..count).map(|_| self.draw(&mut rng) as f32).collect()
     }
 }
 
@@ -68,8 +88,7 @@ pub(super) fn weights(
         M::XavierUniform => Law::symmetric((6.0 / (fan_in + fan_out)).sqrt()),
         M::Scaled => Law::Normal { sd: (2.0 / (1.0 + 0.01 * 0.01) / (fan_in * overall)).sqrt() },
     };
-    let mut rng = stream(seed, Purpose::Init, layer as u64);
-    (0..mask.edges()).map(|_| law.draw(&mut rng) as f32).collect()
+    law.edges(layer, mask.edges(), seed)
 }
 
 fn family(default: DefaultInit, shape: LayerShape) -> Law {

@@ -1,5 +1,6 @@
 //! Values that are never trained: weights and biases among which edge-popup chooses.
 
+use super::draw::Law;
 use super::mirror::LooksLinear;
 use super::{BIASES, state_with};
 use crate::graph::Mask;
@@ -138,19 +139,18 @@ impl Frozen<'_> {
             };
             return (drawn.weights(mask), biases);
         }
-        let mut rng = stream(self.seed, Purpose::Init, layer as u64);
-        let mut of_biases = self.bias_stream(layer);
-        let weights = (0..mask.edges()).map(|_| match init {
-            I::SignedConstZeroBias | I::SignedConstWithBias => signed(sd, &mut rng),
-            _ => (sd * rng.sample::<f64, _>(StandardNormal)) as f32,
-        });
-        let weights = weights.collect();
-        let biases = (0..out).map(|_| match init {
-            I::KnNonzeroBias => (gamma * of_biases.sample::<f64, _>(StandardNormal)) as f32,
-            I::SignedConstWithBias => signed(sd, &mut of_biases),
-            _ => 0.0,
-        });
-        (weights, biases.collect())
+        let of_weights = match init {
+            I::SignedConstZeroBias | I::SignedConstWithBias => Law::Signed { size: sd },
+            _ => Law::Normal { sd },
+        };
+        let of_biases = match init {
+            I::KnNonzeroBias => Law::Normal { sd: gamma },
+            I::SignedConstWithBias => of_weights,
+            _ => Law::Constant { value: 0.0 },
+        };
+        let mut rng = self.bias_stream(layer);
+        let biases = (0..out).map(|_| of_biases.draw(&mut rng) as f32).collect();
+        (of_weights.edges(layer, mask.edges(), self.seed), biases)
     }
 
     /// β of a layer, one value for each two outputs.
@@ -163,11 +163,6 @@ impl Frozen<'_> {
     fn bias_stream(&self, layer: usize) -> impl Rng {
         stream(self.seed, Purpose::Init, BIASES + self.spec.layers()[layer].node as u64)
     }
-}
-
-/// ±`size` with equal probability.
-fn signed(size: f64, rng: &mut impl Rng) -> f32 {
-    (if rng.random::<bool>() { size } else { -size }) as f32
 }
 
 /// The first `out` of [sign·v; −sign·v].

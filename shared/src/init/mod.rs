@@ -2,6 +2,7 @@
 //! normalisations.
 
 mod draw;
+mod fan;
 mod frozen;
 mod method;
 mod mirror;
@@ -9,6 +10,7 @@ mod orthogonal;
 mod repair;
 mod scores;
 
+pub use fan::{FanInit, FanLaw, FanMode, Nonlinearity, fan_state};
 pub use frozen::{FrozenInit, FrozenOptions, frozen_scales, frozen_state};
 pub use method::InitMethod;
 pub use mirror::er_ortho_weights;

@@ -1,5 +1,6 @@
 #![allow(clippy::float_cmp, reason = "mirrored and repeated values are equal to the bit")]
 
+mod fan;
 mod frozen;
 
 use super::*;
