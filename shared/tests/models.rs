@@ -55,7 +55,7 @@ fn check_layers(net: &ModelSpec, expected: &[Expected], place: &str) {
 #[test]
 fn layer_tables_and_counts_are_the_published_ones() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("golden/models.json")).unwrap();
-    assert_eq!(cases.len(), 79);
+    assert_eq!(cases.len(), 80);
     for case in &cases {
         let [c, h, w] = case.input;
         let net = build(&case.model, Image::new(c, h, w), case.classes).unwrap();
@@ -111,6 +111,22 @@ fn imagenet_totals_are_the_published_ones() {
     }
     let vgg = build("vgg16", Image::new(3, 224, 224), 1000).unwrap();
     assert_eq!(vgg.parameter_count(), 14_724_042 + 990 * 513);
+}
+
+/// 4.21M parameters, as published, without those of normalisations.
+#[test]
+fn mobilenet_v1_of_soft_thresholds() {
+    let net = build("mobilenet-v1-str", Image::new(3, 224, 224), 1000).unwrap();
+    let names: Vec<&str> = net.layers().iter().map(|l| l.name.as_str()).collect();
+    let pairs = (1..=13).flat_map(|pair| [0, 3].map(|part| format!("model.{pair}.{part}.weight")));
+    let expected: Vec<String> = ["model.0.0.weight".into()].into_iter().chain(pairs).chain(["fc.weight".into()]).collect();
+    assert_eq!(names, expected);
+    assert!(net.parameters().iter().any(|p| p.name == "model.13.4.running_var"));
+    assert_eq!((net.weight_count(), net.parameter_count()), (4_209_088, 4_209_088 + 21_888));
+    assert_eq!(net.layers().last().unwrap().shape.dims(), [1000, 1024, 1, 1]);
+    let plain = build("mobilenet-v1", Image::new(3, 224, 224), 1000).unwrap();
+    let shapes = |net: &ModelSpec| net.layers().iter().map(|l| (l.shape, l.output, l.depthwise)).collect::<Vec<_>>();
+    assert_eq!(shapes(&net), shapes(&plain));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! From a name to a network.
 
+use super::form::{self, Form};
 use super::resnet::Head;
-use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, supermask, vgg, wide_resnet};
+use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, vgg, wide_resnet};
 use crate::error::{Error, Result, nearest};
 
 /// Largest width, depth or similar number in a name; keeps sizes far from overflow.
@@ -91,9 +92,10 @@ const FAMILIES: &[Family] = &[
         about: "wide ResNet with pre-activation blocks, depth 6n+4, without dropout; also wideresnet-<depth>-<width>",
     },
     Family {
-        pattern: "mobilenet-<v1|v2>",
-        examples: &["mobilenet-v1", "mobilenet-v2"],
-        about: "depthwise separable convolutions; inverted residuals",
+        pattern: "mobilenet-<v1|v2>, mobilenet-v1-str",
+        examples: &["mobilenet-v1", "mobilenet-v2", "mobilenet-v1-str"],
+        about: "depthwise separable convolutions; inverted residuals; -str: classifier without bias, as in soft threshold \
+                reparameterisation",
     },
     Family {
         pattern: "lenet-<w1>-<w2>-..., mlp-<w1>-<w2>-...",
@@ -120,6 +122,11 @@ const FAMILIES: &[Family] = &[
         pattern: "<any of these>-x<factor>",
         examples: &["resnet50-x0.465", "vgg16-x0.5", "wrn-22-2-x0.447", "mobilenet-v1-x0.47", "mlp-300-100-x0.3"],
         about: "every number of channels or units times a factor above 0 and up to 64, rounded down to at least 1",
+    },
+    Family {
+        pattern: "<any of these>-nonaffine",
+        examples: &["resnet18-nonaffine", "resnet18-str-nonaffine", "mobilenet-v1-x0.5-nonaffine"],
+        about: "normalisations without scale and shift",
     },
     Family {
         pattern: "<any of these>-slt",
@@ -151,7 +158,8 @@ pub fn default_for(input: Image) -> &'static str {
 /// Builds the network of this name for samples of shape `input`. Case does not matter; `-` and `_` are the same and may be left
 /// out before a number (`ResNet_18`, `resnet18`). A name that ends in `-x<factor>` is the network with all its numbers of channels
 /// and units, but not those of its input and its logits, multiplied by a number in (0, 64] and rounded down to at least 1. One
-/// that ends in `-slt`, after a factor if there is one, is the network in the form of [`supermask`](super::supermask()).
+/// that ends in `-nonaffine` or `-slt`, after a factor if there is one, is the network in the form of
+/// [`non_affine`](super::non_affine()) or [`supermask`](super::supermask()).
 ///
 /// # Errors
 /// Usage errors: an unknown name (with the nearest known one), a width, depth or factor that does not exist, no classes, or images
@@ -168,12 +176,15 @@ pub fn build(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
         return Err(Error::usage(format!("model {name}: cannot map images of {input} to {classes} classes"))
             .help("channels, height, width and classes must be at least 1"));
     }
-    let Suffixes { name, factor, supermask } = suffixes(name)?;
+    let Suffixes { name, factor, form } = suffixes(name)?;
     let mut net = plain(name, input, classes)?;
     if let Some(factor) = factor {
         net = scale::scaled(&net, factor)?;
     }
-    if supermask { supermask::supermask(&net) } else { Ok(net) }
+    match form {
+        Some(form) => form.apply(&net),
+        None => Ok(net),
+    }
 }
 
 /// A name taken apart.
@@ -182,8 +193,8 @@ pub(super) struct Suffixes<'a> {
     pub(super) name: &'a str,
     /// Factor of the width.
     pub(super) factor: Option<f64>,
-    /// Whether the network is to have the form of [`supermask`](super::supermask()).
-    pub(super) supermask: bool,
+    /// The form that the network is to have.
+    pub(super) form: Option<Form>,
 }
 
 /// Takes a name apart.
@@ -191,11 +202,11 @@ pub(super) struct Suffixes<'a> {
 /// # Errors
 /// A usage error if a factor is no number in (0, 64].
 pub(super) fn suffixes(name: &str) -> Result<Suffixes<'_>> {
-    let (name, last) = supermask::split(name);
+    let (name, last) = form::split(name);
     let (name, factor) = scale::split(name)?;
     // Before the factor is not where it belongs, but there is no doubt what is meant.
-    let (name, first) = supermask::split(name);
-    Ok(Suffixes { name, factor, supermask: first || last })
+    let (name, first) = form::split(name);
+    Ok(Suffixes { name, factor, form: first.max(last) })
 }
 
 /// The network of a name without suffixes.
@@ -226,6 +237,7 @@ fn plain(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
             wide_resnet::build(number(depth)?, number(width)?, input, classes)
         }
         ["mobilenet", "v", "1"] | ["mobilenetv", "1"] => mobilenet::v1(input, classes),
+        ["mobilenet", "v", "1", "str"] | ["mobilenetv", "1", "str"] => mobilenet::v1_str(input, classes),
         ["mobilenet", "v", "2"] | ["mobilenetv", "2"] => mobilenet::v2(input, classes),
         ["lenet", "5"] => lenet::lenet5(input, classes),
         ["lenet", "5", "caffe"] => lenet::lenet5_caffe(input, classes),
@@ -312,6 +324,7 @@ mod tests {
             ("WRN28-10", "wrn-28-10"),
             ("MobileNetV1", "mobilenet-v1"),
             ("mobilenet_v2", "mobilenet-v2"),
+            ("MobileNetV1_STR", "mobilenet-v1-str"),
             ("LeNet-300-100", "lenet-300-100"),
             ("lenet-5", "lenet5"),
             ("Conv6", "conv-6"),

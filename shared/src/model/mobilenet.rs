@@ -29,14 +29,32 @@ const V2: [(usize, usize, usize, usize); 7] =
 /// over pixels, 1×1 convolution with bias as classifier.
 pub(super) fn v1(input: Image, classes: usize) -> Result<ModelSpec> {
     let mut b = Builder::new("mobilenet-v1", input, DefaultInit::KaimingNormal);
-    b.conv("conv1", 32, 3, 2, 1, false)?.norm("conv1_bn")?.relu("conv1_relu")?;
-    for (i, (width, stride)) in V1.into_iter().enumerate() {
-        let (dw, pw) = (format!("conv_dw_{}", i + 1), format!("conv_pw_{}", i + 1));
-        b.depthwise(&dw, stride)?.norm(format!("{dw}_bn"))?.relu(format!("{dw}_relu"))?;
-        b.conv(&pw, width, 1, 1, 0, false)?.norm(format!("{pw}_bn"))?.relu(format!("{pw}_relu"))?;
-    }
+    separable(&mut b, |pair, part| {
+        let convolution = if pair == 0 { "conv1".to_owned() } else { format!("conv_{}_{pair}", ["dw", "pw"][part / 3]) };
+        convolution + ["", "_bn", "_relu"][part % 3]
+    })?;
     b.global_pool("global_pool")?.conv("conv_preds", classes, 1, 1, 0, true)?;
     Ok(b.finish())
+}
+
+/// `mobilenet-v1-str`: the same with a classifier without bias, and named as in soft threshold reparameterisation (Kusupati et al.
+/// 2020).
+pub(super) fn v1_str(input: Image, classes: usize) -> Result<ModelSpec> {
+    let mut b = Builder::new("mobilenet-v1-str", input, DefaultInit::KaimingNormal);
+    separable(&mut b, |pair, part| format!("model.{pair}.{part}"))?;
+    b.global_pool("model.14")?.conv("fc", classes, 1, 1, 0, false)?;
+    Ok(b.finish())
+}
+
+/// Everything of a MobileNet-v1 before the mean over pixels. `module` names the six modules of each pair, of which the stem, number
+/// 0, has three.
+fn separable(b: &mut Builder, module: impl Fn(usize, usize) -> String) -> Result<()> {
+    b.conv(module(0, 0), 32, 3, 2, 1, false)?.norm(module(0, 1))?.relu(module(0, 2))?;
+    for ((width, stride), pair) in V1.into_iter().zip(1..) {
+        b.depthwise(module(pair, 0), stride)?.norm(module(pair, 1))?.relu(module(pair, 2))?;
+        b.conv(module(pair, 3), width, 1, 1, 0, false)?.norm(module(pair, 4))?.relu(module(pair, 5))?;
+    }
+    Ok(())
 }
 
 /// `mobilenet-v2`: 3×3 stem with stride 2, 17 inverted residual blocks (1×1 expansion, depthwise 3×3, linear 1×1 projection; an

@@ -4,6 +4,7 @@ mod builder;
 mod catalogue;
 mod cifar_resnet;
 mod flops;
+mod form;
 mod lenet;
 mod mobilenet;
 mod resnet;
@@ -11,16 +12,15 @@ mod scale;
 mod small_conv;
 mod spec;
 mod state;
-mod supermask;
 mod vgg;
 mod wide_resnet;
 
 pub use catalogue::{Family, build, default_for, names};
 pub use flops::forward_flops;
+pub use form::{non_affine, supermask};
 pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};
 pub use state::{DenseState, ModelState};
-pub use supermask::supermask;
 
 /// ε that batch normalisations add to variances.
 pub const NORM_EPSILON: f64 = 1e-5;

@@ -1,7 +1,7 @@
 //! Networks of another width: `<name>-x<factor>`.
 
 use super::catalogue::{self, Suffixes};
-use super::{Image, ModelSpec, Op, supermask};
+use super::{Image, ModelSpec, Op};
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 
@@ -58,7 +58,7 @@ pub(super) fn scaled(spec: &ModelSpec, factor: f64) -> Result<ModelSpec> {
 
 /// The widest version `<name>-x<factor>` of a network, with a factor up to 64, that has at most `weights` weights: the dense
 /// network to compare a sparse one with. The factor has the fewest decimals that give this network; one that `name` already has
-/// is ignored, and its suffix `-slt` stays.
+/// is ignored, and a suffix `-nonaffine` or `-slt` stays.
 ///
 /// Bisection over the factors until one that fits and one that does not are neighbours among the floating-point numbers: some 80
 /// networks are laid out, none is initialised.
@@ -73,9 +73,12 @@ pub(super) fn scaled(spec: &ModelSpec, factor: f64) -> Result<ModelSpec> {
 /// # Ok::<(), shared::Error>(())
 /// ```
 pub fn width_for(name: &str, input: Image, classes: usize, weights: f64) -> Result<ModelSpec> {
-    let Suffixes { name: plain, supermask: frozen, .. } = catalogue::suffixes(name)?;
+    let Suffixes { name: plain, form, .. } = catalogue::suffixes(name)?;
     let widest = widest(name, &catalogue::build(plain, input, classes)?, weights)?;
-    if frozen { supermask(&widest) } else { Ok(widest) }
+    match form {
+        Some(form) => form.apply(&widest),
+        None => Ok(widest),
+    }
 }
 
 /// The widest version of a plain network; `name` is for messages.
