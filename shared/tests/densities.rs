@@ -4,6 +4,7 @@
 use serde_json::Value;
 use shared::density::{Density, Distribution, Solution};
 use shared::graph::LayerShape;
+use shared::model::{Image, build};
 
 fn golden(file: &str) -> Value {
     let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
@@ -81,6 +82,25 @@ fn every_rule_agrees_with_the_reference_for_every_network() {
         }
     }
     assert_eq!(cases, 11 * 5 * 9);
+}
+
+/// Of the networks and distributions of the published configurations of soft thresholds inside random graphs.
+#[test]
+fn achieved_densities_of_soft_threshold_networks() {
+    let mut cases = 0;
+    for (model, entry) in golden("str_densities.json").as_object().unwrap() {
+        let classes = entry["classes"].as_u64().unwrap() as usize;
+        let shapes: Vec<LayerShape> =
+            build(model, Image::new(3, 32, 32), classes).unwrap().layers().iter().map(|l| l.shape).collect();
+        for (density, by_rule) in entry["achieved"].as_object().unwrap() {
+            for (name, expected) in by_rule.as_object().unwrap() {
+                let solved = name.parse::<Distribution>().unwrap().solve(&shapes, density.parse().unwrap()).unwrap();
+                assert_close(solved.achieved, expected.as_f64().unwrap(), &format!("{model} {density} {name}"));
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, 2 * 2 * 5);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! All distributions behind one signature.
 
 use super::{
-    Density, balanced, balanced_exact, balanced_greedy, er, erk, erk_clipped, erk_plus, list, pyramid, uniform, uniform_plus,
+    Density, balanced, balanced_exact, balanced_greedy, er, erk, erk_clipped, erk_plus, induced, list, pyramid, uniform,
+    uniform_plus,
 };
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
@@ -43,6 +44,9 @@ pub enum Distribution {
     },
     /// Given densities, rescaled to the target.
     List(Vec<f64>),
+    /// Given densities relative to that of the whole network, times the target; the surplus of full layers is lost.
+    /// [`super::layerwise::read`] has them from a file.
+    Induced(Vec<f64>),
 }
 
 /// A constant that a distribution found while it solved for the target.
@@ -78,7 +82,7 @@ pub(super) fn total(shapes: &[LayerShape]) -> f64 {
 }
 
 impl Distribution {
-    /// The distributions that have a name; [`Distribution::List`] is written out.
+    /// The distributions that have a name; [`Distribution::List`] and [`Distribution::Induced`] are written out.
     pub const CHOICES: &[Choice<Self>] = &[
         Choice {
             value: Self::Erk { power: 1.0 },
@@ -174,6 +178,7 @@ impl Distribution {
             Self::UniformPlus => uniform_plus::solve(shapes, d),
             Self::ErkPlus { fc_density } => erk_plus::solve(shapes, d, *fc_density),
             Self::List(densities) => list::solve(shapes, d, densities),
+            Self::Induced(relative) => Ok(induced::solve(shapes, d, relative)),
         }
     }
 
@@ -191,6 +196,7 @@ impl Distribution {
             Self::UniformPlus => "uniform_plus",
             Self::ErkPlus { .. } => "ERK_plus",
             Self::List(_) => "list",
+            Self::Induced(_) => induced::NAME,
         }
     }
 
@@ -208,6 +214,7 @@ impl Distribution {
             ))
             .help("choose uniform or ERK")),
             Self::List(densities) => list::check(densities, layers),
+            Self::Induced(relative) => induced::check(relative, layers),
             _ => Ok(()),
         }
     }
@@ -216,8 +223,11 @@ impl Distribution {
 impl FromStr for Distribution {
     type Err = Error;
 
-    /// A name, or a list such as `[0.5, 0.1, 1]`.
+    /// A name, a list such as `[0.5, 0.1, 1]`, or `str-induced-er[2.5, 0.5, 5]`.
     fn from_str(s: &str) -> Result<Self> {
+        if let Some((name, _)) = s.split_once('[').filter(|(name, _)| names::same(name.trim(), induced::NAME)) {
+            return list::parse(&s[name.len()..]).map(Self::Induced);
+        }
         if s.starts_with('[') || s.contains(',') {
             return list::parse(s).map(Self::List);
         }
@@ -230,6 +240,7 @@ impl fmt::Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::List(densities) => write!(f, "{densities:?}"),
+            Self::Induced(relative) => write!(f, "{}{relative:?}", self.name()),
             _ => f.write_str(self.name()),
         }
     }
@@ -347,6 +358,7 @@ mod tests {
         assert_eq!(list, Distribution::List(vec![0.5, 0.001, 1.0]));
         assert_eq!(list.to_string().parse::<Distribution>().unwrap(), list);
         assert_eq!("0.5,0.25".parse::<Distribution>().unwrap(), Distribution::List(vec![0.5, 0.25]));
+        assert_eq!("STR_induced_ER[2, 0.5]".parse::<Distribution>().unwrap(), Distribution::Induced(vec![2.0, 0.5]));
         let error = "[0.5, x]".parse::<Distribution>().unwrap_err();
         assert_eq!(error.what(), "list of densities: \"x\" is not a number");
         let error = "balancd".parse::<Distribution>().unwrap_err();
@@ -361,6 +373,10 @@ mod tests {
             (Distribution::List(vec![0.5]), "1 densities for 2 layers"),
             (Distribution::List(vec![0.5, 1.5]), "layer 2 is 1.5"),
             (Distribution::List(vec![0.0, 1.0]), "cannot reach density 0.5"),
+            (Distribution::Induced(vec![0.5]), "1 densities for 2 layers"),
+            (Distribution::Induced(vec![0.5, -0.5]), "layer 2 is -0.5"),
+            (Distribution::Induced(vec![f64::INFINITY, 0.5]), "layer 1 is inf"),
+            (Distribution::Induced(vec![0.0, 0.0]), "all are 0"),
             (Distribution::ErkPlus { fc_density: 0.0 }, "got 0"),
             (Distribution::Erk { power: f64::NAN }, "got NaN"),
             (Distribution::Erk { power: -1.0 }, "between 0 (uniform) and 10, got -1"),

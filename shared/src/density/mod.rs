@@ -11,6 +11,8 @@ mod er;
 mod erk;
 mod erk_clipped;
 mod erk_plus;
+mod induced;
+pub mod layerwise;
 mod list;
 mod pyramid;
 mod solver;

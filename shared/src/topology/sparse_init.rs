@@ -63,7 +63,7 @@ impl FromStr for SparseInit {
         if Path::new(s).extension().is_some_and(|e| e == "safetensors") {
             return Ok(Self::File(s.into()));
         }
-        if s.starts_with('[') || s.contains(',') {
+        if s.contains(['[', ',']) {
             return s.parse().map(Self::Distribution);
         }
         let choices = Self::choices();
@@ -101,6 +101,10 @@ mod tests {
             for name in choice.aliases.iter().chain([&choice.name]) {
                 assert_eq!(name.parse::<SparseInit>().unwrap(), choice.value, "{name}");
             }
+        }
+        for induced in [vec![0.5], vec![0.1 + 0.2, 2.0]] {
+            let induced = SparseInit::Distribution(Distribution::Induced(induced));
+            assert_eq!(induced.to_string().parse::<SparseInit>().unwrap(), induced);
         }
         assert_eq!("er-flow".parse::<SparseInit>().unwrap(), SparseInit::ErFlow);
         assert_eq!("ER_init".parse::<SparseInit>().unwrap(), SparseInit::Distribution(Distribution::Uniform));
