@@ -102,18 +102,27 @@ fn empty_layers(spec: &ModelSpec, state: &ModelState) -> Option<String> {
 /// One line on a finished run.
 fn told(launched: &Launched, summary: &Value) -> String {
     let percent = |key: &str| summary[key].as_f64().map_or_else(|| "unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
-    // Layers that stay dense are outside the density.
-    let all = summary["edges"].as_f64().zip(summary["weights"].as_f64()).map(|(edges, weights)| edges / weights);
-    let of = if all == summary["density"].as_f64() { "" } else { " in the masked layers" };
+    let number = |key: &str| summary[key].as_f64().unwrap_or_default();
+    let density = format!("{:.6}", number("density"));
+    let density = match (summary["density_requested"].as_f64(), summary["mask_density_requested"].as_f64()) {
+        (Some(asked), _) => {
+            // Layers that stay dense are outside the density.
+            let all = summary["edges"].as_f64().zip(summary["weights"].as_f64()).map(|(edges, weights)| edges / weights);
+            let of = if all == summary["density"].as_f64() { "" } else { " in the masked layers" };
+            format!("{} requested, {density} achieved{of}", json!(rounded(asked)))
+        }
+        (None, Some(asked)) => {
+            format!("{density} inside masks of {} requested, {:.6} achieved", json!(rounded(asked)), number("mask_density"))
+        }
+        (None, None) => density,
+    };
     format!(
-        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {} requested, {:.6} achieved{of} ({} of {} weights): {}",
+        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {density} ({} of {} weights): {}",
         if launched.before { "already finished: " } else { "" },
         percent("test_accuracy"),
         summary["best_epoch"],
         summary["epochs"],
         percent("validation_accuracy"),
-        json!(rounded(summary["density_requested"].as_f64().unwrap_or_default())),
-        summary["density"].as_f64().unwrap_or_default(),
         summary["edges"],
         summary["weights"],
         launched.folder.display(),

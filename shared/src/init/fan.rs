@@ -2,10 +2,12 @@
 
 use super::draw::Law;
 use super::state_from;
+use crate::density::rounded;
 use crate::graph::{LayerShape, Mask};
 use crate::model::{ModelSpec, ModelState};
 use crate::names::{self, Choice};
 use rayon::prelude::*;
+use std::fmt;
 
 /// Laws of first weights, with s = gain/√(fan·density) of a [`FanInit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,6 +139,19 @@ pub struct FanInit {
 impl Default for FanInit {
     fn default() -> Self {
         Self { law: FanLaw::default(), mode: FanMode::default(), gain: Nonlinearity::default().gain(), density: 1.0 }
+    }
+}
+
+impl fmt::Display for FanInit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.law)?;
+        if self.law != FanLaw::Standard {
+            write!(f, " ({}, gain {:.4})", self.mode, self.gain)?;
+        }
+        if self.density < 1.0 {
+            write!(f, ", for density {}", rounded(self.density))?;
+        }
+        Ok(())
     }
 }
 

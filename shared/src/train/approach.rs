@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{Contest, Data, Hook, Stepper};
+use crate::config::RunOptions;
 use crate::engine::{Engine, ModelState, TrainOptions};
 use crate::error::Result;
 use crate::model::ModelSpec;
@@ -82,7 +83,13 @@ pub trait Approach: fmt::Debug + fmt::Display {
     ///
     /// # Errors
     /// Files that cannot be read.
-    fn finish(&self, _folder: &RunFolder, _engine: &mut dyn Engine, _data: &Data) -> Result<Map<String, Value>> {
+    fn finish(
+        &self,
+        _folder: &RunFolder,
+        _run: &RunOptions,
+        _engine: &mut dyn Engine,
+        _data: &Data,
+    ) -> Result<Map<String, Value>> {
         Ok(Map::new())
     }
 }

@@ -46,6 +46,7 @@ impl Hook for Display {
             let told = match event {
                 Event::Update(update) => updated(update),
                 Event::Level(level) => levelled(level),
+                Event::Sparsity(sparsity) => format!("density {:.6} ({} edges)", sparsity.density, sparsity.edges),
             };
             self.line(&format!("step {}: {told}", progress.step));
         }

@@ -122,7 +122,7 @@ impl Experiment {
                     summary.extend(results);
                 }
                 summary.extend(stepper.results());
-                summary.extend(self.approach.finish(folder, &mut engine, data)?);
+                summary.extend(self.approach.finish(folder, &self.run, &mut engine, data)?);
                 let summary = Value::Object(summary);
                 folder.write_summary(&summary)?;
                 Ok(Ok(summary))

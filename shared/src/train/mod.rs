@@ -10,6 +10,7 @@ mod moving;
 mod network;
 mod popup;
 mod record;
+mod reparam;
 mod session;
 mod stepper;
 mod stopwatch;
@@ -28,8 +29,9 @@ pub use moving::Moving;
 pub use network::Beginning;
 pub use popup::{Popup, PopupOptions, Search, allowed_masks};
 pub use record::Recorder;
+pub use reparam::{Decays, Law, Published, Reparam, ReparamOptions, Reparameterisation};
 pub use session::{Finish, Results, Session};
-pub use stepper::{Event, LayerUpdate, Level, Stepped, Stepper, Update};
+pub use stepper::{Event, LayerSparsity, LayerUpdate, Level, Sparsity, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
 pub use top_kast::{TopKast, TopKastOptions};
 

@@ -1,5 +1,7 @@
 //! The network a run begins with: masks, then weights on their edges.
 
+use serde_json::{Map, Value, json};
+
 use crate::density::Density;
 use crate::engine::{LayerState, ModelState};
 use crate::error::Result;
@@ -29,15 +31,13 @@ impl Beginning {
     /// # Errors
     /// As [`MaskPlan::draw`].
     pub fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
-        let Some(plan) = &self.masks else { return Ok(all(spec)) };
-        if let Some(masks) = &self.given {
-            return plan.given(spec, masks.clone());
+        match &self.masks {
+            Some(plan) if plan.init == SparseInit::GlobalMagnitude => {
+                let weights: Vec<Vec<f32>> = self.dense(spec).layers.into_iter().map(|l| l.weights).collect();
+                plan.draw(spec, Some(&weights))
+            }
+            plan => drawn(spec, plan.as_ref(), self.given.as_ref()),
         }
-        if plan.init != SparseInit::GlobalMagnitude {
-            return plan.draw(spec, None);
-        }
-        let weights: Vec<Vec<f32>> = self.dense(spec).layers.into_iter().map(|l| l.weights).collect();
-        plan.draw(spec, Some(&weights))
     }
 
     /// First masks and weights.
@@ -70,6 +70,29 @@ impl Beginning {
         let overall = self.masks.as_ref().map_or(Density::FULL, |plan| plan.density);
         initialise(spec, &full.masks, &full.densities_requested, overall.get(), self.init, self.seed)
     }
+}
+
+/// Masks drawn from a plan, or `given` by the file that it names; full ones without a plan.
+///
+/// # Errors
+/// As [`MaskPlan::draw`].
+pub(super) fn drawn(spec: &ModelSpec, plan: Option<&MaskPlan>, given: Option<&Vec<Mask>>) -> Result<Drawn> {
+    match (plan, given) {
+        (None, _) => Ok(all(spec)),
+        (Some(plan), Some(masks)) => plan.given(spec, masks.clone()),
+        (Some(plan), None) => plan.draw(spec, None),
+    }
+}
+
+/// What a summary says of a network's edges.
+pub(super) fn edges_of(state: &ModelState) -> Map<String, Value> {
+    let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
+    let weights: usize = state.layers.iter().map(|l| l.mask.shape().weights()).sum();
+    Map::from_iter([
+        ("edges".to_owned(), json!(edges)),
+        ("weights".to_owned(), json!(weights)),
+        ("density".to_owned(), json!(edges as f64 / weights as f64)),
+    ])
 }
 
 /// Full masks.

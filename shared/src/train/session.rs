@@ -59,7 +59,7 @@ pub struct Results {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finish {
     /// Trained and tested.
-    Done(Results),
+    Done(Box<Results>),
     /// Asked to stop, and saved.
     Stopped(Stop),
 }
@@ -103,7 +103,7 @@ impl Session<'_> {
                 if let Some(text) = stepper.told() {
                     display.line(&text);
                 }
-                Ok(Finish::Done(self.results(engine, data, &progress, &stopwatch)?))
+                Ok(Finish::Done(Box::new(self.results(engine, data, &progress, &stopwatch)?)))
             }
         }
     }

@@ -62,6 +62,30 @@ pub enum Event {
     Update(Update),
     /// Another number of them is chosen from now on.
     Level(Level),
+    /// Others are in use.
+    Sparsity(Sparsity),
+}
+
+/// Which weights are in use, of those that are trained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sparsity {
+    /// Part of all weights.
+    pub density: f64,
+    /// Weights in use.
+    pub edges: usize,
+    /// Weights whose gradients are computed: those in use, and those that may soon be.
+    pub places: usize,
+    /// All layers, by the name of their weights.
+    pub layers: BTreeMap<String, LayerSparsity>,
+}
+
+/// Which weights of a layer are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LayerSparsity {
+    /// Part of its weights.
+    pub density: f64,
+    /// Magnitude above which weights are in use, where it is trained.
+    pub threshold: Option<f64>,
 }
 
 /// Part of a training in which a fixed fraction of the weights and biases is chosen. Fractions are of all weights and biases.

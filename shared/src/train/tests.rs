@@ -154,7 +154,7 @@ fn run(out: &std::path::Path, kills: &[u64]) -> (Results, Vec<u8>, String) {
         match session(&folder, plan(4)).run(&mut engine, &mut stepper, &mut data(), progress, &mut [kill], &Signals::none()) {
             Ok(Finish::Done(results)) => {
                 let metrics = std::fs::read_to_string(folder.metrics()).unwrap();
-                return (results, std::fs::read(folder.last()).unwrap(), metrics);
+                return (*results, std::fs::read(folder.last()).unwrap(), metrics);
             }
             Ok(other) => panic!("{other:?}"),
             Err(e) => assert_eq!(e.what(), "killed"),

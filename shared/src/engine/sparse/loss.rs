@@ -51,7 +51,7 @@ fn sample(logits: View, gradient: Option<View>, b: usize, lane: usize, label: us
     for c in 0..classes {
         let other = logit(c);
         top = top.max(other);
-        ahead += usize::from(other > own || (other == own && c < label));
+        ahead += usize::from(if c < label { other >= own } else { other > own });
     }
     let sum: f64 = (0..classes).map(|c| (logit(c) - top).exp()).sum();
     let log_sum = top + sum.ln();

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::layer::{Layer, bias_shape};
 use super::tickets::{Ticket, Tickets, tested};
 use super::{CHANGED, Claim, Note, Popup, PopupOptions, bias_places};
+use crate::config::RunOptions;
 use crate::density::rounded;
 use crate::engine::{Engine, ModelState, TrainOptions};
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ use crate::rng::{Purpose, stream};
 use crate::run::{Checkpoint, Origin, RunFolder, Saved};
 use crate::topology::rule::{Length, keep};
 use crate::topology::{Drawn, MaskPlan};
+use crate::train::network::{drawn, edges_of};
 use crate::train::{Approach, Contest, Data, Hook, Situation, Stepper};
 
 /// Masks of biases are drawn from streams numbered from here by layer, those of weights from 0.
@@ -52,10 +54,7 @@ pub struct Search {
 
 impl Search {
     fn allowed(&self, spec: &ModelSpec) -> Result<Drawn> {
-        match &self.given {
-            Some(masks) => self.masks.given(spec, masks.clone()),
-            None => self.masks.draw(spec, None),
-        }
+        drawn(spec, Some(&self.masks), self.given.as_ref())
     }
 
     /// A fresh network and its scores.
@@ -205,17 +204,11 @@ impl Approach for Search {
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {
-        let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
-        let weights: usize = state.layers.iter().map(|l| l.mask.shape().weights()).sum();
-        Map::from_iter([
-            ("edges".to_owned(), json!(edges)),
-            ("weights".to_owned(), json!(weights)),
-            ("density".to_owned(), json!(edges as f64 / weights as f64)),
-        ])
+        edges_of(state)
     }
 
     /// What the best network of each level does on the test images.
-    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
+    fn finish(&self, folder: &RunFolder, _: &RunOptions, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
         let mut levels: Vec<Ticket> = Vec::new();
         for (i, density) in self.densities.iter().enumerate() {
             let path = folder.ticket(i as u64 + 1);
