@@ -5,6 +5,7 @@ mod er_method;
 mod ignored;
 mod model;
 mod options;
+mod pruning;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

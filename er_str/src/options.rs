@@ -14,16 +14,17 @@ use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
 use shared::model::{self as models, ModelSpec};
 use shared::run::read_masks;
-use shared::schedule::{GmpRate, LrPolicy};
+use shared::schedule::{GmpRate, LearningRate, LearningRates, LrPolicy};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
-use shared::train::{Deciding, Law, Meaning, Published, Reparameterisation};
+use shared::train::{Approach, Deciding, Law, Meaning, Published, Reparameterisation};
 use shared::{Error, Result};
 
 use crate::conv_type::{BnType, ConvType, ResnetType};
 use crate::er_method::{ErMethod, str_induced};
 use crate::ignored::Ignored;
 use crate::model::{of_set, of_type, published_form, widened};
+use crate::pruning::Pruning;
 
 /// Everything that decides what `er_str` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -43,6 +44,9 @@ pub(crate) struct Options {
     #[command(flatten)]
     #[serde(flatten)]
     train: TrainOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pruning: Pruning,
     #[command(flatten)]
     #[serde(skip)]
     published: PublishedOptions,
@@ -193,9 +197,10 @@ impl Deciding for Options {
         };
         let Some(masks) = self.masks(init.as_ref(), &types, &spec, checks) else { return Ok(None) };
         let laws = self.laws(&types, &spec, checks)?;
-        let contents = self.contents(given.as_deref(), init.as_ref())?;
+        let mut contents = self.contents(given.as_deref(), init.as_ref())?;
         let own = &self.own;
         let approach = Reparameterisation {
+            counts: self.counts(masks.is_some(), &types, &spec),
             masks,
             given,
             init: FanInit {
@@ -214,7 +219,19 @@ impl Deciding for Options {
             seed: self.train.seed,
         };
         let (name, facts) = self.told(init.as_ref());
-        Ok(Some(Meaning { spec, approach: Box::new(approach), name, facts, contents, notes }))
+        let levels = self.pruning.approach(&approach, own.final_prune_epoch, checks);
+        let approach: Box<dyn Approach> = match levels {
+            Some(levels) => {
+                contents.extend(self.pruning.contents()?);
+                Box::new(levels)
+            }
+            None => Box::new(approach),
+        };
+        Ok(Some(Meaning { spec, approach, name, facts, contents, notes }))
+    }
+
+    fn schedule(&self, usual: LearningRate) -> LearningRates {
+        self.pruning.schedule(usual, self.own.final_prune_epoch)
     }
 }
 
@@ -230,6 +247,10 @@ impl Options {
             notes.push(format!("{what}, as published"));
             self.train.warmup_epochs = 0;
         }
+        if self.pruning.is_on() && !checks.given.has("lr-policy") {
+            self.train.lr_policy = LrPolicy::Cosine;
+        }
+        self.pruning.check(self.own.conv_type, self.train.lr_policy, checks);
         if self.own.resnet_type.is_none() {
             checks.no_effect("width", "without --resnet-type", "choose a network with --arch, its width with --width-mult");
         } else if checks.given.has("model") {
@@ -301,10 +322,17 @@ impl Options {
         }
         if !types.contains(&ConvType::Gmp) {
             checks.no_effect("init-prune-epoch", &without, "it belongs to GMPConv");
-            if checks.given.has("final-prune-epoch") {
-                notes.push(format!("{} has no effect {without}", checks.given.show("final-prune-epoch")));
+            if self.pruning.is_on() {
+                if own.final_prune_epoch == 0 {
+                    let what = format!("{} 0: a level needs an epoch", checks.given.show("final-prune-epoch"));
+                    checks.problems.add_with_help(what, "say how many each level has");
+                }
+            } else {
+                if checks.given.has("final-prune-epoch") {
+                    notes.push(format!("{} has no effect {without}", checks.given.show("final-prune-epoch")));
+                }
+                checks.unused("final-prune-epoch");
             }
-            checks.unused("final-prune-epoch");
         } else if own.final_prune_epoch < own.init_prune_epoch {
             let what = format!(
                 "{} {}: before the {} of --init-prune-epoch",
@@ -372,6 +400,12 @@ impl Options {
         Some(Some(MaskPlan { dense_layers, ..plan }))
     }
 
+    /// Whether each layer counts for the density: where there are masks, those that have one.
+    fn counts(&self, has_masks: bool, types: &[ConvType], spec: &ModelSpec) -> Vec<bool> {
+        let masked = |(of, layer): (&ConvType, &shared::model::Layer)| of.is_masked() && !layer.depthwise;
+        types.iter().zip(spec.layers()).map(|of| !has_masks || masked(of)).collect()
+    }
+
     /// What becomes of the weights of each layer.
     fn laws(&self, types: &[ConvType], spec: &ModelSpec, checks: &mut Checks) -> Result<Vec<Option<Law>>> {
         let own = &self.own;
@@ -426,6 +460,11 @@ impl Options {
             facts.insert("er_sparse_method".to_owned(), json!(method));
             let key = if own.conv_type.is_soft() { "mask_density_requested" } else { "density_requested" };
             facts.insert(key.to_owned(), json!(density.get()));
+            if let Some((pruner, last)) = self.pruning.told() {
+                name = format!("{name}-{pruner}-{last}");
+                facts.insert("pruner".to_owned(), json!(pruner.to_string()));
+                facts.insert("density_requested".to_owned(), json!(last.get()));
+            }
         } else if own.conv_type.is_pruned() && !own.use_budget {
             name = format!("{name}-{}", own.prune_rate);
             facts.insert("density_requested".to_owned(), json!(1.0 - own.prune_rate));

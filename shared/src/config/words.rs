@@ -1,5 +1,6 @@
 //! The words of a command line as option values, by the rules of the published programs: `--name value` and `--name=value`, dashes
-//! and underscores alike, unambiguous beginnings of names, booleans as words or bare flags, negative numbers as values.
+//! and underscores alike, unambiguous beginnings of names, booleans as words or bare flags, negative numbers as values, lists
+//! separated by commas or spaces.
 
 use clap::Arg;
 
@@ -49,6 +50,10 @@ pub(super) fn parse<'a>(table: Table<'a>, words: &[String], problems: &mut Probl
         let text = match attached {
             Some(text) => Some(text.to_owned()),
             None if is_switch(arg) => rest.next_if(|next| values::boolean(next).is_ok()).or(Some("true")).map(str::to_owned),
+            None if arg.get_value_delimiter().is_some() => {
+                let values: Vec<&str> = std::iter::from_fn(|| rest.next_if(|next| is_value(next))).collect();
+                Some(values.join(",")).filter(|_| !values.is_empty())
+            }
             None => rest.next_if(|next| is_value(next)).map(str::to_owned),
         };
         match text {
@@ -99,6 +104,7 @@ mod tests {
                 .arg(Arg::new("sparse").long("sparse").action(ArgAction::SetTrue))
                 .arg(Arg::new("sparse_init").long("sparse-init"))
                 .arg(Arg::new("s_init_value").long("sInit-value").short('s'))
+                .arg(Arg::new("list").long("list").value_delimiter(','))
                 .arg(Arg::new("l1").long("l1").hide(true)),
         )
     }
@@ -125,6 +131,7 @@ mod tests {
             (&["--sparse"], "sparse", "true"),
             (&["--sparse", "False"], "sparse", "False"),
             (&["--sparse=0"], "sparse", "0"),
+            (&["--list", "0.5", "0.2,0.1"], "list", "0.5,0.2,0.1"),
             (&["--l1", "0"], "l1", "0"),
         ] {
             assert_eq!(parsed(words), Ok(vec![(id.to_owned(), text.to_owned())]), "{words:?}");

@@ -31,6 +31,9 @@ pub struct RunFolder {
     _lock: File,
 }
 
+/// Where the networks of levels are.
+const TICKETS: &str = "tickets";
+
 impl RunFolder {
     /// `out/<slug>-<first 8 digits of hash>`. `hash` is that of the options that decide the result.
     pub fn path_of(out: &Path, slug: &str, hash: &str) -> PathBuf {
@@ -92,17 +95,27 @@ impl RunFolder {
 
     /// The checkpoint of the best epoch.
     pub fn best(&self) -> PathBuf {
-        self.path.join("checkpoints/best.safetensors")
+        Self::best_in(&self.path)
     }
 
-    /// The best networks of the levels of a search.
+    /// The checkpoint of the best epoch in the folder of another run.
+    pub fn best_in(run: &Path) -> PathBuf {
+        run.join("checkpoints/best.safetensors")
+    }
+
+    /// The networks of levels.
     pub fn tickets(&self) -> PathBuf {
-        self.path.join("tickets")
+        self.path.join(TICKETS)
     }
 
     /// That of a level, from 1.
     pub fn ticket(&self, level: u64) -> PathBuf {
-        self.tickets().join(format!("level-{level}.safetensors"))
+        Self::ticket_in(&self.path, level)
+    }
+
+    /// That of a level, from 1, in the folder of another run.
+    pub fn ticket_in(run: &Path, level: u64) -> PathBuf {
+        run.join(TICKETS).join(format!("level-{level}.safetensors"))
     }
 
     /// The table of a search.

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Epoch, Event, Hook, Level, Step, Update};
+use super::{Epoch, Event, Hook, Level, Pruned, Step, Update};
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -46,6 +46,7 @@ impl Hook for Display {
             let told = match event {
                 Event::Update(update) => updated(update),
                 Event::Level(level) => levelled(level),
+                Event::Pruned(pruned) => pruned_to(pruned),
                 Event::Sparsity(sparsity) => format!("density {:.6} ({} edges)", sparsity.density, sparsity.edges),
             };
             self.line(&format!("step {}: {told}", progress.step));
@@ -111,6 +112,16 @@ fn levelled(level: &Level) -> String {
     format!(
         "level {level} of {levels}: density {density_target:.6} asked for, {density:.6} kept ({edges} weights and {biases} \
          biases{stayed})"
+    )
+}
+
+/// One line on the end of a level.
+fn pruned_to(pruned: &Pruned) -> String {
+    let Pruned { level, levels, density_target, density, density_effective, edges, pruned, missing } = pruned;
+    let missing = if *missing == 0 { String::new() } else { format!("; {missing} edges of the other run are not there") };
+    format!(
+        "level {level} of {levels}: {pruned} edges pruned, density {density_target:.6} asked for, {density:.6} kept ({edges} edges, \
+         {density_effective:.6} on a path from image to logits){missing}"
     )
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::network::edges_of;
 use super::{Approach, Beginning, Contest, Dynamic, Meaning, Situation, Stepper, TopKast, TopKastOptions};
 use crate::config::{Checks, ExperimentOptions};
 use crate::density::{Density, rounded};
@@ -120,16 +121,8 @@ impl Approach for Moving {
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {
-        let all: usize = state.layers.iter().map(|l| l.mask.shape().weights()).sum();
-        let masked = || self.masked.iter().map(|l| &state.layers[*l].mask);
-        let (kept, of) = (masked().map(Mask::edges).sum::<usize>(), masked().map(|m| m.shape().weights()).sum::<usize>());
         // Comparable with the density that was requested, which dense layers are outside of.
-        let density = if of == 0 { 1.0 } else { kept as f64 / of as f64 };
-        Map::from_iter([
-            ("edges".to_owned(), json!(edges(state))),
-            ("weights".to_owned(), json!(all)),
-            ("density".to_owned(), json!(density)),
-        ])
+        edges_of(state, |l| self.masked.contains(&l))
     }
 }
 

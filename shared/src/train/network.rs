@@ -84,14 +84,18 @@ pub(super) fn drawn(spec: &ModelSpec, plan: Option<&MaskPlan>, given: Option<&Ve
     }
 }
 
-/// What a summary says of a network's edges.
-pub(super) fn edges_of(state: &ModelState) -> Map<String, Value> {
-    let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
-    let weights: usize = state.layers.iter().map(|l| l.mask.shape().weights()).sum();
+/// What a summary says of a network's edges; the density is that of the layers that count for it.
+pub(super) fn edges_of(state: &ModelState, counts: impl Fn(usize) -> bool) -> Map<String, Value> {
+    let of = |counts: &dyn Fn(usize) -> bool| {
+        let layers = state.layers.iter().enumerate().filter(|(l, _)| counts(*l)).map(|(_, layer)| &layer.mask);
+        layers.fold((0, 0), |(edges, weights), mask| (edges + mask.edges(), weights + mask.shape().weights()))
+    };
+    let (edges, weights) = of(&|_| true);
+    let (kept, all) = of(&counts);
     Map::from_iter([
         ("edges".to_owned(), json!(edges)),
         ("weights".to_owned(), json!(weights)),
-        ("density".to_owned(), json!(edges as f64 / weights as f64)),
+        ("density".to_owned(), json!(if all == 0 { 1.0 } else { kept as f64 / all as f64 })),
     ])
 }
 

@@ -64,6 +64,29 @@ pub enum Event {
     Level(Level),
     /// Others are in use.
     Sparsity(Sparsity),
+    /// A level of training has ended with pruning.
+    Pruned(Pruned),
+}
+
+/// What is left after a level of training. Densities are those of the layers that can be pruned.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pruned {
+    /// The level, from 1.
+    pub level: u64,
+    /// Number of levels.
+    pub levels: u64,
+    /// Density that is asked for.
+    pub density_target: f64,
+    /// Density afterwards.
+    pub density: f64,
+    /// Density of the edges that are on a path from the image to the logits.
+    pub density_effective: f64,
+    /// Edges of all layers afterwards.
+    pub edges: usize,
+    /// Edges pruned.
+    pub pruned: usize,
+    /// Edges that masks or signs of another run were to be taken for, or from, and that are not there.
+    pub missing: usize,
 }
 
 /// Which weights are in use, of those that are trained.

@@ -204,7 +204,7 @@ impl Approach for Search {
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {
-        edges_of(state)
+        edges_of(state, |_| true)
     }
 
     /// What the best network of each level does on the test images.

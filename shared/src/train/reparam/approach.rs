@@ -27,6 +27,8 @@ pub struct Reparameterisation {
     pub masks: Option<MaskPlan>,
     /// These masks, where they come from a file.
     pub given: Option<Vec<Mask>>,
+    /// Whether each layer counts for the density: dense and depthwise ones do not.
+    pub counts: Vec<bool>,
     /// First weights.
     pub init: FanInit,
     /// Weights and thresholds to begin with instead: of a checkpoint of this program.
@@ -151,7 +153,7 @@ impl Approach for Reparameterisation {
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {
-        edges_of(state)
+        edges_of(state, |l| self.counts[l])
     }
 
     fn finish(&self, folder: &RunFolder, run: &RunOptions, engine: &mut dyn Engine, _: &Data) -> Result<Map<String, Value>> {

@@ -22,7 +22,7 @@ const WORTH: f64 = 0.9;
 pub(super) struct Layer {
     law: Law,
     /// Weights that may be in use.
-    pub(super) mask: Mask,
+    mask: Mask,
     /// What is trained.
     weights: Vec<f32>,
     /// Optimiser state of the weights.
@@ -94,7 +94,7 @@ impl Layer {
     /// If something is missing or does not fit.
     pub(super) fn stored(saved: &Saved, law: Law, (name, shape): (&str, LayerShape), slots: usize) -> Result<Self> {
         let stored = Stored { saved, layer: name, shape };
-        let (mask, weights) = Self::trained(saved, name, shape)?;
+        let LayerState { mask, weights, .. } = Self::trained(saved, name, shape)?;
         let placed = stored.bits("placed")?;
         let mut layer = Self::new(law, mask, weights, slots);
         for (i, slot) in layer.slots.iter_mut().enumerate() {
@@ -114,12 +114,15 @@ impl Layer {
     ///
     /// # Errors
     /// As [`Layer::stored`].
-    pub(super) fn trained(saved: &Saved, name: &str, shape: LayerShape) -> Result<(Mask, Vec<f32>)> {
+    pub(super) fn trained(saved: &Saved, name: &str, shape: LayerShape) -> Result<LayerState> {
         let stored = Stored { saved, layer: name, shape };
         let missing = |what: &str| wrong(format_args!("{what}.{name} is missing"));
         let mask = stored.bits("allowed")?.ok_or_else(|| missing("allowed"))?;
         let weights = stored.numbers("trained", mask.edges())?;
-        if weights.len() == mask.edges() { Ok((mask, weights)) } else { Err(missing("trained")) }
+        if weights.len() < mask.edges() {
+            return Err(missing("trained"));
+        }
+        Ok(LayerState { mask, weights, slots: Vec::new() })
     }
 
     /// Takes over a saved threshold, and what `epoch` decides.
@@ -143,6 +146,11 @@ impl Layer {
     pub(super) fn threshold(&self) -> Threshold {
         let slots = self.threshold_slots.iter().flatten().copied().collect();
         Threshold { s: self.s, magnitude: self.magnitude(), slots }
+    }
+
+    /// Number of weights that may be in use.
+    pub(super) fn allowed(&self) -> usize {
+        self.weights.len()
     }
 
     /// The threshold g(s) itself, where there is one.

@@ -181,6 +181,16 @@ impl Reparam {
         });
     }
 
+    /// Goes on with another network, where all weights are used as they are.
+    ///
+    /// # Errors
+    /// If it is not one of this model.
+    pub(super) fn take_over(&mut self, state: ModelState, engine: &mut dyn Engine) -> Result<()> {
+        self.note.steps = state.steps;
+        self.edges = state.layers.iter().map(|layer| layer.mask.edges()).collect();
+        engine.load_state(state)
+    }
+
     /// Weights in use of each layer.
     fn used(&self) -> Vec<usize> {
         self.layers.iter().zip(&self.edges).map(|(layer, edges)| layer.as_ref().map_or(*edges, |l| l.used)).collect()
@@ -261,13 +271,16 @@ impl Stepper for Reparam {
     }
 
     fn results(&self) -> Map<String, Value> {
-        let allowed = self.layers.iter().zip(&self.edges).map(|(layer, edges)| layer.as_ref().map_or(*edges, |l| l.mask.edges()));
-        let weights: usize = self.shapes.iter().sum();
-        Map::from_iter([
-            ("mask_density".to_owned(), json!(allowed.sum::<usize>() as f64 / weights as f64)),
+        let mut results = Map::from_iter([
             ("training_flops".to_owned(), json!(self.note.training_flops)),
             ("training_flops_ratio".to_owned(), json!(self.note.training_flops / self.note.training_flops_dense)),
-        ])
+        ]);
+        if self.layers.iter().any(Option::is_some) {
+            let allowed = self.layers.iter().zip(&self.edges).map(|(layer, edges)| layer.as_ref().map_or(*edges, Layer::allowed));
+            let weights: usize = self.shapes.iter().sum();
+            results.insert("mask_density".to_owned(), json!(allowed.sum::<usize>() as f64 / weights as f64));
+        }
+        results
     }
 
     fn told(&self) -> Option<String> {
@@ -279,7 +292,7 @@ impl Stepper for Reparam {
         let used = self.used();
         let rows = self.names.iter().zip(&self.shapes).zip(self.layers.iter().zip(&used));
         for ((name, weights), (layer, used)) in rows {
-            let (allowed, density) = (layer.as_ref().map_or(*used, |l| l.mask.edges()), *used as f64 / *weights as f64);
+            let (allowed, density) = (layer.as_ref().map_or(*used, Layer::allowed), *used as f64 / *weights as f64);
             let threshold = layer.as_ref().and_then(Layer::magnitude).map_or_else(|| "-".to_owned(), |g| format!("{g:.6}"));
             let _ = write!(text, "\n{name:width$}  {weights:>9}  {allowed:>9}  {used:>9}  {density:>9.6}  {threshold:>9}");
         }

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::layer::Layer;
 use super::{Law, Note, reparameterised};
 use crate::error::{Error, Result};
-use crate::graph::Mask;
 use crate::model::{ModelSpec, ModelState};
 use crate::run::{Checkpoint, Saved};
 
@@ -32,15 +31,7 @@ pub(super) fn load(path: &Path, spec: &ModelSpec, laws: &[Option<Law>], fresh: M
             }
             _ => None,
         };
-        let (mask, weights) = trained.as_ref().map_or((&in_use.mask, &in_use.weights), |(m, w)| (m, w));
-        begins.weights = at(&begins.mask, mask, weights);
+        begins.weights = trained.as_ref().unwrap_or(in_use).weights_at(&begins.mask);
     }
     Ok(reparameterised(spec, &laws, begins))
-}
-
-/// The weights of another mask at the edges of this one; 0 where it has no edge.
-fn at(mask: &Mask, other: &Mask, weights: &[f32]) -> Vec<f32> {
-    let mut dense = vec![0.0; other.shape().weights()];
-    other.iter().zip(weights).for_each(|(p, w)| dense[p] = *w);
-    mask.iter().map(|p| dense[p]).collect()
 }

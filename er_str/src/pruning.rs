@@ -1,0 +1,331 @@
+//! The options of iterative pruning.
+
+// The comments of fields are help texts, where backticks would show.
+#![allow(clippy::doc_markdown)]
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use shared::config::{Checks, values};
+use shared::density::Density;
+use shared::run::RunFolder;
+use shared::schedule::{LearningRate, LearningRates, LrPolicy};
+use shared::topology::iterative::{Pruner, Reset};
+use shared::train::{IterativePruning, Load, LoadMode, Reparameterisation};
+use shared::{Error, Result};
+
+use crate::conv_type::ConvType;
+
+/// Lowest rate of the published cosine.
+const LR_MIN: f64 = 0.01;
+
+/// Epochs after which the published step schedule of a level multiplies the rate by [`STEP_GAMMA`].
+const STEP_EPOCHS: usize = 60;
+
+/// Factor of that schedule.
+const STEP_GAMMA: f64 = 0.1;
+
+/// How the learning rate falls in a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum PruneScheduler {
+    /// Half a cosine from --lr to --lr-min.
+    Cosine,
+    /// --constant-prune-lr.
+    Constant,
+    /// --lr, times 0.1 every 60 epochs.
+    Step,
+}
+
+/// Levels of training that end with pruning, before the training of --epochs.
+#[allow(clippy::struct_excessive_bools)] // one field an option
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Iterative pruning (ConvMask)")]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Pruning {
+    /// Train and prune level by level before the training of --epochs, by: mag (magnitude), snip, synflow, random-global,
+    /// random-uniform, random-balanced, random-erk, or mask-ref (as another run)
+    #[arg(long, value_parser = values::parsed::<Pruner>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    pruner: Option<Pruner>,
+    /// Density after each level, separated by commas or spaces
+    #[arg(long, value_delimiter = ',', default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITIES")]
+    threshold_list: Vec<Density>,
+    /// Epochs before the first level, in which the rate rises to --lr; resets go back to the weights after them
+    #[arg(long = "warmup-epochs", default_value = "10", value_parser = values::whole, value_name = "EPOCHS")]
+    prune_warmup_epochs: usize,
+    /// How the learning rate falls in each level: cosine, constant or step (times 0.1 every 60 epochs)
+    #[arg(long, default_value = "cosine", ignore_case = true, hide_possible_values = true, value_name = "NAME")]
+    prune_scheduler: PruneScheduler,
+    /// With --prune-scheduler constant: the rate
+    #[arg(long, default_value = "0.1", value_parser = values::positive, value_name = "LR")]
+    constant_prune_lr: f64,
+    /// Lowest learning rate of cosines [default: 0; 0.01 with --pruner]
+    #[arg(long, value_parser = values::non_negative, value_name = "LR")]
+    lr_min: Option<f64>,
+    /// After each level, weights, biases, scales and shifts go back to the first ones; without any reset only the learning rate
+    /// does
+    #[arg(long)]
+    reset_weights: bool,
+    /// With --reset-weights: with the signs of the run in --load-expt-sign
+    #[arg(long)]
+    reset_weight_sign: bool,
+    /// Normalisations go back to the first ones
+    #[arg(long)]
+    reset_only_bn: bool,
+    /// As --reset-weights, but weights keep their trained signs
+    #[arg(long)]
+    reset_weight_amplitude: bool,
+    /// Weights get their first signs and keep their trained magnitudes
+    #[arg(long)]
+    reset_only_weight_sign: bool,
+    /// Prune edges on no path from the image to the logits, too
+    #[arg(long)]
+    prune_dead: bool,
+    /// With --pruner mask-ref: folder of the run with as many levels whose masks are taken
+    #[arg(long, value_name = "FOLDER")]
+    target_expt_name: Option<PathBuf>,
+    /// Begin with weights and masks of files; resets go back to fresh weights
+    #[arg(long)]
+    load_before_prune: bool,
+    /// Begin with the weights of a file inside this run's masks; resets go back to them
+    #[arg(long)]
+    load_only_model: bool,
+    /// As --load-before-prune, with the signs of --load-expt-sign
+    #[arg(long)]
+    load_model_mask_and_sign: bool,
+    /// As --load-model-mask-and-sign, with the magnitudes of each layer permuted
+    #[arg(long)]
+    load_shuffled_model_mask_and_sign: bool,
+    /// With these: checkpoint with the weights
+    #[arg(long, value_name = "FILE")]
+    load_model_name: Option<PathBuf>,
+    /// With these: checkpoint with the masks [default: that with the weights]
+    #[arg(long, value_name = "FILE")]
+    load_mask_name: Option<PathBuf>,
+    /// Where signs come from: a checkpoint, with --load-...-sign; the folder of a run with as many levels, with --reset-weight-sign
+    #[arg(long, value_name = "FILE")]
+    load_expt_sign: Option<PathBuf>,
+}
+
+/// The options that need `--pruner`.
+const NEED_PRUNER: [&str; 18] = [
+    "threshold-list",
+    "prune-warmup-epochs",
+    "prune-scheduler",
+    "constant-prune-lr",
+    "reset-weights",
+    "reset-weight-sign",
+    "reset-only-bn",
+    "reset-weight-amplitude",
+    "reset-only-weight-sign",
+    "prune-dead",
+    "target-expt-name",
+    "load-before-prune",
+    "load-only-model",
+    "load-model-mask-and-sign",
+    "load-shuffled-model-mask-and-sign",
+    "load-model-name",
+    "load-mask-name",
+    "load-expt-sign",
+];
+
+impl Pruning {
+    /// Whether there are levels.
+    pub(crate) fn is_on(&self) -> bool {
+        self.pruner.is_some()
+    }
+
+    /// What the folder's name says: the pruner, and the last density.
+    pub(crate) fn told(&self) -> Option<(Pruner, Density)> {
+        self.pruner.zip(self.threshold_list.last().copied())
+    }
+
+    /// Checks these options alone and against others.
+    pub(crate) fn check(&mut self, conv_type: ConvType, policy: LrPolicy, checks: &mut Checks) {
+        let Some(pruner) = self.pruner else {
+            NEED_PRUNER
+                .iter()
+                .for_each(|option| checks.no_effect(option, "without --pruner", "add --pruner, such as --pruner mag"));
+            if policy != LrPolicy::Cosine {
+                checks.no_effect("lr-min", "with this --lr-policy", "it belongs to cosine_lr");
+            }
+            return;
+        };
+        if conv_type != ConvType::Mask {
+            let what = format!("{} prunes masks, and {conv_type} has none that it could", checks.given.show("pruner"));
+            checks.problems.add_with_help(what, "use --conv-type ConvMask");
+        }
+        let pairs = self.threshold_list.iter().zip(self.threshold_list.iter().skip(1));
+        if let Some((a, b)) = pairs.clone().find(|(a, b)| a.get() < b.get()) {
+            let what = format!("{}: {b} comes after {a}", checks.given.show("threshold-list"));
+            checks.problems.add_with_help(what, "edges that are pruned do not come back: let densities fall");
+        }
+        self.lr_min.get_or_insert(LR_MIN);
+        if self.prune_scheduler != PruneScheduler::Constant {
+            checks.no_effect("constant-prune-lr", "without --prune-scheduler constant", "leave it out");
+        }
+        if self.prune_scheduler != PruneScheduler::Cosine && policy != LrPolicy::Cosine {
+            checks.no_effect("lr-min", "without a cosine", "leave it out");
+        }
+        if pruner == Pruner::MaskRef && self.target_expt_name.is_none() {
+            let what = format!("{} mask-ref needs --target-expt-name", checks.given.show("pruner"));
+            checks.problems.add_with_help(what, "name the folder of a run with as many levels");
+        } else if pruner != Pruner::MaskRef {
+            checks.no_effect("target-expt-name", "without --pruner mask-ref", "leave it out");
+        }
+        self.check_files(checks);
+    }
+
+    fn check_files(&self, checks: &mut Checks) {
+        let mode = self.mode(checks);
+        let signed = matches!(mode, Some(LoadMode::Signs | LoadMode::Shuffled));
+        if self.reset_weight_sign && !self.reset_weights {
+            checks.no_effect("reset-weight-sign", "without --reset-weights", "add --reset-weights");
+        }
+        match (signed || self.reset_weight_sign, &self.load_expt_sign) {
+            (false, _) => checks.no_effect("load-expt-sign", "without an option that reads signs", "leave it out"),
+            (true, None) => checks.problems.add_with_help("--load-expt-sign is missing", "name where signs come from"),
+            (true, Some(_)) if signed && self.reset_weight_sign => {
+                let what = "--reset-weight-sign and --load-...-sign read signs from different places";
+                checks.problems.add_with_help(what, "give one of the two");
+            }
+            (true, Some(_)) => {}
+        }
+        match (mode, &self.load_model_name) {
+            (None, _) => ["load-model-name", "load-mask-name"]
+                .iter()
+                .for_each(|option| checks.no_effect(option, "without an option --load-...", "add --load-before-prune")),
+            (Some(_), None) => checks.problems.add_with_help("--load-model-name is missing", "name the checkpoint to begin with"),
+            (Some(LoadMode::Weights), Some(_)) => {
+                checks.no_effect("load-mask-name", "with --load-only-model", "leave it out, or use --load-before-prune");
+            }
+            (Some(_), Some(_)) => {
+                checks.no_effect("er-sparse-method", "with masks of a file", "leave it at none");
+                checks.no_effect("er-sparse-init", "with masks of a file", "leave it out");
+            }
+        }
+        if mode.is_some() && self.prune_warmup_epochs > 0 {
+            let what = format!(
+                "{} {} trains weights that a file then replaces",
+                checks.given.show("prune-warmup-epochs"),
+                self.prune_warmup_epochs
+            );
+            checks.problems.add_with_help(what, "use --warmup-epochs 0");
+        }
+    }
+
+    /// What is loaded; two answers are a problem.
+    fn mode(&self, checks: &mut Checks) -> Option<LoadMode> {
+        let modes = [
+            (self.load_before_prune, LoadMode::Network),
+            (self.load_only_model, LoadMode::Weights),
+            (self.load_model_mask_and_sign, LoadMode::Signs),
+            (self.load_shuffled_model_mask_and_sign, LoadMode::Shuffled),
+        ];
+        one_of(modes, "the options --load-... that say what to begin with", checks)
+    }
+
+    /// What is reset; two answers are a problem.
+    fn reset(&self, checks: &mut Checks) -> Reset {
+        let resets = [
+            (self.reset_weights, if self.reset_weight_sign { Reset::OtherSigns } else { Reset::Weights }),
+            (self.reset_only_bn, Reset::Norms),
+            (self.reset_weight_amplitude, Reset::Amplitude),
+            (self.reset_only_weight_sign, Reset::Signs),
+        ];
+        one_of(resets, "the options --reset-...", checks).unwrap_or_default()
+    }
+
+    /// The experiment; none without `--pruner`.
+    pub(crate) fn approach(&self, of: &Reparameterisation, level_epochs: usize, checks: &mut Checks) -> Option<IterativePruning> {
+        let pruner = self.pruner?;
+        let reset = self.reset(checks);
+        let mode = self.mode(checks);
+        let load = self.load_model_name.clone().zip(mode).map(|(model, mode)| Load {
+            mode,
+            masks: self.load_mask_name.clone().unwrap_or_else(|| model.clone()),
+            model,
+            signs: self.load_expt_sign.clone().filter(|_| matches!(mode, LoadMode::Signs | LoadMode::Shuffled)),
+        });
+        Some(IterativePruning {
+            of: of.clone(),
+            load,
+            pruner,
+            densities: self.threshold_list.clone(),
+            warmup_epochs: self.prune_warmup_epochs as u64,
+            level_epochs: level_epochs as u64,
+            reset,
+            reference: self.reference().map(Path::to_owned),
+            prune_dead: self.prune_dead,
+        })
+    }
+
+    /// The run whose masks or signs are taken level by level.
+    fn reference(&self) -> Option<&Path> {
+        let signs = self.load_expt_sign.as_deref().filter(|_| self.reset_weight_sign);
+        self.target_expt_name.as_deref().or(signs)
+    }
+
+    /// What in files decides the result.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub(crate) fn contents(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io("read", path, &e));
+        let mut contents = Vec::new();
+        for (option, path) in [("load-model-name", &self.load_model_name), ("load-mask-name", &self.load_mask_name)] {
+            if let Some(path) = path {
+                contents.push((option, read(path)?));
+            }
+        }
+        for (option, path) in [("target-expt-name", &self.target_expt_name), ("load-expt-sign", &self.load_expt_sign)] {
+            let Some(path) = path else { continue };
+            if !path.is_dir() {
+                contents.push((option, read(path)?));
+                continue;
+            }
+            let levels = (2..=self.threshold_list.len()).map(|level| RunFolder::ticket_in(path, level as u64));
+            let files = levels.chain([RunFolder::best_in(path)]).map(|file| read(&file));
+            contents.push((option, files.collect::<Result<Vec<_>>>()?.concat()));
+        }
+        Ok(contents)
+    }
+
+    /// The learning rates of all phases; `last` is that of the training after the levels.
+    pub(crate) fn schedule(&self, last: LearningRate, level_epochs: usize) -> LearningRates {
+        let floor = if last.policy == LrPolicy::Cosine { self.lr_min.unwrap_or_default() } else { 0.0 };
+        let last = LearningRate { floor, ..last };
+        if !self.is_on() {
+            return last.into();
+        }
+        let warmup = self.prune_warmup_epochs;
+        let phase = LearningRate { warmup_epochs: 0, step_steps: None, floor: 0.0, epochs: level_epochs, ..last.clone() };
+        let level = match self.prune_scheduler {
+            PruneScheduler::Cosine => {
+                LearningRate { policy: LrPolicy::Cosine, floor: self.lr_min.unwrap_or_default(), ..phase.clone() }
+            }
+            PruneScheduler::Constant => {
+                LearningRate { policy: LrPolicy::Constant, base: self.constant_prune_lr, ..phase.clone() }
+            }
+            PruneScheduler::Step => {
+                LearningRate { policy: LrPolicy::Step, step_epochs: STEP_EPOCHS, gamma: STEP_GAMMA, ..phase.clone() }
+            }
+        };
+        let rises = LearningRate { policy: LrPolicy::Constant, warmup_epochs: warmup, epochs: warmup, ..phase };
+        let before = std::iter::once(rises).filter(|_| warmup > 0);
+        let levels = std::iter::repeat_n(level, self.threshold_list.len());
+        LearningRates(before.chain(levels).chain([last]).collect())
+    }
+}
+
+/// The one that is asked for; more are a problem.
+fn one_of<T, const N: usize>(asked: [(bool, T); N], what: &str, checks: &mut Checks) -> Option<T> {
+    let mut asked = asked.into_iter().filter(|(asked, _)| *asked).map(|(_, value)| value);
+    let first = asked.next();
+    if asked.next().is_some() {
+        checks.problems.add_with_help(format!("{what} do not go together"), "give one of them");
+    }
+    first
+}
