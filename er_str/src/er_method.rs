@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use shared::config::values;
 use shared::density::{Distribution, layerwise};
 use shared::model::ModelSpec;
-use shared::names::same;
+use shared::names::{self, Choice};
 use shared::topology::SparseInit;
 use shared::{Error, Result};
 
@@ -22,15 +23,27 @@ pub(crate) enum ErMethod {
 }
 
 /// The methods that are no initial masks of other programs.
-const OWN: [(&str, ErMethod); 2] = [("none", ErMethod::Construction), ("str-induced-er", ErMethod::StrInduced)];
+const OWN: [(ErMethod, &str, &str); 2] = [
+    (ErMethod::Construction, "none", "all weights in ConvMask, else a uniform mask"),
+    (ErMethod::StrInduced, "str-induced-er", "as a trained network is sparse"),
+];
 
 impl FromStr for ErMethod {
     type Err = Error;
 
     fn from_str(typed: &str) -> Result<Self> {
-        match OWN.iter().find(|(name, _)| same(name, typed)) {
-            Some((_, method)) => Ok(method.clone()),
-            None => typed.parse().map(Self::Of),
+        let own = OWN.map(|(value, name, about)| Choice { value, name, aliases: &[], about });
+        // The others are about weights, which --init decides here.
+        let drawn =
+            SparseInit::choices().into_iter().filter(|c| matches!(c.value, SparseInit::Distribution(_) | SparseInit::ErFlow));
+        let drawn = drawn.map(|c| Choice { value: Self::Of(c.value), name: c.name, aliases: c.aliases, about: c.about });
+        let choices: Vec<Choice<Self>> = own.into_iter().chain(drawn).collect();
+        let named = names::parse("method", &choices, typed);
+        match values::sparse_init(typed) {
+            // A list, or a file.
+            Ok(init @ (SparseInit::File(_) | SparseInit::Distribution(_))) if named.is_err() => Ok(Self::Of(init)),
+            Err(why) if Path::new(typed).extension().is_some_and(|e| e == "json") => Err(Error::usage(why)),
+            _ => named,
         }
     }
 }
@@ -39,7 +52,7 @@ impl fmt::Display for ErMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Of(init) => init.fmt(f),
-            own => f.write_str(OWN.iter().find(|(_, method)| method == own).map_or("", |(name, _)| name)),
+            own => f.write_str(OWN.iter().find(|(method, ..)| method == own).map_or("", |(_, name, _)| name)),
         }
     }
 }

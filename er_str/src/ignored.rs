@@ -41,9 +41,6 @@ pub(crate) struct Ignored {
     /// A trace
     #[arg(long, hide = true)]
     hessian: bool,
-    /// Evaluation alone
-    #[arg(long, short = 'e', hide = true)]
-    evaluate: bool,
 }
 
 impl Ignored {
@@ -62,12 +59,6 @@ impl Ignored {
                 "use the checkpoint as it is: --pretrained FILE --conv-type DenseConv",
             ),
             (self.hessian, "hessian", "the trace of the Hessian is not computed", "leave it out"),
-            (
-                self.evaluate,
-                "evaluate",
-                "there is no evaluation without training",
-                "see summary.json of the run that wrote the checkpoint",
-            ),
         ] {
             if asked {
                 checks.problems.add_with_help(format!("{}: {why}", checks.given.show(option)), instead);

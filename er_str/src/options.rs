@@ -3,18 +3,20 @@
 // The comments of fields are help texts, where backticks would show.
 #![allow(clippy::doc_markdown)]
 
+mod checks;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared::config::{Checks, DataOptions, DrawingOptions, OptimizerName, PublishedOptions, Shared, TrainOptions, values};
+use shared::config::{Checks, DataOptions, DrawingOptions, PublishedOptions, Shared, TrainOptions, values};
 use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
 use shared::model::{self as models, ModelSpec};
 use shared::run::read_masks;
-use shared::schedule::{GmpRate, LearningRate, LearningRates, LrPolicy};
+use shared::schedule::{GmpRate, LearningRate, LearningRates};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
 use shared::train::{Approach, Deciding, Law, Meaning, Published, Reparameterisation};
@@ -40,7 +42,7 @@ pub(crate) struct Options {
     drawing: DrawingOptions,
     #[command(flatten)]
     #[serde(flatten)]
-    init: Init,
+    init: FirstWeights,
     #[command(flatten)]
     #[serde(flatten)]
     train: TrainOptions,
@@ -114,9 +116,17 @@ struct Own {
     /// Train thresholds, scales and shifts only; weights stay what they are
     #[arg(long)]
     freeze_weights: bool,
-    /// Begin with the weights and thresholds of a checkpoint of er_str, at the edges of this run's masks
+    /// Training batches through which the running statistics of normalisations settle before each evaluation: they lag behind a
+    /// network that changes at every step. The published program has none
+    #[arg(long, default_value = "0", value_parser = values::whole, value_name = "BATCHES")]
+    settle: usize,
+    /// Begin with the weights of a checkpoint, and its thresholds if it has some, at the edges of this run's masks
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
+    /// Train nothing: tell the accuracy of the network in --pretrained
+    #[arg(long, short = 'e')]
+    #[serde(skip)]
+    evaluate: bool,
     /// With --pretrained: take nothing but --use-budget from it
     #[arg(long)]
     ignore_pretrained_weights: bool,
@@ -147,10 +157,11 @@ fn every(text: &str) -> std::result::Result<i64, String> {
 }
 
 /// First weights.
+#[allow(clippy::struct_field_names)] // the option's name
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Initialisation")]
 #[serde(rename_all = "kebab-case")]
-struct Init {
+struct FirstWeights {
     /// First weights: kaiming_normal, signed_constant, unsigned_constant or standard (uniform)
     #[arg(long, default_value = "kaiming_normal", value_parser = values::parsed::<FanLaw>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
@@ -200,7 +211,7 @@ impl Deciding for Options {
         let mut contents = self.contents(given.as_deref(), init.as_ref())?;
         let own = &self.own;
         let approach = Reparameterisation {
-            counts: self.counts(masks.is_some(), &types, &spec),
+            counts: counts(masks.is_some(), &types, &spec),
             masks,
             given,
             init: FanInit {
@@ -214,6 +225,7 @@ impl Deciding for Options {
             threshold_decay: own.st_decay,
             spare_norms: own.no_bn_decay,
             freeze: own.freeze_weights,
+            settle_batches: own.settle,
             published: Published { prune_rate: own.prune_rate, table: own.result_dir.clone() },
             save_every: u64::try_from(own.save_every).ok(),
             seed: self.train.seed,
@@ -222,12 +234,19 @@ impl Deciding for Options {
         let levels = self.pruning.approach(&approach, own.final_prune_epoch, checks);
         let approach: Box<dyn Approach> = match levels {
             Some(levels) => {
-                contents.extend(self.pruning.contents()?);
+                // What is wrong with options is told before what is wrong with files.
+                if checks.problems.is_empty() {
+                    contents.extend(self.pruning.contents()?);
+                }
                 Box::new(levels)
             }
             None => Box::new(approach),
         };
         Ok(Some(Meaning { spec, approach, name, facts, contents, notes }))
+    }
+
+    fn evaluates(&self) -> Option<&Path> {
+        self.own.pretrained.as_deref().filter(|_| self.own.evaluate)
     }
 
     fn schedule(&self, usual: LearningRate) -> LearningRates {
@@ -236,31 +255,6 @@ impl Deciding for Options {
 }
 
 impl Options {
-    /// Completes and checks what is about training.
-    fn training(&mut self, checks: &mut Checks, notes: &mut Vec<String>) {
-        // As published: Adam has no decay unless it is asked for.
-        if self.train.optimizer == OptimizerName::Adam && !checks.given.has("l2") {
-            self.train.l2 = 0.0;
-        }
-        if self.train.lr_policy == LrPolicy::Step && self.train.warmup_epochs > 0 {
-            let what = format!("{} has no effect with multistep_lr", checks.given.show("warmup-epochs"));
-            notes.push(format!("{what}, as published"));
-            self.train.warmup_epochs = 0;
-        }
-        if self.pruning.is_on() && !checks.given.has("lr-policy") {
-            self.train.lr_policy = LrPolicy::Cosine;
-        }
-        self.pruning.check(self.own.conv_type, self.train.lr_policy, checks);
-        if self.own.resnet_type.is_none() {
-            checks.no_effect("width", "without --resnet-type", "choose a network with --arch, its width with --width-mult");
-        } else if checks.given.has("model") {
-            let what = format!("{} and {} name two networks", checks.given.show("resnet-type"), checks.given.show("model"));
-            checks.problems.add_with_help(what, "give one of the two");
-        }
-        // They are in the name of the network.
-        ["width-mult", "resnet-type", "width", "bn-type"].into_iter().for_each(|option| checks.unused(option));
-    }
-
     /// The network with the normalisations that are asked for.
     fn form(&mut self, named: ModelSpec) -> Result<ModelSpec> {
         let spec = match self.own.bn_type {
@@ -279,77 +273,22 @@ impl Options {
                 self.drawing.dense_layers.push(name.to_owned());
             }
         }
-        ["first-layer-dense", "last-layer-dense"].into_iter().for_each(|option| checks.unused(option));
+        for option in ["first-layer-dense", "last-layer-dense"] {
+            checks.unused(option);
+        }
+        if first_layer_dense && first_layer_type.is_some_and(|of| of != ConvType::Dense) {
+            let [dense, of] = ["first-layer-dense", "first-layer-type"].map(|option| checks.given.show(option));
+            checks.problems.add_with_help(format!("{dense} and {of} say two things of the first layer"), "give one of the two");
+        }
         let dense = checks.take(resolve_dense_layers(spec, &self.drawing.dense_layers))?;
         let mut types = vec![conv_type; spec.layers().len()];
         if let Some(first) = first_layer_type {
             types[0] = first;
         }
-        dense.iter().for_each(|l| types[*l] = ConvType::Dense);
+        for l in dense {
+            types[l] = ConvType::Dense;
+        }
         Some(types)
-    }
-
-    /// Checks options that only some layers have a use for.
-    fn layers(&mut self, types: &[ConvType], checks: &mut Checks, notes: &mut Vec<String>) {
-        let own = &self.own;
-        let any = |of: fn(ConvType) -> bool| types.iter().any(|t| of(*t));
-        let conv_type = own.conv_type.to_string();
-        // Published configurations name these with any type.
-        let soft = ["sparse-function", "s-init-value", "st-decay"];
-        let masked = ["er-sparse-init", "er-sparse-method"];
-        for (options, used) in [(&soft[..], any(ConvType::is_soft)), (&masked, any(ConvType::is_masked))] {
-            for option in options.iter().filter(|_| !used) {
-                if checks.given.has(option) {
-                    notes.push(format!("{} has no effect with {conv_type}", checks.given.show(option)));
-                }
-                checks.unused(option);
-            }
-        }
-        let without = format!("with {conv_type}");
-        if !any(ConvType::is_masked) {
-            for option in ["sampling", "flow-preservation", "flow-keep-density"] {
-                checks.no_effect(option, &without, "it is about random masks: leave it out");
-            }
-        }
-        if own.er_sparse_method != ErMethod::StrInduced || !any(ConvType::is_masked) {
-            checks.no_effect("er-sparsity-file", "without --er-sparse-method str-induced-er", "leave it out");
-        }
-        if !any(ConvType::is_pruned) {
-            if !self.init.scale_fan {
-                checks.no_effect("prune-rate", &without, "it belongs to DNWConv, GMPConv and --scale-fan");
-            }
-            checks.no_effect("use-budget", &without, "it belongs to DNWConv and GMPConv");
-        }
-        if !types.contains(&ConvType::Gmp) {
-            checks.no_effect("init-prune-epoch", &without, "it belongs to GMPConv");
-            if self.pruning.is_on() {
-                if own.final_prune_epoch == 0 {
-                    let what = format!("{} 0: a level needs an epoch", checks.given.show("final-prune-epoch"));
-                    checks.problems.add_with_help(what, "say how many each level has");
-                }
-            } else {
-                if checks.given.has("final-prune-epoch") {
-                    notes.push(format!("{} has no effect {without}", checks.given.show("final-prune-epoch")));
-                }
-                checks.unused("final-prune-epoch");
-            }
-        } else if own.final_prune_epoch < own.init_prune_epoch {
-            let what = format!(
-                "{} {}: before the {} of --init-prune-epoch",
-                checks.given.show("final-prune-epoch"),
-                own.final_prune_epoch,
-                own.init_prune_epoch
-            );
-            checks.problems.add_with_help(what, "the part that is left out grows from the one to the other");
-        }
-        if own.freeze_weights && !any(ConvType::is_masked) {
-            checks.no_effect("freeze-weights", &without, "it belongs to layers with a mask");
-        }
-        if own.pretrained.is_none() {
-            for option in ["ignore-pretrained-weights", "use-budget"] {
-                checks.no_effect(option, "without --pretrained", "name a checkpoint of er_str with --pretrained");
-            }
-        }
     }
 
     /// Where the masks come from, if there are any.
@@ -358,13 +297,15 @@ impl Options {
             return Ok(None);
         }
         let own = &mut self.own;
-        Ok(match &own.er_sparse_method {
-            ErMethod::Of(init @ (SparseInit::ErOrtho | SparseInit::GlobalMagnitude)) => {
-                let what =
-                    format!("{}: {init} is about weights, and these are --init here", checks.given.show("er-sparse-method"));
-                checks.problems.add_with_help(what, "use a distribution of the density, such as uniform or ERK");
-                None
+        if self.pruning.loads_masks() {
+            if own.er_sparse_method != ErMethod::Construction && checks.given.has("er-sparse-method") {
+                let what = format!("{} has no effect with the masks of a file", checks.given.show("er-sparse-method"));
+                checks.problems.add_with_help(what, "leave it out");
             }
+            // What resets go back to has all weights.
+            own.er_sparse_method = ErMethod::Construction;
+        }
+        Ok(match &own.er_sparse_method {
             ErMethod::Of(init) => Some(init.clone()),
             ErMethod::Construction => {
                 if own.conv_type == ConvType::Mask {
@@ -398,12 +339,6 @@ impl Options {
         let plan = self.drawing.plan(spec, init, self.own.er_sparse_init, self.train.seed, checks)?;
         let dense_layers = (0..types.len()).filter(|l| !types[*l].is_masked()).collect();
         Some(Some(MaskPlan { dense_layers, ..plan }))
-    }
-
-    /// Whether each layer counts for the density: where there are masks, those that have one.
-    fn counts(&self, has_masks: bool, types: &[ConvType], spec: &ModelSpec) -> Vec<bool> {
-        let masked = |(of, layer): (&ConvType, &shared::model::Layer)| of.is_masked() && !layer.depthwise;
-        types.iter().zip(spec.layers()).map(|of| !has_masks || masked(of)).collect()
     }
 
     /// What becomes of the weights of each layer.
@@ -441,7 +376,8 @@ impl Options {
         if let Some(masks) = given {
             contents.push(("er-sparse-method", masks.iter().flat_map(Mask::to_bytes).collect()));
         }
-        if let (Some(path), Some(_)) = (&self.own.er_sparsity_file, init) {
+        let induced = init.is_some() && self.own.er_sparse_method == ErMethod::StrInduced;
+        if let Some(path) = self.own.er_sparsity_file.as_deref().filter(|_| induced) {
             contents.push(("er-sparsity-file", read(path)?));
         }
         Ok(contents)
@@ -471,4 +407,10 @@ impl Options {
         }
         (name, facts)
     }
+}
+
+/// Whether each layer counts for the density: where there are masks, those that have one.
+fn counts(has_masks: bool, types: &[ConvType], spec: &ModelSpec) -> Vec<bool> {
+    let masked = |(of, layer): (&ConvType, &models::Layer)| of.is_masked() && !layer.depthwise;
+    types.iter().zip(spec.layers()).map(|of| !has_masks || masked(of)).collect()
 }

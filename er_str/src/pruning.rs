@@ -9,10 +9,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use shared::config::{Checks, values};
 use shared::density::Density;
-use shared::run::RunFolder;
 use shared::schedule::{LearningRate, LearningRates, LrPolicy};
 use shared::topology::iterative::{Pruner, Reset};
-use shared::train::{IterativePruning, Load, LoadMode, Reparameterisation};
+use shared::train::{IterativePruning, Load, LoadMode, Reparameterisation, after_levels};
 use shared::{Error, Result};
 
 use crate::conv_type::ConvType;
@@ -44,68 +43,71 @@ enum PruneScheduler {
 #[command(next_help_heading = "Iterative pruning (ConvMask)")]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Pruning {
-    /// Train and prune level by level before the training of --epochs, by: mag (magnitude), snip, synflow, random-global,
-    /// random-uniform, random-balanced, random-erk, or mask-ref (as another run)
+    /// Before the training of --epochs, train level after level for --final-prune-epoch epochs, each ended by pruning to the next
+    /// of --threshold-list, by: mag (magnitude), snip, synflow, random-global, random-uniform, random-balanced, random-erk, or
+    /// mask-ref (to the masks of another run)
     #[arg(long, value_parser = values::parsed::<Pruner>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pruner: Option<Pruner>,
-    /// Density after each level, separated by commas or spaces
+    /// Density after each level, at most the one before, separated by commas or spaces
     #[arg(long, value_delimiter = ',', default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITIES")]
     threshold_list: Vec<Density>,
-    /// Epochs before the first level, in which the rate rises to --lr; resets go back to the weights after them
+    /// Epochs before the first level, in which the rate rises to --lr; resets go back to the weights after them [0 where weights
+    /// are loaded]
     #[arg(long = "warmup-epochs", default_value = "10", value_parser = values::whole, value_name = "EPOCHS")]
     prune_warmup_epochs: usize,
-    /// How the learning rate falls in each level: cosine, constant or step (times 0.1 every 60 epochs)
+    /// How the learning rate falls in each level: cosine (from --lr to --lr-min), constant (--constant-prune-lr) or step (--lr,
+    /// times 0.1 every 60 epochs)
     #[arg(long, default_value = "cosine", ignore_case = true, hide_possible_values = true, value_name = "NAME")]
     prune_scheduler: PruneScheduler,
-    /// With --prune-scheduler constant: the rate
+    /// With --prune-scheduler constant: the learning rate in levels
     #[arg(long, default_value = "0.1", value_parser = values::positive, value_name = "LR")]
     constant_prune_lr: f64,
     /// Lowest learning rate of cosines [default: 0; 0.01 with --pruner]
     #[arg(long, value_parser = values::non_negative, value_name = "LR")]
     lr_min: Option<f64>,
-    /// After each level, weights, biases, scales and shifts go back to the first ones; without any reset only the learning rate
-    /// does
+    /// After each pruning, weights, biases, scales and shifts go back to what they were before the first level, and so does the
+    /// optimiser (as with each --reset-...); without any, training goes on from the trained weights
     #[arg(long)]
     reset_weights: bool,
-    /// With --reset-weights: with the signs of the run in --load-expt-sign
+    /// With --reset-weights: weights get the signs that they have after the same level in the run of --load-expt-sign
     #[arg(long)]
     reset_weight_sign: bool,
-    /// Normalisations go back to the first ones
+    /// Only normalisations go back, running statistics included
     #[arg(long)]
     reset_only_bn: bool,
-    /// As --reset-weights, but weights keep their trained signs
+    /// As --reset-weights, but weights keep the signs that they were trained to
     #[arg(long)]
     reset_weight_amplitude: bool,
-    /// Weights get their first signs and keep their trained magnitudes
+    /// Only the signs of weights go back; magnitudes stay as they were trained
     #[arg(long)]
     reset_only_weight_sign: bool,
     /// Prune edges on no path from the image to the logits, too
     #[arg(long)]
     prune_dead: bool,
-    /// With --pruner mask-ref: folder of the run with as many levels whose masks are taken
+    /// With --pruner mask-ref: folder of a run with --pruner; its masks after each level are taken
     #[arg(long, value_name = "FOLDER")]
     target_expt_name: Option<PathBuf>,
-    /// Begin with weights and masks of files; resets go back to fresh weights
+    /// Begin with the weights of --load-model-name and the masks of --load-mask-name; resets go back to fresh weights
     #[arg(long)]
     load_before_prune: bool,
-    /// Begin with the weights of a file inside this run's masks; resets go back to them
+    /// Begin with the weights of --load-model-name inside this run's masks; resets go back to them
     #[arg(long)]
     load_only_model: bool,
-    /// As --load-before-prune, with the signs of --load-expt-sign
+    /// As --load-before-prune, with the signs of the weights in --load-expt-sign
     #[arg(long)]
     load_model_mask_and_sign: bool,
     /// As --load-model-mask-and-sign, with the magnitudes of each layer permuted
     #[arg(long)]
     load_shuffled_model_mask_and_sign: bool,
-    /// With these: checkpoint with the weights
+    /// With these four: checkpoint with the weights
     #[arg(long, value_name = "FILE")]
     load_model_name: Option<PathBuf>,
-    /// With these: checkpoint with the masks [default: that with the weights]
+    /// With these, but for --load-only-model: checkpoint with the masks [default: that with the weights]
     #[arg(long, value_name = "FILE")]
     load_mask_name: Option<PathBuf>,
-    /// Where signs come from: a checkpoint, with --load-...-sign; the folder of a run with as many levels, with --reset-weight-sign
-    #[arg(long, value_name = "FILE")]
+    /// Where signs come from: with --load-...-sign, a checkpoint; with --reset-weight-sign, the folder of a run with --pruner
+    #[arg(long, value_name = "PATH")]
     load_expt_sign: Option<PathBuf>,
 }
 
@@ -142,27 +144,40 @@ impl Pruning {
         self.pruner.zip(self.threshold_list.last().copied())
     }
 
-    /// Checks these options alone and against others.
-    pub(crate) fn check(&mut self, conv_type: ConvType, policy: LrPolicy, checks: &mut Checks) {
+    /// Checks these options alone and against others; `types` are what layers are, and what the first is instead.
+    pub(crate) fn check(&mut self, types: [Option<ConvType>; 2], policy: LrPolicy, lr: f64, checks: &mut Checks) {
         let Some(pruner) = self.pruner else {
-            NEED_PRUNER
-                .iter()
-                .for_each(|option| checks.no_effect(option, "without --pruner", "add --pruner, such as --pruner mag"));
+            for option in NEED_PRUNER {
+                checks.no_effect(option, "without --pruner", "add --pruner, such as --pruner mag");
+            }
             if policy != LrPolicy::Cosine {
                 checks.no_effect("lr-min", "with this --lr-policy", "it belongs to cosine_lr");
             }
             return;
         };
-        if conv_type != ConvType::Mask {
-            let what = format!("{} prunes masks, and {conv_type} has none that it could", checks.given.show("pruner"));
+        if let [Some(other), _] = types
+            && other != ConvType::Mask
+        {
+            let what = format!("{} prunes ConvMask, and --conv-type is {other}", checks.given.show("pruner"));
             checks.problems.add_with_help(what, "use --conv-type ConvMask");
+        }
+        if let [_, Some(other)] = types
+            && !matches!(other, ConvType::Mask | ConvType::Dense)
+        {
+            let what = format!("{} does not go with --pruner", checks.given.show("first-layer-type"));
+            checks.problems.add_with_help(what, "leave it out, or use DenseConv");
         }
         let pairs = self.threshold_list.iter().zip(self.threshold_list.iter().skip(1));
         if let Some((a, b)) = pairs.clone().find(|(a, b)| a.get() < b.get()) {
             let what = format!("{}: {b} comes after {a}", checks.given.show("threshold-list"));
             checks.problems.add_with_help(what, "edges that are pruned do not come back: let densities fall");
         }
-        self.lr_min.get_or_insert(LR_MIN);
+        let (floor, chosen) = (*self.lr_min.get_or_insert(LR_MIN), checks.given.has("lr-min"));
+        if lr < floor && !chosen && (self.prune_scheduler == PruneScheduler::Cosine || policy == LrPolicy::Cosine) {
+            let what = format!("{} {lr}: below {floor}, where cosines end with --pruner", checks.given.show("lr"));
+            checks.problems.add_with_help(what, "choose a lower end with --lr-min, such as 0");
+            self.lr_min = None;
+        }
         if self.prune_scheduler != PruneScheduler::Constant {
             checks.no_effect("constant-prune-lr", "without --prune-scheduler constant", "leave it out");
         }
@@ -171,15 +186,15 @@ impl Pruning {
         }
         if pruner == Pruner::MaskRef && self.target_expt_name.is_none() {
             let what = format!("{} mask-ref needs --target-expt-name", checks.given.show("pruner"));
-            checks.problems.add_with_help(what, "name the folder of a run with as many levels");
+            checks.problems.add_with_help(what, "name the folder of a run with --pruner and as many levels");
         } else if pruner != Pruner::MaskRef {
             checks.no_effect("target-expt-name", "without --pruner mask-ref", "leave it out");
         }
         self.check_files(checks);
     }
 
-    fn check_files(&self, checks: &mut Checks) {
-        let mode = self.mode(checks);
+    fn check_files(&mut self, checks: &mut Checks) {
+        let mode = one_of(self.modes(), "the options --load-... that say what to begin with", checks);
         let signed = matches!(mode, Some(LoadMode::Signs | LoadMode::Shuffled));
         if self.reset_weight_sign && !self.reset_weights {
             checks.no_effect("reset-weight-sign", "without --reset-weights", "add --reset-weights");
@@ -194,37 +209,47 @@ impl Pruning {
             (true, Some(_)) => {}
         }
         match (mode, &self.load_model_name) {
-            (None, _) => ["load-model-name", "load-mask-name"]
-                .iter()
-                .for_each(|option| checks.no_effect(option, "without an option --load-...", "add --load-before-prune")),
+            (None, _) => {
+                for option in ["load-model-name", "load-mask-name"] {
+                    checks.no_effect(option, "without an option that says what to load", "add --load-before-prune");
+                }
+            }
             (Some(_), None) => checks.problems.add_with_help("--load-model-name is missing", "name the checkpoint to begin with"),
             (Some(LoadMode::Weights), Some(_)) => {
                 checks.no_effect("load-mask-name", "with --load-only-model", "leave it out, or use --load-before-prune");
             }
-            (Some(_), Some(_)) => {
-                checks.no_effect("er-sparse-method", "with masks of a file", "leave it at none");
-                checks.no_effect("er-sparse-init", "with masks of a file", "leave it out");
-            }
+            (Some(_), Some(_)) => {}
         }
-        if mode.is_some() && self.prune_warmup_epochs > 0 {
+        if mode.is_some() && checks.given.has("prune-warmup-epochs") && self.prune_warmup_epochs > 0 {
             let what = format!(
                 "{} {} trains weights that a file then replaces",
                 checks.given.show("prune-warmup-epochs"),
                 self.prune_warmup_epochs
             );
             checks.problems.add_with_help(what, "use --warmup-epochs 0");
+        } else if mode.is_some() {
+            self.prune_warmup_epochs = 0;
         }
     }
 
-    /// What is loaded; two answers are a problem.
-    fn mode(&self, checks: &mut Checks) -> Option<LoadMode> {
-        let modes = [
+    /// Whether these are asked for.
+    fn modes(&self) -> [(bool, LoadMode); 4] {
+        [
             (self.load_before_prune, LoadMode::Network),
             (self.load_only_model, LoadMode::Weights),
             (self.load_model_mask_and_sign, LoadMode::Signs),
             (self.load_shuffled_model_mask_and_sign, LoadMode::Shuffled),
-        ];
-        one_of(modes, "the options --load-... that say what to begin with", checks)
+        ]
+    }
+
+    /// What is loaded.
+    fn mode(&self) -> Option<LoadMode> {
+        self.modes().into_iter().find_map(|(asked, mode)| asked.then_some(mode))
+    }
+
+    /// Whether the masks to begin with are those of a file.
+    pub(crate) fn loads_masks(&self) -> bool {
+        self.is_on() && self.mode().is_some_and(|mode| mode != LoadMode::Weights)
     }
 
     /// What is reset; two answers are a problem.
@@ -242,7 +267,7 @@ impl Pruning {
     pub(crate) fn approach(&self, of: &Reparameterisation, level_epochs: usize, checks: &mut Checks) -> Option<IterativePruning> {
         let pruner = self.pruner?;
         let reset = self.reset(checks);
-        let mode = self.mode(checks);
+        let mode = self.mode();
         let load = self.load_model_name.clone().zip(mode).map(|(model, mode)| Load {
             mode,
             masks: self.load_mask_name.clone().unwrap_or_else(|| model.clone()),
@@ -257,15 +282,10 @@ impl Pruning {
             warmup_epochs: self.prune_warmup_epochs as u64,
             level_epochs: level_epochs as u64,
             reset,
-            reference: self.reference().map(Path::to_owned),
+            masks_of: self.target_expt_name.clone(),
+            signs_of: self.load_expt_sign.clone().filter(|_| self.reset_weight_sign),
             prune_dead: self.prune_dead,
         })
-    }
-
-    /// The run whose masks or signs are taken level by level.
-    fn reference(&self) -> Option<&Path> {
-        let signs = self.load_expt_sign.as_deref().filter(|_| self.reset_weight_sign);
-        self.target_expt_name.as_deref().or(signs)
     }
 
     /// What in files decides the result.
@@ -275,20 +295,15 @@ impl Pruning {
     pub(crate) fn contents(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io("read", path, &e));
         let mut contents = Vec::new();
-        for (option, path) in [("load-model-name", &self.load_model_name), ("load-mask-name", &self.load_mask_name)] {
-            if let Some(path) = path {
-                contents.push((option, read(path)?));
-            }
-        }
-        for (option, path) in [("target-expt-name", &self.target_expt_name), ("load-expt-sign", &self.load_expt_sign)] {
+        for (option, path, of_run) in [
+            ("load-model-name", &self.load_model_name, false),
+            ("load-mask-name", &self.load_mask_name, false),
+            ("target-expt-name", &self.target_expt_name, true),
+            ("load-expt-sign", &self.load_expt_sign, self.reset_weight_sign),
+        ] {
             let Some(path) = path else { continue };
-            if !path.is_dir() {
-                contents.push((option, read(path)?));
-                continue;
-            }
-            let levels = (2..=self.threshold_list.len()).map(|level| RunFolder::ticket_in(path, level as u64));
-            let files = levels.chain([RunFolder::best_in(path)]).map(|file| read(&file));
-            contents.push((option, files.collect::<Result<Vec<_>>>()?.concat()));
+            let files = if of_run { after_levels(path, self.threshold_list.len())? } else { vec![path.clone()] };
+            contents.push((option, files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?.concat()));
         }
         Ok(contents)
     }
@@ -301,7 +316,8 @@ impl Pruning {
             return last.into();
         }
         let warmup = self.prune_warmup_epochs;
-        let phase = LearningRate { warmup_epochs: 0, step_steps: None, floor: 0.0, epochs: level_epochs, ..last.clone() };
+        // Levels without epochs are refused elsewhere.
+        let phase = LearningRate { warmup_epochs: 0, step_steps: None, floor: 0.0, epochs: level_epochs.max(1), ..last.clone() };
         let level = match self.prune_scheduler {
             PruneScheduler::Cosine => {
                 LearningRate { policy: LrPolicy::Cosine, floor: self.lr_min.unwrap_or_default(), ..phase.clone() }

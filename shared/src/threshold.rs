@@ -68,7 +68,7 @@ pub fn soft_threshold<T: Real>(weight: T, g: T) -> T {
 pub fn weight_gradients<T: Real>(weights: &[T], gradients: &mut [T], g: T) {
     assert_eq!(weights.len(), gradients.len(), "one gradient a weight");
     for (weight, gradient) in weights.iter().zip(gradients) {
-        *gradient = if is_below(*weight, g) { T::default() } else { *gradient };
+        *gradient = gradients_of(*weight, *gradient, g).0;
     }
 }
 
@@ -82,15 +82,22 @@ pub fn threshold_gradient<T: Real>(weights: &[T], upstream: &[T], g: T) -> f64 {
     assert_eq!(weights.len(), upstream.len(), "one gradient a weight");
     let mut sum = 0.0;
     for (weight, gradient) in weights.iter().zip(upstream) {
-        let gradient: f64 = (*gradient).into();
-        let signed = if *weight < T::default() { gradient } else { -gradient };
-        sum += if is_below(*weight, g) { 0.0 } else { signed };
+        sum += gradients_of(*weight, *gradient, g).1;
     }
     sum
 }
 
-/// Whether the network uses 0 for a weight.
-fn is_below<T: Real>(weight: T, g: T) -> bool {
+/// The gradient of one weight, and what it adds to that of the threshold.
+pub(crate) fn gradients_of<T: Real>(weight: T, upstream: T, g: T) -> (T, f64) {
+    if is_below(weight, g) {
+        return (T::default(), 0.0);
+    }
+    let signed: f64 = upstream.into();
+    (upstream, if weight < T::default() { signed } else { -signed })
+}
+
+/// Whether the network uses 0 for a weight. What is not a number is not below, so that its network says so.
+pub(crate) fn is_below<T: Real>(weight: T, g: T) -> bool {
     weight.abs() <= g
 }
 

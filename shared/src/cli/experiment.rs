@@ -13,8 +13,8 @@ use crate::density::rounded;
 use crate::engine::ModelState;
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
-use crate::run::{self, Device, Signals, Stop};
-use crate::train::{Deciding, Experiment, Launched};
+use crate::run::{self, Device, Signals, Stop, Sums};
+use crate::train::{Deciding, Evaluated, Experiment, Launched};
 
 /// What the table over seeds takes of one of them: seed, folder, test accuracy.
 type Row = (u64, PathBuf, Option<f64>);
@@ -37,6 +37,10 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
         .num_threads(threads)
         .build_global()
         .map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))?;
+    if let Some(checkpoint) = options.evaluates() {
+        print(&evaluated(checkpoint, &first)?)?;
+        return Ok(Exit::Done);
+    }
     let command = std::iter::once(P::NAME.to_owned()).chain(words.iter().cloned()).collect();
     let program = run::Program { name: P::NAME, version: P::VERSION, command, device: Device::this(threads) };
     let signals = Signals::listen()?;
@@ -89,6 +93,21 @@ fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) ->
         Ok((state, saved))
     };
     experiment.launch(program, fresh, signals)
+}
+
+/// One line on a checkpoint.
+fn evaluated(checkpoint: &Path, experiment: &Experiment) -> Result<String> {
+    let Evaluated { validation, test, edges } = experiment.evaluate(checkpoint)?;
+    let percent = |accuracy: Option<f64>| format!("{:.2} %", 100.0 * accuracy.unwrap_or_default());
+    let of = |sums: Sums| format!("{} (top 5 {})", percent(sums.accuracy()), percent(sums.accuracy_5()));
+    let weights = experiment.spec.weight_count();
+    Ok(format!(
+        "test accuracy {}, validation accuracy {}, density {:.6} ({edges} of {weights} weights): {}",
+        of(test),
+        of(validation),
+        edges as f64 / weights as f64,
+        checkpoint.display(),
+    ))
 }
 
 /// Remark on layers that the mask leaves without an edge.

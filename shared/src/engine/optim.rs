@@ -25,18 +25,32 @@ impl TrainOptions {
     /// # Panics
     /// If Adam is given another number of `slots` than its two.
     pub fn descend<T: Real>(&self, lr: f64, step: u64, values: &mut [T], gradients: &[T], slots: &mut [Vec<T>]) {
+        let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK));
+        match slots {
+            [] => chunks.for_each(|(values, gradients)| self.descend_part(lr, step, values, gradients, &mut [])),
+            [slot] => chunks.zip(slot.par_chunks_mut(CHUNK)).for_each(|((values, gradients), slot)| {
+                self.descend_part(lr, step, values, gradients, &mut [slot]);
+            }),
+            [first, second, ..] => {
+                let slots = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
+                chunks.zip(slots).for_each(|((values, gradients), (first, second))| {
+                    self.descend_part(lr, step, values, gradients, &mut [first, second]);
+                });
+            }
+        }
+    }
+
+    /// As [`TrainOptions::descend`], on the thread that calls.
+    pub(crate) fn descend_part<T: Real>(&self, lr: f64, step: u64, values: &mut [T], gradients: &[T], slots: &mut [&mut [T]]) {
         let decay = T::nearest(self.weight_decay);
         match (self.optimizer, slots) {
             (Optimizer::Sgd { momentum, nesterov }, [velocity]) => {
                 let (lr, mu) = (T::nearest(lr), T::nearest(momentum));
-                let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK)).zip(velocity.par_chunks_mut(CHUNK));
-                chunks.for_each(|((values, gradients), velocity)| {
-                    for ((w, g), v) in values.iter_mut().zip(gradients).zip(velocity) {
-                        let g = *g + decay * *w;
-                        *v = mu * *v + g;
-                        *w = *w - lr * if nesterov { g + mu * *v } else { *v };
-                    }
-                });
+                for ((w, g), v) in values.iter_mut().zip(gradients).zip(velocity.iter_mut()) {
+                    let g = *g + decay * *w;
+                    *v = mu * *v + g;
+                    *w = *w - lr * if nesterov { g + mu * *v } else { *v };
+                }
             }
             (Optimizer::Sgd { .. }, _) => {
                 let lr = T::nearest(lr);
@@ -50,16 +64,12 @@ impl TrainOptions {
                 let root = T::nearest(corrections[1].sqrt());
                 let ([keep1, new1], [keep2, new2]) = ([0.9, 0.1].map(T::nearest), [0.999, 0.001].map(T::nearest));
                 let epsilon = T::nearest(1e-8);
-                let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
-                let chunks = values.par_chunks_mut(CHUNK).zip(gradients.par_chunks(CHUNK)).zip(moments);
-                chunks.for_each(|((values, gradients), (first, second))| {
-                    for (((w, g), m), v) in values.iter_mut().zip(gradients).zip(first).zip(second) {
-                        let g = *g + decay * *w;
-                        *m = keep1 * *m + new1 * g;
-                        *v = keep2 * *v + new2 * g * g;
-                        *w = *w - rate * *m / (v.sqrt() / root + epsilon);
-                    }
-                });
+                for (((w, g), m), v) in values.iter_mut().zip(gradients).zip(first.iter_mut()).zip(second.iter_mut()) {
+                    let g = *g + decay * *w;
+                    *m = keep1 * *m + new1 * g;
+                    *v = keep2 * *v + new2 * g * g;
+                    *w = *w - rate * *m / (v.sqrt() / root + epsilon);
+                }
             }
             (Optimizer::Adam, _) => unreachable!("Adam has two slots"),
         }

@@ -214,7 +214,7 @@ pub fn pretty(value: &impl Serialize) -> Result<String> {
 }
 
 /// A text that is safe as part of a file name everywhere; its end is cut off where names would become too long (255 bytes).
-fn clean(slug: &str) -> String {
+pub(crate) fn clean(slug: &str) -> String {
     slug.chars().take(200).map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 

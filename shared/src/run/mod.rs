@@ -12,6 +12,7 @@ mod start;
 
 pub use checkpoint::{Checkpoint, Origin, not_finite, read_masks};
 pub use files::{create_folder, replace, replace_text};
+pub(crate) use folder::clean;
 pub use folder::{Program, RunFolder, peak_rss_bytes, pretty};
 pub use lines::Lines;
 pub use manifest::{Device, Manifest, Status, now};

@@ -1,5 +1,7 @@
 //! One run of one seed: options that were checked together, and what they mean.
 
+use std::path::Path;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -25,6 +27,11 @@ pub trait Deciding: Clone + Serialize {
     /// # Errors
     /// Files that are missing or do not fit.
     fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>>;
+
+    /// The checkpoint to evaluate instead of training, if that is asked for.
+    fn evaluates(&self) -> Option<&Path> {
+        None
+    }
 
     /// The learning rates of the program, phase by phase, from those that the shared options ask for.
     fn schedule(&self, usual: LearningRate) -> LearningRates {

@@ -1,15 +1,15 @@
 //! One run from its options to its summary, in a folder of its own: begins, goes on, or says that it has finished.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Data, Experiment, Finish, Hook, Plan, Session, Situation};
+use super::{Data, Experiment, Finish, Hook, Plan, Session, Situation, evaluate};
 use crate::data::{self, Part};
 use crate::engine::sparse::SparseEngine;
-use crate::engine::{Engine, ModelState};
+use crate::engine::{Batch, Engine, ModelState};
 use crate::error::{Error, Result};
-use crate::run::{Origin, Program, Progress, RunFolder, Saved, Signals, Status, Stop};
+use crate::run::{Checkpoint, Origin, Program, Progress, RunFolder, Saved, Signals, Status, Stop, Sums};
 use crate::topology::rule::Length;
 
 /// How a run came out.
@@ -21,6 +21,17 @@ pub struct Launched {
     pub before: bool,
     /// The summary, or who asked to stop.
     pub end: Result<Value, Stop>,
+}
+
+/// What a network does, without training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluated {
+    /// On the validation images.
+    pub validation: Sums,
+    /// On the test images.
+    pub test: Sums,
+    /// Its edges.
+    pub edges: usize,
 }
 
 impl Experiment {
@@ -56,6 +67,20 @@ impl Experiment {
         let end = end?;
         noted?;
         Ok(Launched { folder: path, before: false, end })
+    }
+
+    /// Evaluates the network of a checkpoint on the validation and the test images.
+    ///
+    /// # Errors
+    /// Data or a checkpoint that is missing, damaged or does not fit.
+    pub fn evaluate(&self, checkpoint: &Path) -> Result<Evaluated> {
+        let state = Checkpoint::read(checkpoint, &self.spec)?.state;
+        let data = self.load()?;
+        let edges = state.layers.iter().map(|l| l.mask.edges()).sum();
+        let largest = self.batch_size.min(data.train.loader().len());
+        let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
+        let mut of = |loader| evaluate(&mut engine, loader, &mut Batch::default());
+        Ok(Evaluated { validation: of(&data.validation), test: of(&data.test), edges })
     }
 
     fn load(&self) -> Result<Data> {

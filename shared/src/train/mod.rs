@@ -25,8 +25,8 @@ pub use approach::{Approach, Meaning, Situation};
 pub use display::Display;
 pub use dynamic::Dynamic;
 pub use experiment::{Deciding, Experiment};
-pub use iterative::{Iterative, IterativeOptions, IterativePruning, Load, LoadMode};
-pub use launch::Launched;
+pub use iterative::{Iterative, IterativeOptions, IterativePruning, Load, LoadMode, after_levels};
+pub use launch::{Evaluated, Launched};
 pub use moving::Moving;
 pub use network::Beginning;
 pub use popup::{Popup, PopupOptions, Search, allowed_masks};
@@ -36,6 +36,8 @@ pub use session::{Finish, Results, Session};
 pub use stepper::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
 pub use top_kast::{TopKast, TopKastOptions};
+
+use stepper::settle;
 
 use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::engine::{Batch, Engine, Outcome};

@@ -45,6 +45,16 @@ pub trait Stepper {
     fn told(&self) -> Option<String>;
 }
 
+/// Lets running statistics settle through the first batches of an epoch, without a step. They lag behind a network that changes at
+/// every step, and one with other edges has other statistics.
+pub(super) fn settle(engine: &mut dyn Engine, data: &Data, epoch: u64, batches: usize, batch: &mut Batch) {
+    let train = data.train.loader();
+    for step in 0..batches.min(train.batches_per_epoch()) {
+        train.fill(epoch, step, batch);
+        engine.train_step_by(batch, &mut |_, _| ());
+    }
+}
+
 /// What a step gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stepped {

@@ -38,13 +38,16 @@ pub(crate) fn every_command_of_the_readme_runs(at_least: usize) {
             continue;
         }
         place.done(&format!("show {command}"));
-        let data = place.shown(&command)["options"]["data"].as_str().unwrap().to_owned();
+        let options = place.shown(&command)["options"].clone();
+        // The programs do not agree on names.
+        let (data, save) = options["set"].as_str().map_or((&options["data"], "save"), |_| (&options["set"], "name"));
+        let data = data.as_str().unwrap();
         if found.lines().any(|l| l.starts_with(&format!("{data} ")) && (l.contains("found") || l.contains("built in"))) {
-            let words = format!("{command} --max-steps 1 --iters 1 --quiet --save readme");
+            let words = format!("{command} --max-steps 1 --iters 1 --quiet --{save} readme");
             place.done(&words);
         } else {
             println!("not trained, for want of {data}: {command}");
-            place.fails(&command, 1, &[&data]);
+            place.fails(&command, 1, &[data]);
         }
     }
 }

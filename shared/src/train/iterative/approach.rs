@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::levels::{Levels, tested};
-use super::load::networks_of;
+use super::load::{layers_after, masks_after};
 use super::{Iterative, IterativeOptions, Load, begins};
 use crate::config::RunOptions;
 use crate::density::{Density, rounded};
@@ -36,8 +36,10 @@ pub struct IterativePruning {
     pub level_epochs: u64,
     /// What is reset after pruning.
     pub reset: Reset,
-    /// The folder of the run whose masks or signs are taken.
-    pub reference: Option<PathBuf>,
+    /// The folder of the run whose masks [`Pruner::MaskRef`] takes.
+    pub masks_of: Option<PathBuf>,
+    /// That of the run whose signs [`Reset::OtherSigns`] takes.
+    pub signs_of: Option<PathBuf>,
     /// Whether edges on no path from the image to the logits go too.
     pub prune_dead: bool,
 }
@@ -53,7 +55,7 @@ impl fmt::Display for IterativePruning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.of)?;
         if let Some(load) = &self.load {
-            writeln!(f, "begins with what {} has", load.model.display())?;
+            writeln!(f, "{load}")?;
         }
         if self.warmup_epochs > 0 {
             writeln!(f, "warm-up of {} epochs", self.warmup_epochs)?;
@@ -96,17 +98,15 @@ impl Approach for IterativePruning {
 
     fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
         let levels = self.densities.len();
-        let reference = match &self.reference {
-            Some(run) => networks_of(run, engine.spec(), levels)?,
-            None => Vec::new(),
-        };
+        let (masks, signs) = (self.masks_of.as_deref(), self.signs_of.as_deref());
         let options = IterativeOptions {
             pruner: self.pruner,
             densities: self.densities.clone(),
             warmup_epochs: self.warmup_epochs,
             level_epochs: self.level_epochs,
             reset: self.reset,
-            reference,
+            masks: masks.map_or(Ok(Vec::new()), |run| masks_after(run, engine.spec(), levels))?,
+            signs: signs.map_or(Ok(Vec::new()), |run| layers_after(run, engine.spec(), levels))?,
             prune_dead: self.prune_dead,
             takes_part: self.of.counts.clone(),
             seed: self.of.seed,
@@ -124,10 +124,13 @@ impl Approach for IterativePruning {
         self.of.measured(state)
     }
 
-    /// What the network at the end of each level does on the test images.
+    /// What the network at the end of each level does on the test images; of those that have ended here, since `--max-steps` leaves
+    /// some out, and `--resume` others.
     fn finish(&self, folder: &RunFolder, run: &RunOptions, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
         let mut more = self.of.finish(folder, run, engine, data)?;
-        let levels = (1..=self.densities.len() as u64).map(|level| tested(folder, level, engine, data));
+        let levels = (1..=self.densities.len() as u64)
+            .filter(|level| folder.ticket(*level).is_file())
+            .map(|level| tested(folder, level, engine, data));
         more.insert("levels".to_owned(), json!(levels.collect::<Result<Vec<_>>>()?));
         Ok(more)
     }

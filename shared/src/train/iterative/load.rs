@@ -1,8 +1,9 @@
 //! Networks put together from files of other runs, to begin with.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{LayerState, Mask};
 use crate::model::{ModelSpec, ModelState};
 use crate::run::{Checkpoint, RunFolder, read_masks};
@@ -34,6 +35,19 @@ pub struct Load {
     pub signs: Option<PathBuf>,
 }
 
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "begins with the weights of {}", self.model.display())?;
+        if self.mode != LoadMode::Weights {
+            write!(f, ", the masks of {}", self.masks.display())?;
+        }
+        if let Some(signs) = &self.signs {
+            write!(f, ", the signs of {}", signs.display())?;
+        }
+        f.write_str(if self.mode == LoadMode::Shuffled { "; magnitudes permuted within layers" } else { "" })
+    }
+}
+
 impl Load {
     /// The network to begin with, and what resets go back to, in place of a fresh one.
     ///
@@ -62,13 +76,35 @@ impl Load {
     }
 }
 
-/// The networks that a run with as many levels had trained after each of them: those of the next levels, and the last.
+/// The files of the networks that a run has trained after each of its first levels: those of the next levels, and, after its own
+/// last level, its best.
+///
+/// # Errors
+/// If the run has fewer levels.
+pub fn after_levels(run: &Path, levels: usize) -> Result<Vec<PathBuf>> {
+    let own = (1..=levels as u64 + 1).take_while(|level| RunFolder::ticket_in(run, *level).is_file()).count();
+    if own < levels {
+        let what = format!("{} has the networks of {own} levels, and {levels} are needed", run.display());
+        return Err(Error::failure(what).help("name the folder of a finished run with --pruner and as many levels"));
+    }
+    let path = |level: usize| {
+        if level < own { RunFolder::ticket_in(run, level as u64 + 1) } else { RunFolder::best_in(run) }
+    };
+    Ok((1..=levels).map(path).collect())
+}
+
+/// The layers of networks of [`after_levels`].
 ///
 /// # Errors
 /// Files that are missing or damaged, or of another network.
-pub(super) fn networks_of(run: &Path, spec: &ModelSpec, levels: usize) -> Result<Vec<Vec<LayerState>>> {
-    let path = |level: usize| {
-        if level < levels { RunFolder::ticket_in(run, level as u64 + 1) } else { RunFolder::best_in(run) }
-    };
-    (1..=levels).map(|level| Ok(Checkpoint::read(&path(level), spec)?.state.layers)).collect()
+pub(super) fn layers_after(run: &Path, spec: &ModelSpec, levels: usize) -> Result<Vec<Vec<LayerState>>> {
+    after_levels(run, levels)?.iter().map(|path| Ok(Checkpoint::read(path, spec)?.state.layers)).collect()
+}
+
+/// The masks of networks of [`after_levels`].
+///
+/// # Errors
+/// As [`layers_after`].
+pub(super) fn masks_after(run: &Path, spec: &ModelSpec, levels: usize) -> Result<Vec<Vec<Mask>>> {
+    after_levels(run, levels)?.iter().map(|path| read_masks(path, spec)).collect()
 }

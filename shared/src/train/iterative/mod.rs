@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use approach::IterativePruning;
-pub use load::{Load, LoadMode};
+pub use load::{Load, LoadMode, after_levels};
 
 use self::stored::{read_state, save_state};
 use super::stored::wrong;
@@ -38,9 +38,10 @@ pub struct IterativeOptions {
     pub level_epochs: u64,
     /// What is reset after pruning.
     pub reset: Reset,
-    /// Networks of another run, one after each level: their masks are taken ([`Pruner::MaskRef`]), or their signs
-    /// ([`Reset::OtherSigns`]).
-    pub reference: Vec<Vec<LayerState>>,
+    /// Masks after each level, of [`Pruner::MaskRef`].
+    pub masks: Vec<Vec<Mask>>,
+    /// Networks with the signs after each level, of [`Reset::OtherSigns`].
+    pub signs: Vec<Vec<LayerState>>,
     /// Whether edges on no path from the image to the logits go too.
     pub prune_dead: bool,
     /// Whether each layer can be pruned.
@@ -120,8 +121,8 @@ impl Iterative {
 
     /// Prunes to the density of a level, counted from 0, and resets.
     fn prune(&mut self, engine: &mut dyn Engine, level: usize, batch: &Batch) -> Result<Pruned> {
-        let IterativeOptions { pruner, densities, takes_part, reference, seed, .. } = &self.options;
-        let mut state = engine.state();
+        let IterativeOptions { pruner, densities, takes_part, seed, .. } = &self.options;
+        let mut state = self.steps.state(engine);
         let (before, density) = (edges(&state), densities[level]);
         let mut missing = 0;
         let scores = match pruner {
@@ -134,8 +135,7 @@ impl Iterative {
             }
         };
         if *pruner == Pruner::MaskRef {
-            let masks: Vec<Mask> = reference[level].iter().map(|l| l.mask.clone()).collect();
-            missing += take_masks(&mut state.layers, &masks);
+            missing += take_masks(&mut state.layers, &self.options.masks[level]);
         } else {
             prune(&mut state.layers, takes_part, &scores, pruner.distribution().as_ref(), density)?;
         }
@@ -145,7 +145,8 @@ impl Iterative {
             take_masks(&mut state.layers, &alive);
         }
         if let Some(first) = &self.first {
-            missing += reset(&mut state, first, engine.spec(), self.options.reset, reference.get(level).map(Vec::as_slice));
+            let signs = self.options.signs.get(level).map(Vec::as_slice);
+            missing += reset(&mut state, first, engine.spec(), self.options.reset, signs);
         }
         let after = edges(&state);
         if after == 0 {
@@ -183,7 +184,7 @@ impl Stepper for Iterative {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         let epoch = (step - 1) / self.batches_per_epoch;
         if self.options.reset != Reset::None && self.first.is_none() && epoch >= self.options.warmup_epochs {
-            let first = engine.state();
+            let first = self.steps.state(engine);
             self.note.first_steps = first.steps;
             self.first = Some(first);
         }
@@ -194,6 +195,10 @@ impl Stepper for Iterative {
         }
         let stepped = self.steps.step(engine, batch, step, rate)?;
         Ok(Stepped { event: event.or(stepped.event), ..stepped })
+    }
+
+    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
+        self.steps.settle(engine, data, epoch, batch);
     }
 
     fn saved(&self, engine: &dyn Engine) -> Saved {

@@ -51,20 +51,20 @@ pub(super) fn read_state(prefix: &str, spec: &ModelSpec, saved: &Saved, steps: u
     Ok(Some(ModelState { layers, dense: dense.collect::<Result<_>>()?, steps }))
 }
 
-fn floats<'a>(saved: &'a Saved, name: &str, count: usize) -> Result<Option<&'a Vec<f32>>> {
+fn floats(saved: &Saved, name: &str, count: usize) -> Result<Option<Vec<f32>>> {
     match saved.tensors.get(name) {
         None => Ok(None),
-        Some(SavedTensor::Floats(values)) if values.len() == count => Ok(Some(values)),
+        Some(SavedTensor::Floats(values)) if values.len() == count => Ok(Some(values.clone())),
         Some(_) => Err(wrong(format_args!("{name} does not have {count} numbers"))),
     }
 }
 
 fn values(saved: &Saved, prefix: &str, name: &str, count: usize) -> Result<Vec<f32>> {
     let whole = format!("{prefix}.values.{name}");
-    floats(saved, &whole, count)?.cloned().ok_or_else(|| wrong(format_args!("{whole} is missing")))
+    floats(saved, &whole, count)?.ok_or_else(|| wrong(format_args!("{whole} is missing")))
 }
 
 fn slots(saved: &Saved, prefix: &str, name: &str, count: usize) -> Result<Vec<Vec<f32>>> {
     let slot = |i: usize| floats(saved, &format!("{prefix}.slot-{i}.{name}"), count).transpose();
-    (0..).map_while(slot).map(|found| found.cloned()).collect()
+    (0..).map_while(slot).collect()
 }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use self::layer::Layer;
 use super::ledger::on_edges;
 use super::stored::wrong;
-use super::{Data, Event, Level, Situation, Stepped, Stepper, evaluate};
+use super::{Data, Event, Level, Situation, Stepped, Stepper, evaluate, settle};
 use crate::data::Loader;
 use crate::engine::{Batch, Engine, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::{Error, Result};
@@ -291,11 +291,7 @@ impl Stepper for Popup {
     }
 
     fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
-        let train = data.train.loader();
-        for step in 0..self.options.settle_batches.min(train.batches_per_epoch()) {
-            train.fill(epoch, step, batch);
-            engine.train_step_by(batch, &mut |_, _| ());
-        }
+        settle(engine, data, epoch, self.options.settle_batches, batch);
     }
 
     fn network(&self, engine: &dyn Engine) -> ModelState {

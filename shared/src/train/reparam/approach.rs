@@ -39,8 +39,10 @@ pub struct Reparameterisation {
     pub threshold_decay: Option<f64>,
     /// Whether normalisations have none: see [`Decays::norms`].
     pub spare_norms: bool,
-    /// Whether the weights of masked layers stay as they are.
+    /// Whether the weights of layers that count for the density stay as they are.
     pub freeze: bool,
+    /// Batches through which running statistics settle before each evaluation.
+    pub settle_batches: usize,
     /// What the published files say of the run.
     pub published: Published,
     /// Epochs from one checkpoint that is kept to the next.
@@ -58,7 +60,8 @@ impl Reparameterisation {
             thresholds: with(self.threshold_decay.unwrap_or(asked.weight_decay)),
             norms: with(if self.spare_norms { 0.0 } else { asked.weight_decay }),
         };
-        ReparamOptions { laws: self.laws.clone(), decays, freeze: self.freeze }
+        let freeze = self.counts.iter().map(|counts| self.freeze && *counts).collect();
+        ReparamOptions { laws: self.laws.clone(), decays, freeze, settle_batches: self.settle_batches }
     }
 }
 
@@ -76,7 +79,11 @@ impl fmt::Display for Reparameterisation {
             }
         }
         for (i, (law, count)) in kinds.iter().enumerate() {
-            let layers = if kinds.len() == 1 { String::new() } else { format!("{count} layers: ") };
+            let layers = match count {
+                _ if kinds.len() == 1 => String::new(),
+                1 => "1 layer: ".to_owned(),
+                _ => format!("{count} layers: "),
+            };
             write!(f, "{}{layers}", if i > 0 { "\n" } else { "" })?;
             match law {
                 None => write!(f, "the weights of the edges are used as they are")?,
@@ -93,11 +100,11 @@ impl fmt::Display for Reparameterisation {
                 Some(Law::Largest { .. }) => write!(f, "in use are the largest |W|; all have gradients")?,
                 Some(Law::Rising(rate)) => write!(
                     f,
-                    "in use are the largest |W|, and only they have gradients; {} of the weights are left out after epoch {}, none \
-                     before epoch {}",
-                    rounded(rate.rate),
+                    "in use are the largest |W|, and only they have gradients; the part left out grows from 0 in epoch {} to {:.6} in \
+                     epoch {}",
+                    rate.first + 1,
+                    rate.at(rate.last),
                     rate.last + 1,
-                    rate.first + 1
                 )?,
             }
         }
@@ -107,8 +114,11 @@ impl fmt::Display for Reparameterisation {
         if self.spare_norms {
             write!(f, "\nno weight decay of normalisations with bn in their names")?;
         }
+        if self.settle_batches > 0 {
+            write!(f, "\nrunning statistics settle through {} batches before each evaluation", self.settle_batches)?;
+        }
         if self.freeze {
-            write!(f, "\nthe weights stay as they are")?;
+            write!(f, "\nthe weights of masked layers stay as they are")?;
         }
         Ok(())
     }

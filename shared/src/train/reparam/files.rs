@@ -10,7 +10,7 @@ use crate::config::RunOptions;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
-use crate::run::{Checkpoint, Origin, RunFolder, create_folder, now, pretty, replace_text};
+use crate::run::{Checkpoint, Origin, RunFolder, clean, create_folder, now, pretty, replace_text};
 use crate::train::{Epoch, Hook};
 
 /// The published columns; the later program has the last.
@@ -54,7 +54,7 @@ impl Published {
         for (kind, layers) in [("layerwise_sparsity", sparsity), ("layerwise_threshold", thresholds)] {
             let within = folder.path().join(kind);
             create_folder(&within)?;
-            replace_text(&within.join(format!("{name}.json")), &pretty(&layers)?)?;
+            replace_text(&within.join(format!("{}.json", clean(name))), &pretty(&layers)?)?;
         }
         let epochs = epochs(&folder.metrics())?;
         let last = |key: &str| epochs.last().and_then(|line| line[key].as_f64());
@@ -65,7 +65,7 @@ impl Published {
         let Self { prune_rate, table } = self;
         let config = run.config.as_deref().map(Path::display).map(|path| path.to_string()).unwrap_or_default();
         let row = format!("{}, {config}, {name}, {prune_rate}, {}, {total:.4}", now(), numbers.join(", "));
-        replace_text(&folder.path().join(format!("{table}.csv")), &format!("{COLUMNS}\n{row}\n"))
+        replace_text(&folder.path().join(format!("{}.csv", clean(table))), &format!("{COLUMNS}\n{row}\n"))
     }
 }
 

@@ -1,12 +1,15 @@
 //! One layer whose weights in use are a function of those that are trained.
 
+use rayon::prelude::*;
+
+use super::places::{CHUNK, Places};
 use super::{Decays, Law, Threshold};
 use crate::engine::{Movable, TrainOptions};
 use crate::error::Result;
 use crate::graph::{LayerShape, LayerState, Mask};
 use crate::run::{Saved, SavedTensor};
 use crate::score::Selector;
-use crate::threshold::{soft_threshold, threshold_gradient, weight_gradients};
+use crate::threshold::{gradients_of, is_below, soft_threshold};
 use crate::train::stored::{Stored, wrong};
 
 /// Weights of at least this part of the magnitude that puts weights into use keep a place in the engine: thresholds also fall, and
@@ -34,15 +37,13 @@ pub(super) struct Layer {
     rate: f64,
     /// Magnitude that puts weights into use.
     level: f32,
+    /// Which weights are in use, unless `level` says so.
     in_use: Vec<bool>,
-    placed: Vec<bool>,
+    places: Places,
     /// Number of weights in use.
     pub(super) used: usize,
-    /// Number of places.
-    places: usize,
     /// Whether the engine must lay the layer out anew.
     pub(super) stale: bool,
-    gradients: Vec<f32>,
     selector: Selector<f32>,
 }
 
@@ -75,12 +76,10 @@ impl Layer {
             threshold_slots: vec![vec![0.0]; slots],
             rate: 0.0,
             level: 0.0,
-            in_use: vec![false; n],
-            placed: vec![true; n],
+            in_use: Vec::new(),
+            places: Places::new((0..n).map(|_| true)),
             used: 0,
-            places: n,
             stale: false,
-            gradients: vec![0.0; n],
             selector: Selector::default(),
             weights,
         };
@@ -104,8 +103,7 @@ impl Layer {
             }
         }
         if let Some(placed) = placed {
-            layer.placed = layer.mask.iter().map(|p| placed.contains(p)).collect();
-            layer.places = placed.edges();
+            layer.places = Places::new(layer.mask.iter().map(|p| placed.contains(p)));
         }
         Ok(layer)
     }
@@ -168,103 +166,154 @@ impl Layer {
             Law::Largest { rate } => rate,
             Law::Rising(rate) => rate.at(epoch),
         };
-        self.choose();
+        let mut others: Vec<u32> = self.weights.iter().map(|w| w.abs().to_bits()).collect();
+        self.places.iter().for_each(|i| others[i] = 0);
+        let largest = others.into_iter().max().unwrap_or_default();
+        let mut values: Vec<f32> = self.places.iter().map(|i| self.weights[i]).collect();
+        self.choose(&mut values, f32::from_bits(largest));
     }
 
-    /// Decides what is in use.
-    fn choose(&mut self) {
+    /// Decides what is in use. `values` are the weights of the places, and afterwards what is in use of them; `largest` is the largest
+    /// magnitude of the weights without one. What is in use of these counts when it has a place.
+    fn choose(&mut self, values: &mut [f32], largest: f32) {
+        let (near, outside);
         if let Some(g) = self.magnitude() {
-            let g = g as f32;
-            self.level = g;
-            self.in_use.iter_mut().zip(&self.weights).for_each(|(used, w)| *used = w.abs() > g);
-            self.used = self.in_use.iter().filter(|u| **u).count();
+            let level = g as f32;
+            let of_chunk = |values: &mut [f32]| {
+                let (mut used, mut near) = (0, 0);
+                for value in values {
+                    let is_used = !is_below(*value, level);
+                    used += usize::from(is_used);
+                    near += usize::from(is_used || value.abs() >= NEAR * level);
+                    *value = soft_threshold(*value, level);
+                }
+                (used, near)
+            };
+            self.level = level;
+            let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
+            (self.used, near) = values.par_chunks_mut(CHUNK).map(of_chunk).reduce(|| (0, 0), add);
+            outside = !is_below(largest, level);
         } else {
             let left_out = (self.rate * self.mask.shape().weights() as f64) as usize;
-            let keep = self.weights.len().saturating_sub(left_out);
-            self.selector.select(&self.weights, keep, &mut self.in_use);
-            self.used = keep;
+            self.used = self.weights.len().saturating_sub(left_out);
+            self.selector.select(&self.weights, self.used, &mut self.in_use);
             let least = |least: f32, (w, used): (&f32, &bool)| if *used { least.min(w.abs()) } else { least };
             let level = self.weights.iter().zip(&self.in_use).fold(f32::INFINITY, least);
             // The straight-through gradient needs all weights.
             self.level = if matches!(self.law, Law::Largest { .. }) { 0.0 } else { level };
+            let (mut with_place, mut are_near) = (0, 0);
+            for (value, i) in values.iter_mut().zip(self.places.iter()) {
+                with_place += usize::from(self.in_use[i]);
+                are_near += usize::from(self.in_use[i] || value.abs() >= NEAR * self.level);
+                *value = if self.in_use[i] { *value } else { 0.0 };
+            }
+            (near, outside) = (are_near, with_place < self.used);
         }
-        let needed = |((w, used), placed): ((&f32, &bool), &bool)| (*used || w.abs() >= NEAR * self.level, *used && !*placed);
-        let (mut near, mut outside) = (0, false);
-        self.weights.iter().zip(&self.in_use).zip(&self.placed).map(needed).for_each(|(is_near, is_outside)| {
-            near += usize::from(is_near);
-            outside |= is_outside;
+        self.stale = outside || (near as f64) < WORTH * self.places.len() as f64;
+    }
+
+    /// Moves weights and threshold by the gradients of the weights in use, and puts what is in use then into the engine. Sums are
+    /// those of chunks, added in their order, so that they do not depend on threads.
+    pub(super) fn step(&mut self, places: &mut Movable, how: Move, freeze: bool) {
+        let (law, level, moving) = (self.law, self.level, (!freeze).then_some(self.slots.len()));
+        let mut slots = self.slots.iter_mut().map(|slot| slot.chunks_mut(CHUNK));
+        let (mut first, mut second) = (slots.next(), slots.next());
+        let mut in_use = self.in_use.chunks(CHUNK);
+        let chunks = self.weights.chunks_mut(CHUNK).zip(self.places.chunks(places.gradient, places.values));
+        let chunks = chunks.map(|(weights, (at, upstream, values))| {
+            let slots = [&mut first, &mut second].map(|slot| slot.as_mut().and_then(Iterator::next).unwrap_or_default());
+            Chunk { weights, slots, in_use: in_use.next().unwrap_or_default(), at, upstream, values }
         });
-        self.stale = outside || (near as f64) < WORTH * self.places as f64;
+        let sums = chunks.collect::<Vec<_>>().into_par_iter().map(|mut chunk| chunk.step(law, level, how, moving));
+        let add = |(sum, most): (f64, u32), (of_g, largest)| (sum + of_g, most.max(largest));
+        let (of_g, largest) = sums.collect::<Vec<_>>().into_iter().fold((0.0, 0), add);
+        if let Law::SoftThreshold { function, .. } = law {
+            let gradient = function.slope(self.s) * of_g;
+            let (values, slots) = (std::slice::from_mut(&mut self.s), &mut self.threshold_slots);
+            how.decays.thresholds.descend(how.rate, how.step, values, &[gradient], slots);
+        }
+        self.choose(places.values, f32::from_bits(largest));
     }
 
-    /// Moves weights and threshold by the gradients of the weights in use, and puts what is in use then into the engine.
-    pub(super) fn step(&mut self, weights: &mut Movable, how: Move, freeze: bool) {
-        let mut gradients = weights.gradient.iter().copied();
-        let of_places = self.gradients.iter_mut().zip(&self.placed);
-        of_places.for_each(|(gradient, placed)| *gradient = if *placed { gradients.next() } else { None }.unwrap_or_default());
+    /// Whether the network uses each weight.
+    fn used(&self) -> impl Iterator<Item = bool> + '_ {
+        let soft = self.magnitude().is_some();
+        self.weights.iter().enumerate().map(move |(i, w)| if soft { !is_below(*w, self.level) } else { self.in_use[i] })
+    }
+
+    /// What the network uses of a weight.
+    fn value(&self, i: usize) -> f32 {
         match self.law {
-            Law::SoftThreshold { function, .. } => {
-                weight_gradients(&self.weights, &mut self.gradients, self.level);
-                let slope = function.slope(self.s);
-                let gradient = slope * threshold_gradient(&self.weights, &self.gradients, self.level);
-                let (values, slots) = (std::slice::from_mut(&mut self.s), &mut self.threshold_slots);
-                how.decays.thresholds.descend(how.rate, how.step, values, &[gradient], slots);
-            }
-            Law::Largest { .. } => {}
-            Law::Rising(_) => {
-                let unused = self.gradients.iter_mut().zip(&self.in_use).filter(|(_, in_use)| !**in_use);
-                unused.for_each(|(gradient, _)| *gradient = 0.0);
-            }
+            Law::SoftThreshold { .. } => soft_threshold(self.weights[i], self.level),
+            _ if self.in_use[i] => self.weights[i],
+            _ => 0.0,
         }
-        if !freeze {
-            how.decays.weights.descend(how.rate, how.step, &mut self.weights, &self.gradients, &mut self.slots);
-        }
-        self.choose();
-        self.show(weights.values);
-    }
-
-    /// The value in use of each weight.
-    fn values(&self) -> impl Iterator<Item = f32> + '_ {
-        let soft = matches!(self.law, Law::SoftThreshold { .. });
-        self.weights.iter().zip(&self.in_use).map(move |(w, used)| match (*used, soft) {
-            (false, _) => 0.0,
-            (true, true) => soft_threshold(*w, self.level),
-            (true, false) => *w,
-        })
-    }
-
-    /// Puts the values in use into their places.
-    fn show(&self, places: &mut [f32]) {
-        let values = self.values().zip(&self.placed).filter(|(_, placed)| **placed);
-        places.iter_mut().zip(values).for_each(|(place, (value, _))| *place = value);
     }
 
     /// The places that the engine has.
     fn placed(&self) -> Mask {
-        let placed = self.mask.iter().zip(&self.placed).filter(|(_, placed)| **placed);
-        Mask::from_positions(self.mask.shape(), placed.map(|(p, _)| p))
+        let mut placed = self.places.iter().peekable();
+        let edges = self.mask.iter().enumerate().filter(|(i, _)| placed.next_if_eq(i).is_some());
+        Mask::from_positions(self.mask.shape(), edges.map(|(_, p)| p))
     }
 
     /// Gives a place to what may soon be in use.
     pub(super) fn place(&mut self) {
-        let near = |(w, used): (&f32, &bool)| *used || w.abs() >= NEAR * self.level;
-        self.placed = self.weights.iter().zip(&self.in_use).map(near).collect();
-        self.places = self.placed.iter().filter(|p| **p).count();
+        let near = |(w, used): (&f32, bool)| used || w.abs() >= NEAR * self.level;
+        self.places = Places::new(self.weights.iter().zip(self.used()).map(near));
+        self.used = self.used().filter(|used| *used).count();
         self.stale = false;
     }
 
     /// The layer as the engine is to have it.
     pub(super) fn lay_out(&self, state: &mut LayerState) {
         state.mask = self.placed();
-        state.weights = vec![0.0; self.places];
+        state.weights = self.places.iter().map(|i| self.value(i)).collect();
         state.slots = Vec::new();
-        self.show(&mut state.weights);
     }
 
     /// The layer as it is to be saved and measured: the weights in use alone.
     pub(super) fn network(&self) -> LayerState {
-        let used = || self.mask.iter().zip(self.values()).zip(&self.in_use).filter(|(_, used)| **used);
-        let mask = Mask::from_positions(self.mask.shape(), used().map(|((p, _), _)| p));
-        LayerState { mask, weights: used().map(|((_, w), _)| w).collect(), slots: Vec::new() }
+        let used = || self.mask.iter().enumerate().zip(self.used()).filter(|(_, used)| *used);
+        let mask = Mask::from_positions(self.mask.shape(), used().map(|((_, p), _)| p));
+        LayerState { mask, weights: used().map(|((i, _), _)| self.value(i)).collect(), slots: Vec::new() }
+    }
+}
+
+/// Some weights of a layer, and the places that they have.
+struct Chunk<'a> {
+    weights: &'a mut [f32],
+    /// Optimiser state; empty where there is none.
+    slots: [&'a mut [f32]; 2],
+    in_use: &'a [bool],
+    at: &'a [u16],
+    upstream: &'a [f32],
+    values: &'a mut [f32],
+}
+
+impl Chunk<'_> {
+    /// Moves the weights, if they have a number of `slots`, and puts those with places there. Returns what the gradient of the
+    /// threshold is here, and the largest magnitude of the other weights, as its bits: they are ordered as magnitudes are.
+    fn step(&mut self, law: Law, level: f32, how: Move, slots: Option<usize>) -> (f64, u32) {
+        let (n, mut of_g, mut all) = (self.weights.len(), 0.0, [0.0; CHUNK]);
+        for (at, u) in self.at.iter().map(|at| usize::from(*at)).zip(self.upstream) {
+            let (gradient, part) = match law {
+                Law::SoftThreshold { .. } => gradients_of(self.weights[at], *u, level),
+                Law::Rising(_) if !self.in_use[at] => (0.0, 0.0),
+                Law::Largest { .. } | Law::Rising(_) => (*u, 0.0),
+            };
+            all[at] = gradient;
+            of_g += part;
+        }
+        if let Some(slots) = slots {
+            let slots = &mut self.slots[..slots];
+            how.decays.weights.descend_part(how.rate, how.step, self.weights, &all[..n], slots);
+        }
+        all.iter_mut().zip(&*self.weights).for_each(|(magnitude, w)| *magnitude = w.abs());
+        for (at, value) in self.at.iter().map(|at| usize::from(*at)).zip(&mut *self.values) {
+            *value = self.weights[at];
+            all[at] = 0.0;
+        }
+        (of_g, all[..n].iter().fold(0, |most, magnitude| most.max(magnitude.to_bits())))
     }
 }

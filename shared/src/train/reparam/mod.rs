@@ -4,6 +4,7 @@
 mod approach;
 mod files;
 mod layer;
+mod places;
 mod pretrained;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ pub use files::Published;
 use self::layer::{Layer, Move};
 use super::ledger::on_edges;
 use super::stored::wrong;
-use super::{Event, LayerSparsity, Situation, Sparsity, Stepped, Stepper};
+use super::{Data, Event, LayerSparsity, Situation, Sparsity, Stepped, Stepper, settle};
 use crate::engine::{Batch, Engine, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::Result;
 use crate::graph::LayerState;
@@ -66,8 +67,10 @@ pub struct ReparamOptions {
     pub laws: Vec<Option<Law>>,
     /// How parameters move.
     pub decays: Decays,
-    /// Whether the weights of masked layers stay as they are.
-    pub freeze: bool,
+    /// Whether the weights of each layer stay as they are.
+    pub freeze: Vec<bool>,
+    /// Batches of an epoch through which running statistics settle on its network before it is evaluated.
+    pub settle_batches: usize,
 }
 
 /// Trains by [`ReparamOptions`]. A step costs the weights in use, forward and for the gradients of inputs, and these and a few more for
@@ -181,6 +184,11 @@ impl Reparam {
         });
     }
 
+    /// The network in the engine, after the steps that were made; the engine also counts those that only settle statistics.
+    pub(super) fn state(&self, engine: &dyn Engine) -> ModelState {
+        ModelState { steps: self.note.steps, ..engine.state() }
+    }
+
     /// Goes on with another network, where all weights are used as they are.
     ///
     /// # Errors
@@ -208,7 +216,8 @@ impl Reparam {
         let ReparamOptions { decays, freeze, .. } = &self.options;
         let (layers, norms, how) = (&mut self.layers, &self.norms, Move { decays, rate, step: self.note.steps });
         engine.train_step_by(batch, &mut |weights: &mut [Movable], dense: &mut [Movable]| {
-            layers.par_iter_mut().zip(weights.par_iter_mut()).for_each(|(layer, weights)| match layer {
+            let layers = layers.par_iter_mut().zip(weights.par_iter_mut()).zip(freeze);
+            layers.for_each(|((layer, weights), freeze)| match layer {
                 Some(layer) => layer.step(weights, how, *freeze),
                 None if *freeze => {}
                 None => how.descend(&decays.weights, weights),
@@ -248,8 +257,12 @@ impl Stepper for Reparam {
         Ok(Stepped { outcome, event })
     }
 
+    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
+        settle(engine, data, epoch, self.options.settle_batches, batch);
+    }
+
     fn network(&self, engine: &dyn Engine) -> ModelState {
-        let mut state = engine.state();
+        let mut state = self.state(engine);
         for (layer, of) in self.layers.iter().zip(&mut state.layers) {
             if let Some(layer) = layer {
                 *of = layer.network();
@@ -284,6 +297,8 @@ impl Stepper for Reparam {
     }
 
     fn told(&self) -> Option<String> {
+        // Otherwise it is the table of the masks.
+        self.layers.iter().find(|layer| layer.is_some())?;
         let width = self.names.iter().map(String::len).max().unwrap_or_default();
         let mut text = format!(
             "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
