@@ -18,6 +18,7 @@ pub(crate) fn all_threads() -> usize {
 }
 
 /// An engine whose layers have random masks of the densities that a distribution gives them.
+#[allow(dead_code, reason = "a bench may make its own")]
 pub(crate) fn engine(
     spec: &ModelSpec,
     distribution: &Distribution,
