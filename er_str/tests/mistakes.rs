@@ -26,6 +26,7 @@ fn wrong_options() {
         ("--conv-type STRConv --prune-rate 0.5", "--prune-rate has no effect with STRConv"),
         ("--prune-rate 0.5", "--prune-rate has no effect with STRConvER"),
         ("--conv-type DNWConv --prune-rate 1", "--prune-rate: '1' is not in [0, 1)"),
+        ("--scale-fan", "--scale-fan has no effect without --prune-rate"),
         ("--conv-type STRConv --init-prune-epoch 3", "--init-prune-epoch has no effect with STRConv"),
         (
             "--conv-type GMPConv --prune-rate 0.5 --init-prune-epoch 5 --final-prune-epoch 3",

@@ -198,6 +198,11 @@ fn options_without_use_are_remarked() {
     for option in ["er-sparse-init", "er-sparse-method", "sInit-value", "sparse-function", "st-decay"] {
         assert!(notes.contains(&format!("note: --{option} has no effect with DenseConv\n")), "{notes}");
     }
+    assert_eq!(
+        told("--conv-type ConvMask --er-sparse-method none --er-sparse-init 0.3"),
+        "note: --er-sparse-init has no effect with ConvMask and --er-sparse-method none\n"
+    );
+    assert_eq!(told("--conv-type ConvMask --er-sparse-method none --er-sparse-init 1"), "");
     assert_eq!(told("--conv-type STRConv --final-prune-epoch 30"), "note: --final-prune-epoch has no effect with STRConv\n");
     assert_eq!(
         told("--lr-policy multistep_lr --warmup-length 3"),

@@ -1,6 +1,7 @@
 //! Options that only some layers, or some trainings, have a use for.
 
 use shared::config::{Checks, OptimizerName};
+use shared::density::Density;
 use shared::schedule::LrPolicy;
 
 use super::Options;
@@ -57,6 +58,10 @@ impl Options {
                 checks.no_effect(option, &without, "it is about random masks: leave it out");
             }
         }
+        let all = own.conv_type == ConvType::Mask && own.er_sparse_method == ErMethod::Construction;
+        if all && checks.given.has("er-sparse-init") && own.er_sparse_init < Density::FULL {
+            notes.push(format!("{} has no effect {without} and --er-sparse-method none", checks.given.show("er-sparse-init")));
+        }
         if own.er_sparse_method != ErMethod::StrInduced || !any(ConvType::is_masked) {
             checks.no_effect("er-sparsity-file", "without --er-sparse-method str-induced-er", "leave it out");
         }
@@ -67,6 +72,9 @@ impl Options {
             checks.no_effect("use-budget", &without, "it belongs to DNWConv and GMPConv");
         } else if own.prune_rate <= 0.0 && !own.use_budget {
             notes.push(format!("nothing is left out {without} and --prune-rate 0"));
+        }
+        if self.init.scale_fan && own.prune_rate <= 0.0 {
+            checks.no_effect("scale-fan", "without --prune-rate", "say what part is left out with --prune-rate");
         }
         if !types.contains(&ConvType::Gmp) {
             checks.no_effect("init-prune-epoch", &without, "it belongs to GMPConv");
