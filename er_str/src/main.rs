@@ -27,7 +27,7 @@ impl Program for Str {
     fn adapt(command: Command) -> Command {
         command
             .mut_arg("data", |arg| arg.long("set").alias("dataset"))
-            .mut_arg("data_dir", |arg| arg.long("data").alias("data-dir").value_parser(folder))
+            .mut_arg("data_dir", |arg| arg.long("data").visible_alias("data-dir").value_parser(folder))
             .mut_arg("model", |arg| {
                 let help = "Network, such as ResNet18, ResNet50, MobileNetV1, resnet20, resnet18-x0.5; ResNet-18 to 152 and \
                             MobileNets get the 1x1 convolution as classifier that STR has (-str) [default: ResNet18 for cifar10, \
