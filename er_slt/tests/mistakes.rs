@@ -13,14 +13,6 @@ use search::{SHORT, Search, network, read};
 use serde_json::{Map, Value, json};
 use shared::run::{Checkpoint, Saved};
 
-/// Runs and expects this exit code and this first line.
-fn refused(place: &Place, words: &str, code: i32, line: &str) -> String {
-    let told = place.fails(words, code, &[]);
-    let first = told.lines().find(|l| !l.starts_with("note: ")).unwrap();
-    assert_eq!(first, format!("error: {line}"), "{words}");
-    told
-}
-
 #[test]
 fn wrong_options() {
     let place = Place::new();
@@ -55,7 +47,7 @@ fn wrong_options() {
         ("--levls 2", "unknown option '--levls'"),
     ] {
         let code = if line.starts_with("cannot read") { 1 } else { 2 };
-        let told = refused(&place, &format!("{SHORT} {words}"), code, line);
+        let told = place.refused(&format!("{SHORT} {words}"), code, line);
         // Words that mean nothing and files that are not there speak for themselves.
         let plain = ["is not", "is negative", "density must be", "cannot read"].iter().any(|text| line.contains(text));
         assert!(plain || told.contains("  help: "), "{told}");
@@ -159,7 +151,7 @@ fn damaged_tickets() {
         (b"text".to_vec(), "checkpoint x is damaged or no safetensors file: header too small"),
     ] {
         place.write("x", bytes);
-        refused(&place, &format!("{SHORT} --sparsity 0.2 --load-model --model-to-load x"), 1, line);
+        place.refused(&format!("{SHORT} --sparsity 0.2 --load-model --model-to-load x"), 1, line);
     }
     // The network is what the scores choose, but not as good as reported.
     place.write("x", parts.with_header(more_correct));
@@ -175,9 +167,9 @@ fn files_of_others() {
     let load = format!("{SHORT} --load-model --model-to-load {}", ticket.display());
     let allowed = search::layers(&ticket, search::MODEL).iter().map(|l| l.allowed[0].edges()).sum::<usize>() as f64 / 2720.0;
     let line = format!("--sparsity 0.5: more than the {} that {} allows", shared::density::rounded(allowed), ticket.display());
-    refused(&place, &load, 2, &line);
+    place.refused(&load, 2, &line);
     let line = format!("checkpoint {} is of model mlp-32-16, this run is mlp-8", ticket.display());
-    refused(&place, &format!("{load} --sparsity 0.1 --model mlp-8"), 1, &line);
+    place.refused(&format!("{load} --sparsity 0.1 --model mlp-8"), 1, &line);
     for option in [
         "er-init-density 0.3",
         "er-method ERK",
@@ -192,20 +184,20 @@ fn files_of_others() {
     ] {
         let name = option.split(' ').next().unwrap();
         let line = format!("--{name} has no effect with --load-model: the file has masks, frozen values and scores");
-        refused(&place, &format!("{load} --sparsity 0.1 --{option}"), 2, &line);
+        place.refused(&format!("{load} --sparsity 0.1 --{option}"), 2, &line);
     }
 
     let line = "--er-mask-bias false has no effect with --load-model: the file has masks, frozen values and scores";
-    refused(&place, &format!("{load} --sparsity 0.1 --er-mask-bias false"), 2, line);
+    place.refused(&format!("{load} --sparsity 0.1 --er-mask-bias false"), 2, line);
 
     // A checkpoint of a training that has no scores.
     let Checkpoint { origin, progress, state, .. } = read(&ticket, search::MODEL);
     let spec = network("mlp-32-16-slt");
     Checkpoint::write(&place.path("plain"), &spec, &origin, &progress, &state, &Saved::default()).unwrap();
-    refused(&place, &format!("{SHORT} --sparsity 0.1 --load-model --model-to-load plain"), 1, "plain has no scores");
+    place.refused(&format!("{SHORT} --sparsity 0.1 --load-model --model-to-load plain"), 1, "plain has no scores");
 
     // Masks that allow less than is to be kept.
     let kept = shared::density::rounded(state.layers.iter().map(|l| l.mask.edges()).sum::<usize>() as f64 / 2720.0);
     let line = format!("--sparsity 0.25: more than the {kept} that {} allows", ticket.display());
-    refused(&place, &format!("{SHORT} --er-method {} --sparsity 0.25", ticket.display()), 2, &line);
+    place.refused(&format!("{SHORT} --er-method {} --sparsity 0.25", ticket.display()), 2, &line);
 }

@@ -11,14 +11,6 @@ use common::Place;
 use shared::run::{Checkpoint, Saved};
 use trained::{MODEL, Run, SHORT, network};
 
-/// Runs and expects this exit code and this first line.
-fn refused(place: &Place, words: &str, code: i32, line: &str) -> String {
-    let told = place.fails(words, code, &[]);
-    let first = told.lines().find(|l| !l.starts_with("note: ")).unwrap();
-    assert_eq!(first, format!("error: {line}"), "{words}");
-    told
-}
-
 #[test]
 fn wrong_options() {
     let place = Place::new();
@@ -81,7 +73,7 @@ fn wrong_options() {
         ("--expt-setup x", "unknown option '--expt-setup'"),
     ] {
         let code = if line.starts_with("cannot read") { 1 } else { 2 };
-        let told = refused(&place, &format!("{SHORT} {words}"), code, line);
+        let told = place.refused(&format!("{SHORT} {words}"), code, line);
         // Words that mean nothing and files that are not there speak for themselves.
         let plain = ["is not", "is negative", "density must be", "cannot read", "use one of", "is no folder", "--expt", "longer"];
         assert!(plain.iter().any(|text| line.contains(text)) || told.contains("  help: "), "{told}");
@@ -142,7 +134,7 @@ fn sparsities_of_nothing_or_another_network() {
         place.fails(&words, 1, &[&format!("error: {line}"), "  help: "]);
     }
     std::fs::remove_file(place.path("x.json")).unwrap();
-    refused(&place, &words, 1, "cannot read x.json: No such file or directory (os error 2)");
+    place.refused(&words, 1, "cannot read x.json: No such file or directory (os error 2)");
     assert!(!place.path("runs").exists());
 }
 
@@ -153,25 +145,25 @@ fn checkpoints_of_others() {
     let best = run.path("best").display().to_string();
     for option in ["pretrained", "resume"] {
         let line = format!("checkpoint {best} is of model mlp-32-16, this run is mlp-8");
-        refused(&place, &format!("{SHORT} --arch mlp-8 --{option} {best}"), 1, &line);
+        place.refused(&format!("{SHORT} --arch mlp-8 --{option} {best}"), 1, &line);
         place.write("text", "text");
         let line = "checkpoint text is damaged or no safetensors file: header too small";
-        refused(&place, &format!("{SHORT} --{option} text"), 1, line);
+        place.refused(&format!("{SHORT} --{option} text"), 1, line);
         place.fails(&format!("{SHORT} --{option} nothing"), 1, &["cannot read ", "nothing: No such file or directory"]);
     }
     // A training that knows no thresholds cannot go on here.
     let Checkpoint { origin, progress, state, .. } = run.checkpoint("last");
     Checkpoint::write(&place.path("plain"), &network(MODEL), &origin, &progress, &state, &Saved::default()).unwrap();
     let line = "what the checkpoint holds of its method does not fit this run: it is of another method";
-    let told = refused(&place, &format!("{SHORT} --epochs 5 --resume plain"), 1, line);
+    let told = place.refused(&format!("{SHORT} --epochs 5 --resume plain"), 1, line);
     assert!(told.contains("  help: go on from a checkpoint of er_str"), "{told}");
     // Nor one of other layers.
     let dense = Run::of(&place, &format!("{SHORT} --conv-type DenseConv")).path("last").display().to_string();
     place.fails(&format!("{SHORT} --epochs 5 --resume {dense}"), 1, &["does not fit this run: "]);
 
     let line = "--prune-rate has no effect with --use-budget";
-    refused(&place, &format!("{SHORT} --conv-type DNWConv --prune-rate 0.5 --use-budget --pretrained {best}"), 2, line);
-    refused(&place, &format!("{SHORT} --use-budget --pretrained {best}"), 2, "--use-budget has no effect with STRConvER");
+    place.refused(&format!("{SHORT} --conv-type DNWConv --prune-rate 0.5 --use-budget --pretrained {best}"), 2, line);
+    place.refused(&format!("{SHORT} --use-budget --pretrained {best}"), 2, "--use-budget has no effect with STRConvER");
     let other = format!("{SHORT} --arch mlp-8 --conv-type DNWConv --use-budget --pretrained {best}");
     place.fails(&other, 1, &["mask of shape 8×64 has 256 bytes, expected 64"]);
 }

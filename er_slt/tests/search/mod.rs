@@ -4,12 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use shared::graph::{LayerShape, Mask};
 use shared::model::{Image, ModelSpec, build};
 use shared::run::{Checkpoint, Saved, SavedTensor};
 
-use crate::common::{Place, json};
+pub(crate) use crate::common::Run as Search;
 
 /// The network of these tests: 32·64, 16·32 and 10·16 weights, and biases.
 pub(crate) const MODEL: &str = "mlp-32-16";
@@ -112,32 +111,7 @@ fn numbers<'a>(saved: &'a Saved, what: &str, layer: &str) -> &'a [f32] {
     values
 }
 
-/// A finished search.
-#[derive(Debug)]
-pub(crate) struct Search {
-    pub(crate) folder: PathBuf,
-    pub(crate) summary: Value,
-    /// All lines of metrics.
-    pub(crate) metrics: Vec<Value>,
-}
-
 impl Search {
-    /// Runs these words in a folder of their own.
-    pub(crate) fn of(place: &Place, words: &str) -> Self {
-        Self::read(&place.trained(words))
-    }
-
-    pub(crate) fn read(folder: &Path) -> Self {
-        let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
-        let metrics = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        Self { folder: folder.to_owned(), summary: json(&folder.join("summary.json")), metrics }
-    }
-
-    /// The lines of this kind.
-    pub(crate) fn lines(&self, kind: &str) -> Vec<&Value> {
-        self.metrics.iter().filter(|l| l["kind"] == kind).collect()
-    }
-
     /// A number of each line of this kind.
     pub(crate) fn numbers(&self, kind: &str, key: &str) -> Vec<f64> {
         self.lines(kind).iter().map(|l| l[key].as_f64().unwrap()).collect()
@@ -145,9 +119,5 @@ impl Search {
 
     pub(crate) fn ticket(&self, level: usize) -> PathBuf {
         self.folder.join(format!("tickets/level-{level}.safetensors"))
-    }
-
-    pub(crate) fn number(&self, key: &str) -> f64 {
-        self.summary[key].as_f64().unwrap_or_else(|| panic!("{key} is {}", self.summary[key]))
     }
 }

@@ -2,14 +2,16 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a test may panic
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use shared::graph::Mask;
 use shared::model::{Image, ModelSpec, build};
 use shared::run::{Checkpoint, SavedTensor};
 
-use crate::common::{Place, json};
+use crate::common::json;
+
+pub(crate) use crate::common::Run;
 
 /// The network of these tests: 32·64, 16·32 and 10·16 weights, and biases.
 pub(crate) const MODEL: &str = "mlp-32-16";
@@ -24,36 +26,7 @@ pub(crate) fn network(name: &str) -> ModelSpec {
     build(name, Image::new(1, 8, 8), 10).unwrap()
 }
 
-/// A finished run.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) folder: PathBuf,
-    pub(crate) summary: Value,
-    /// All lines of metrics.
-    pub(crate) metrics: Vec<Value>,
-}
-
 impl Run {
-    /// Runs these words in a folder of their own.
-    pub(crate) fn of(place: &Place, words: &str) -> Self {
-        Self::read(&place.trained(words))
-    }
-
-    pub(crate) fn read(folder: &Path) -> Self {
-        let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
-        let metrics = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        Self { folder: folder.to_owned(), summary: json(&folder.join("summary.json")), metrics }
-    }
-
-    /// The lines of this kind.
-    pub(crate) fn lines(&self, kind: &str) -> Vec<&Value> {
-        self.metrics.iter().filter(|l| l["kind"] == kind).collect()
-    }
-
-    pub(crate) fn number(&self, key: &str) -> f64 {
-        self.summary[key].as_f64().unwrap_or_else(|| panic!("{key} is {}", self.summary[key]))
-    }
-
     /// The path of this checkpoint: `best`, `last` or `epoch-N`.
     pub(crate) fn path(&self, which: &str) -> PathBuf {
         self.folder.join(format!("checkpoints/{which}.safetensors"))

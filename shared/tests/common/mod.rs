@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a test may panic
 
 mod readme;
+mod run;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 
 #[allow(unused_imports)] // only one test file of a program needs it
 pub(crate) use readme::every_command_of_the_readme_runs;
+#[allow(unused_imports)] // not every test file reads a finished run
+pub(crate) use run::Run;
 
 /// The name of the program under test.
 pub(crate) const NAME: &str = env!("CARGO_PKG_NAME");
@@ -109,6 +112,14 @@ impl Place {
         assert_eq!(errors.len(), 1, "{words}: {}", ran.err);
         assert!(texts.iter().all(|text| ran.err.contains(text)), "{words}: {}", ran.err);
         ran.err
+    }
+
+    /// Runs and expects this exit code and this first line after notes.
+    pub(crate) fn refused(&self, words: &str, code: i32, line: &str) -> String {
+        let told = self.fails(words, code, &[]);
+        let first = told.lines().find(|l| !l.starts_with("note: ")).unwrap();
+        assert_eq!(first, format!("error: {line}"), "{words}");
+        told
     }
 
     /// Starts and goes on.
