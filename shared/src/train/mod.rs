@@ -18,6 +18,7 @@ mod stopwatch;
 mod stored;
 mod top_kast;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,7 +43,7 @@ use stepper::settle;
 use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::engine::{Batch, Engine, Outcome};
 use crate::error::{Error, Result};
-use crate::run::{Best, Progress, Signals, Stop, Sums};
+use crate::run::{Best, Checkpoint, Origin, Progress, Signals, Stop, Sums};
 use crate::schedule::LearningRates;
 
 /// The three parts of a data set, in batches.
@@ -160,6 +161,17 @@ pub struct Epoch<'a> {
     pub images: usize,
     /// What made its steps.
     pub stepper: &'a dyn Stepper,
+}
+
+impl Epoch<'_> {
+    /// Writes a checkpoint of the network after this epoch.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`].
+    pub fn write(&self, path: &Path, origin: &Origin, engine: &dyn Engine) -> Result<()> {
+        let (state, saved) = (self.stepper.network(engine), self.stepper.saved(engine));
+        Checkpoint::write(path, engine.spec(), origin, self.progress, &state, &saved)
+    }
 }
 
 /// Something that happens during training. Hooks are called in the order in which they are given; the first error ends the

@@ -34,8 +34,7 @@ impl Hook for Levels {
             return Ok(());
         }
         let path = RunFolder::ticket_in(&self.folder, trained / level);
-        let (state, saved) = (epoch.stepper.network(engine), epoch.stepper.saved(engine));
-        Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved)
+        epoch.write(&path, &self.origin, engine)
     }
 }
 

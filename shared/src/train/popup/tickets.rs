@@ -70,8 +70,7 @@ impl Hook for Tickets {
         let level = ((progress.epoch - 1) / self.level_epochs) as usize;
         let of_level = (progress.epoch - 1) % self.level_epochs + 1;
         if epoch.is_best {
-            let (state, saved) = (epoch.stepper.network(engine), epoch.stepper.saved(engine));
-            Checkpoint::write(&self.folders[level], engine.spec(), &self.origin, progress, &state, &saved)?;
+            epoch.write(&self.folders[level], &self.origin, engine)?;
         }
         if of_level % 10 != 9 && of_level != self.level_epochs {
             return Ok(());

@@ -101,7 +101,6 @@ impl Hook for EveryEpochs {
             return Ok(());
         }
         let path = self.folder.join(format!("epoch-{}.safetensors", progress.epoch));
-        let (state, saved) = (epoch.stepper.network(engine), epoch.stepper.saved(engine));
-        Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved)
+        epoch.write(&path, &self.origin, engine)
     }
 }
