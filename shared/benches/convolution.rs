@@ -89,19 +89,20 @@ fn measure(channels: usize, side: usize, density: f64, threads: usize, options: 
     let [mut few, mut many] = [engine(FEW)?, engine(FEW + MORE)?];
     let batch = batch(few.spec());
     // At rate 0 weights stay what they are.
-    let step = |engine: &mut dyn Engine| {
+    let step = |engine: &mut dyn Engine| -> Result<f64> {
         let start = Instant::now();
-        engine.train_step(&batch, 0.0);
-        start.elapsed().as_secs_f64()
+        engine.train_step(&batch, 0.0)?;
+        Ok(start.elapsed().as_secs_f64())
     };
-    step(&mut few);
-    step(&mut many);
-    let mut differences: Vec<f64> = (0..options.rounds.max(1)).map(|_| step(&mut many) - step(&mut few)).collect();
+    step(&mut few)?;
+    step(&mut many)?;
+    let differences = (0..options.rounds.max(1)).map(|_| Ok(step(&mut many)? - step(&mut few)?));
+    let mut differences = differences.collect::<Result<Vec<f64>>>()?;
     differences.sort_unstable_by(f64::total_cmp);
-    let edges = |engine: &dyn Engine| -> usize {
-        engine.state().layers.iter().map(|l| if l.mask.shape().linear { 0 } else { l.mask.edges() }).sum()
+    let edges = |engine: &dyn Engine| -> Result<usize> {
+        Ok(engine.state()?.layers.iter().map(|l| if l.mask.shape().linear { 0 } else { l.mask.edges() }).sum())
     };
-    Ok(((edges(&many) - edges(&few)) as f64 / MORE as f64, differences[differences.len() / 2] / MORE as f64))
+    Ok(((edges(&many)? - edges(&few)?) as f64 / MORE as f64, differences[differences.len() / 2] / MORE as f64))
 }
 
 fn main() -> Result<()> {

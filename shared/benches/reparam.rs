@@ -16,7 +16,7 @@ use common::{BATCH, all_threads, batch};
 use serde_json::{Map, json};
 use shared::data::{self, DataKind, Part};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, LayerState, ModelState, Movable, Optimizer, Outcome, TrainOptions};
+use shared::engine::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Optimizer, Outcome, TrainOptions};
 use shared::error::Result;
 use shared::graph::{Law as Drawn, Mask, sample};
 use shared::init::{InitMethod, initialise};
@@ -124,7 +124,7 @@ impl Case {
         let whole = 1e3 * start.elapsed().as_secs_f64();
         let start = Instant::now();
         if all {
-            self.plain.train_step(batch, RATE);
+            self.plain.train_step(batch, RATE)?;
         }
         let plain = 1e3 * start.elapsed().as_secs_f64();
         if round > 1 {
@@ -133,16 +133,17 @@ impl Case {
         Ok(())
     }
 
-    fn print(&self, json: bool) {
+    fn print(&self, json: bool) -> Result<()> {
         let Self { mask, density, best: [whole, plain, moving], .. } = self;
         if json {
             println!("{}", json!({"mask": mask, "density": density, "ms": whole}));
-            return;
+            return Ok(());
         }
-        let state = self.engine.state();
+        let state = self.engine.state()?;
         let places = state.layers.iter().map(|l| l.mask.edges()).sum::<usize>() as f64 / self.engine.spec().weight_count() as f64;
         let [ratio, part] = [whole / plain, 100.0 * moving / whole];
         println!("| {mask} | {density} | {places:.3} | {whole:.1} | {plain:.1} | {ratio:.2} | {moving:.1} | {part:.1} % |");
+        Ok(())
     }
 }
 
@@ -154,7 +155,7 @@ struct Timed<'a> {
 }
 
 impl Engine for Timed<'_> {
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome {
+    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
         let moving = &mut self.moving;
         self.engine.train_step_by(batch, &mut |layers: &mut [Movable], dense: &mut [Movable]| {
             let start = Instant::now();
@@ -163,31 +164,31 @@ impl Engine for Timed<'_> {
         })
     }
 
-    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) {
-        self.engine.rewire(change);
+    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {
+        self.engine.rewire(change)
     }
 
     fn spec(&self) -> &ModelSpec {
         self.engine.spec()
     }
 
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome {
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome> {
         self.engine.train_step(batch, learning_rate)
     }
 
-    fn evaluate(&mut self, batch: &Batch) -> Outcome {
+    fn evaluate(&mut self, batch: &Batch) -> Result<Outcome> {
         self.engine.evaluate(batch)
     }
 
-    fn logits(&mut self, batch: &Batch) -> Vec<f32> {
+    fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         self.engine.logits(batch)
     }
 
-    fn gradients(&mut self, batch: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
         self.engine.gradients(batch)
     }
 
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
+    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
         self.engine.weight_gradients(batch, visit)
     }
 
@@ -197,11 +198,11 @@ impl Engine for Timed<'_> {
         learning_rate: Option<f64>,
         layers: &[bool],
         visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Outcome {
+    ) -> Result<Outcome> {
         self.engine.train_step_with(batch, learning_rate, layers, visit)
     }
 
-    fn state(&self) -> ModelState {
+    fn state(&self) -> Result<ModelState> {
         self.engine.state()
     }
 
@@ -228,7 +229,7 @@ fn main() -> Result<()> {
         for density in options.densities.iter().filter(|density| *density <= mask) {
             let mut case = Case::new(&spec, &data, [*mask, *density], threads)?;
             (1..=options.rounds.max(1) + 1).try_for_each(|round| case.round(&batch, round, !options.json))?;
-            case.print(options.json);
+            case.print(options.json)?;
         }
     }
     Ok(())

@@ -5,6 +5,8 @@
 //!
 //! `-- zeros` times steps moved by hand, of whose weights a part is 0.
 
+#![allow(clippy::unwrap_used, reason = "a bench may panic")]
+
 mod common;
 
 use common::{BATCH, all_threads, batch, engine};
@@ -27,11 +29,11 @@ fn threads() -> usize {
 }
 
 fn step(bencher: Bencher, model: &str, density: f64) {
-    let spec = build(model, Image::new(3, 32, 32), 10).unwrap_or_else(|e| panic!("{e}"));
+    let spec = build(model, Image::new(3, 32, 32), 10).unwrap();
     let batch = batch(&spec);
     let mut engine = engine(&spec, &Distribution::Uniform, density, threads(), Kernels::Faster);
-    engine.train_step(&batch, 0.01);
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01));
+    engine.train_step(&batch, 0.01).unwrap();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01).unwrap());
 }
 
 #[divan::bench(args = [0.01, 0.05, 0.1, 1.0], sample_count = 5, sample_size = 1)]
@@ -52,15 +54,17 @@ fn resnet50(bencher: Bencher, density: f64) {
 /// Density of the masks, and part of the weights on them that is 0 and stays so.
 #[divan::bench(args = [(0.5, 0.0), (0.5, 0.6), (0.5, 0.9), (1.0, 0.0), (1.0, 0.8)], sample_count = 3, sample_size = 1)]
 fn resnet18_zeros(bencher: Bencher, (density, zeros): (f64, f64)) {
-    let spec = build("resnet18", Image::new(3, 32, 32), 10).unwrap_or_else(|e| panic!("{e}"));
+    let spec = build("resnet18", Image::new(3, 32, 32), 10).unwrap();
     let batch = batch(&spec);
     let mut engine = engine(&spec, &Distribution::Uniform, density, threads(), Kernels::Faster);
-    engine.rewire(&mut |layers: &mut [LayerState]| {
-        for (l, layer) in layers.iter_mut().enumerate() {
-            let mut rng = stream(1, Purpose::Init, l as u64);
-            layer.weights.iter_mut().filter(|_| rng.random::<f64>() < zeros).for_each(|w| *w = 0.0);
-        }
-    });
+    engine
+        .rewire(&mut |layers: &mut [LayerState]| {
+            for (l, layer) in layers.iter_mut().enumerate() {
+                let mut rng = stream(1, Purpose::Init, l as u64);
+                layer.weights.iter_mut().filter(|_| rng.random::<f64>() < zeros).for_each(|w| *w = 0.0);
+            }
+        })
+        .unwrap();
     let mut step = |layers: &mut [Movable], _: &mut [Movable]| {
         layers.par_iter_mut().for_each(|layer| {
             for (w, g) in layer.values.iter_mut().zip(layer.gradient) {
@@ -68,6 +72,6 @@ fn resnet18_zeros(bencher: Bencher, (density, zeros): (f64, f64)) {
             }
         });
     };
-    engine.train_step_by(&batch, &mut step);
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step_by(&batch, &mut step));
+    engine.train_step_by(&batch, &mut step).unwrap();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step_by(&batch, &mut step).unwrap());
 }

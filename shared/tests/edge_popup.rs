@@ -98,7 +98,7 @@ fn batch(golden: &Value, step: u64) -> Batch {
 
 /// Masks of weights and biases that are in use. No frozen value of the golden network is 0.
 fn in_use(engine: &SparseEngine, popup: &Popup) -> Vec<Vec<usize>> {
-    let state = popup.network(engine);
+    let state = popup.network(engine).unwrap();
     let layers = state.layers.iter().zip(&state.dense);
     layers
         .map(|(l, b)| {
@@ -123,7 +123,7 @@ fn the_golden_trajectory() {
         assert!((stepped.outcome.loss() - wanted).abs() < 1e-5, "step {step}: {}, expected {wanted}", stepped.outcome.loss());
         assert_eq!(matches!(stepped.event, Some(Event::Level(_))), step == 1);
     }
-    let saved = popup.saved(&engine);
+    let saved = popup.saved(&engine).unwrap();
     for (l, (layer, name)) in engine.spec().layers().iter().zip(["a", "b"]).enumerate() {
         let Some(SavedTensor::Floats(scores)) = saved.tensors.get(&format!("scores.{}", layer.name)) else { panic!("no scores") };
         let all = flat(&expected["final_scores"][l]);
@@ -146,7 +146,7 @@ fn levels_keep_what_they_say_and_results_do_not_depend_on_threads() {
             let kept = if step <= 20 { [22, 10] } else { [11, 5] };
             assert_eq!(in_use(&engine, &popup).iter().map(Vec::len).collect::<Vec<_>>(), kept, "step {step}");
         }
-        (events, popup.network(&engine), popup.saved(&engine))
+        (events, popup.network(&engine).unwrap(), popup.saved(&engine).unwrap())
     };
     let (events, network, saved) = run(1);
     let [(1, Event::Level(first)), (21, Event::Level(second))] = &events[..] else { panic!("{events:?}") };
@@ -164,22 +164,22 @@ fn rescaling_multiplies_the_logits_and_divides_the_rate() {
     let batch = batch(&golden, 1);
     // So small a rate moves no score.
     let still = 1e-20;
-    let before = engine.logits(&batch);
+    let before = engine.logits(&batch).unwrap();
     popup.step(&mut engine, &batch, 1, still).unwrap();
-    assert_eq!(engine.logits(&batch), before);
+    assert_eq!(engine.logits(&batch).unwrap(), before);
     popup.step(&mut engine, &batch, 2, still).unwrap();
     let scale = popup.results()["scale"].as_f64().unwrap();
     assert!((scale - 1.0).abs() > 0.01, "{scale}");
-    for (after, before) in engine.logits(&batch).iter().zip(&before) {
+    for (after, before) in engine.logits(&batch).unwrap().iter().zip(&before) {
         assert!((f64::from(*after) - scale * f64::from(*before)).abs() < 1e-5, "{after}, expected {scale} · {before}");
     }
     // The velocities of scores do not know the rate, so scores move by rate/scale times them.
-    let numbers = |popup: &Popup, what: &str| match &popup.saved(&engine).tensors[&format!("{what}.fc1.weight")] {
+    let numbers = |popup: &Popup, what: &str| match &popup.saved(&engine).unwrap().tensors[&format!("{what}.fc1.weight")] {
         SavedTensor::Floats(values) => values.clone(),
         SavedTensor::Bits(_) => panic!("{what} are numbers"),
     };
     let scores = numbers(&popup, "scores");
-    let mut other = SparseEngine::new(engine.spec().clone(), engine.state(), ADRIFT, BATCH, 1).unwrap();
+    let mut other = SparseEngine::new(engine.spec().clone(), engine.state().unwrap(), ADRIFT, BATCH, 1).unwrap();
     popup.step(&mut other, &batch, 3, 0.5).unwrap();
     for ((after, before), velocity) in numbers(&popup, "scores").iter().zip(&scores).zip(numbers(&popup, "velocity.0")) {
         let expected = f64::from(*before) - 0.5 / scale * f64::from(velocity);

@@ -57,14 +57,14 @@ fn the_golden_trajectory() {
         let loss = reparam.step(&mut engine, &batch, step as u64 + 1, number("lr")).unwrap().outcome.loss();
         let wanted = record["losses"][step].as_f64().unwrap();
         assert!((loss - wanted).abs() < 1e-5, "loss {loss} at step {step}, expected {wanted}");
-        let (saved, network) = (reparam.saved(&engine), reparam.network(&engine));
+        let (saved, network) = (reparam.saved(&engine).unwrap(), reparam.network(&engine).unwrap());
         for (l, layer) in engine.spec().layers().iter().enumerate() {
             let (s, wanted) = (s_of(&saved, &layer.name), record["thresholds"][step][l].as_f64().unwrap());
             assert!((s - wanted).abs() < 1e-5, "s of layer {l} after step {step}: {s}, expected {wanted}");
             assert_eq!(record["nnz"][step][l], network.layers[l].mask.edges(), "layer {l} after step {step}");
         }
     }
-    let saved = reparam.saved(&engine);
+    let saved = reparam.saved(&engine).unwrap();
     for (l, layer) in engine.spec().layers().iter().enumerate() {
         let all = flat(&golden[format!("final_W{}", l + 1)]);
         for (p, got) in case.masks[l].iter().zip(trained(&saved, &layer.name)) {
@@ -125,10 +125,10 @@ fn compaction_changes_nothing() {
             (engine, reparam) = case.go_on(&engine, &reparam, step - 1, 1);
             reference.decays = case.decays;
         }
-        let before = engine.state();
+        let before = engine.state().unwrap();
         case.step_both(&mut engine, &mut reparam, &mut reference, step, 0.1);
         case.fits_its_places(&engine, &reparam, 0.8, 0.9);
-        let (after, network) = (engine.state(), reparam.network(&engine));
+        let (after, network) = (engine.state().unwrap(), reparam.network(&engine).unwrap());
         for (l, lost) in lost.iter_mut().enumerate() {
             let (before, after, used) = (&before.layers[l].mask, &after.layers[l].mask, &network.layers[l].mask);
             layouts += usize::from(before != after);
@@ -155,7 +155,7 @@ fn a_weight_without_a_place_comes_back_by_its_velocity() {
     case.velocities[0][7] = -2.0;
     let (mut engine, mut reparam) = case.start(1);
     let mut reference = case.reference();
-    let has_place = |engine: &dyn Engine| engine.state().layers[0].mask.contains(7);
+    let has_place = |engine: &dyn Engine| engine.state().unwrap().layers[0].mask.contains(7);
     assert!(!has_place(&engine));
     let comes = (1..=8).find(|step| {
         case.step_both(&mut engine, &mut reparam, &mut reference, *step, 0.1);
@@ -164,7 +164,7 @@ fn a_weight_without_a_place_comes_back_by_its_velocity() {
     });
     // −0.01 + 0.1·2·(0.81 + 0.729 + …) is above 0.8·g, 0.302, with its second term, and that place is of no use before g.
     assert!(matches!(comes, Some(2..=4)), "{comes:?}");
-    assert!(reparam.network(&engine).layers[0].mask.contains(7));
+    assert!(reparam.network(&engine).unwrap().layers[0].mask.contains(7));
 }
 
 /// Every training goes on from any step as if nothing had happened, with any number of threads.
@@ -181,9 +181,9 @@ fn interrupted_trainings_are_the_same() {
             let expected = reparam.step(&mut engine, &case.batch(step), step, 0.1).unwrap();
             let got = again.step(&mut other, &case.batch(step), step, 0.1).unwrap();
             assert_eq!(got, expected, "{law:?}, step {step}");
-            assert_eq!(again.saved(&other), reparam.saved(&engine), "{law:?}, step {step}");
-            assert_eq!(again.network(&other), reparam.network(&engine), "{law:?}, step {step}");
-            assert_eq!(other.state(), engine.state(), "{law:?}, step {step}");
+            assert_eq!(again.saved(&other).unwrap(), reparam.saved(&engine).unwrap(), "{law:?}, step {step}");
+            assert_eq!(again.network(&other).unwrap(), reparam.network(&engine).unwrap(), "{law:?}, step {step}");
+            assert_eq!(other.state().unwrap(), engine.state().unwrap(), "{law:?}, step {step}");
             old_layouts += usize::from(case.fits_its_places(&engine, &reparam, 0.8, 0.9));
             (other, again) = case.go_on(&other, &again, step, 1 + step as usize % 2);
         }
@@ -208,10 +208,10 @@ fn nothing_in_use() {
                 assert_eq!((sparsity.edges, sparsity.density.to_bits()), (0, 0), "{law:?}");
                 assert!(matches!(law, Law::Largest { .. }) || sparsity.places == 0, "{law:?}: {}", sparsity.places);
             }
-            assert!(reparam.saved(&engine).not_finite().is_none());
+            assert!(reparam.saved(&engine).unwrap().not_finite().is_none());
             (engine, reparam) = case.go_on(&engine, &reparam, step, 1);
         }
-        assert!(reparam.network(&engine).layers.iter().all(|layer| layer.mask.edges() == 0 && layer.weights.is_empty()));
+        assert!(reparam.network(&engine).unwrap().layers.iter().all(|layer| layer.mask.edges() == 0 && layer.weights.is_empty()));
         assert!(reparam.told().unwrap().contains("fc1.weight"));
     }
 }
@@ -261,10 +261,10 @@ fn groups_of_parameters_differ_in_weight_decay() {
         case.freeze = freeze;
         let (mut engine, mut reparam) = case.start_from(state, 1);
         let batch = case.batch(1);
-        let (_, upstream, of_dense) = engine.gradients(&batch);
-        let (before, first) = (engine.state(), reparam.saved(&engine));
+        let (_, upstream, of_dense) = engine.gradients(&batch).unwrap();
+        let (before, first) = (engine.state().unwrap(), reparam.saved(&engine).unwrap());
         reparam.step(&mut engine, &batch, 1, RATE).unwrap();
-        let (after, saved) = (engine.state(), reparam.saved(&engine));
+        let (after, saved) = (engine.state().unwrap(), reparam.saved(&engine).unwrap());
         let moved = |from: f32, gradient: f64, decay: f64| f64::from(from) - RATE * (gradient + decay * f64::from(from));
         let close = |got: f32, want: f64| (f64::from(got) - want).abs() < 1e-5;
         for (i, decay) in decay_of_each(engine.spec()).into_iter().enumerate() {

@@ -72,7 +72,7 @@ struct Reference {
 
 impl Reference {
     fn new(engine: &SparseEngine) -> Self {
-        let state = engine.state();
+        let state = engine.state().unwrap();
         let double = |values: &[f32]| values.iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
         let theta: Vec<Vec<f64>> = state.layers.iter().map(|l| double(&l.weights)).collect();
         let biases: Vec<Vec<f64>> = state.dense.iter().map(|d| double(&d.values)).collect();
@@ -137,8 +137,8 @@ fn steps_are_those_of_the_definition() {
         if let Some(Event::Update(update)) = stepped.event {
             moved += update.grown;
         }
-        let visible = stepper.network(&engine);
-        for (l, (seen, inside)) in visible.layers.iter().zip(engine.state().layers).enumerate() {
+        let visible = stepper.network(&engine).unwrap();
+        for (l, (seen, inside)) in visible.layers.iter().zip(engine.state().unwrap().layers).enumerate() {
             let positions = |marks: &[bool]| (0..marks.len()).filter(|p| marks[*p]).collect::<Vec<_>>();
             let [forward, backward] = &reference.sets[l];
             assert_eq!(seen.mask.iter().collect::<Vec<_>>(), positions(forward), "A of layer {l} after step {step}");
@@ -161,7 +161,7 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     for step in 1..=12 {
         stepper.step(&mut whole, &batch(step), step, RATE).unwrap();
         if step == 6 {
-            parts = Some((stepper.network(&whole), stepper.saved(&whole)));
+            parts = Some((stepper.network(&whole).unwrap(), stepper.saved(&whole).unwrap()));
         }
     }
     let (state, saved) = parts.unwrap();
@@ -173,8 +173,8 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     for step in 7..=12 {
         resumed.step(&mut again, &batch(step), step, RATE).unwrap();
     }
-    assert_eq!(again.state(), whole.state());
-    assert_eq!(resumed.saved(&again), stepper.saved(&whole));
+    assert_eq!(again.state().unwrap(), whole.state().unwrap());
+    assert_eq!(resumed.saved(&again).unwrap(), stepper.saved(&whole).unwrap());
     let mut broken = saved;
     broken.tensors.retain(|name, _| !name.starts_with("velocity"));
     assert!(TopKast::new(&options(), network(), &mut again, 6, &broken).is_err());

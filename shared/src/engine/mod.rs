@@ -60,6 +60,9 @@ impl Outcome {
     }
 }
 
+/// A pass over a batch, and gradients of its mean loss: on the edges of each layer, and of the dense parameters.
+pub type Gradients = (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>);
+
 /// How parameters move.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Optimizer {
@@ -98,6 +101,9 @@ pub struct Movable<'a> {
 }
 
 /// Owns parameters, optimiser state and activations of one model on one device.
+///
+/// # Errors
+/// Every method that computes or copies fails if the device does: out of memory, lost. What the engine then holds is not defined.
 pub trait Engine {
     /// The model.
     fn spec(&self) -> &ModelSpec;
@@ -107,7 +113,7 @@ pub trait Engine {
     ///
     /// # Panics
     /// If the batch is empty, larger than what the engine was made for, or does not fit the model.
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome;
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome>;
 
     /// As [`Engine::train_step`], but `step(layers, dense)` moves the parameters instead of the optimiser. `layers` has the weights
     /// of every layer, in edge order, `dense` the other parameters in the order of [`ModelState::dense`]. Edges of weight 0 have
@@ -118,23 +124,23 @@ pub trait Engine {
     ///
     /// # Panics
     /// As [`Engine::train_step`].
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome;
+    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome>;
 
     /// Loss and accuracy of any number of samples with running statistics; changes nothing.
     ///
     /// # Panics
     /// If the batch is empty or does not fit the model.
-    fn evaluate(&mut self, batch: &Batch) -> Outcome;
+    fn evaluate(&mut self, batch: &Batch) -> Result<Outcome>;
 
     /// What the network says of any number of samples with running statistics, `(sample, class)` row-major; changes nothing.
     ///
     /// # Panics
     /// As [`Engine::evaluate`].
-    fn logits(&mut self, batch: &Batch) -> Vec<f32>;
+    fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>>;
 
     /// Forward and backward with batch statistics, without an update: gradients of the mean loss on the edges, one vector per
     /// layer in edge order, and of the dense parameters in the order of [`ModelState::dense`] (empty for buffers).
-    fn gradients(&mut self, batch: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>);
+    fn gradients(&mut self, batch: &Batch) -> Result<Gradients>;
 
     /// As [`Engine::gradients`] for what a step computes; and hands the gradient of every weight of each layer, whether there is an
     /// edge or not, to `visit(layer, gradient)`, last layer first, in the order of positions. One layer's weights are held at a time;
@@ -142,7 +148,7 @@ pub trait Engine {
     ///
     /// # Panics
     /// As [`Engine::train_step`].
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome;
+    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome>;
 
     /// As [`Engine::train_step`], and hands the gradient of every weight of each layer that `layers` marks, whether there is an edge
     /// or not, to `visit(layer, gradient)`, last layer first, in the order of positions: that of the mean loss, without weight
@@ -160,7 +166,7 @@ pub trait Engine {
         learning_rate: Option<f64>,
         layers: &[bool],
         visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Outcome;
+    ) -> Result<Outcome>;
 
     /// Lets `change` edit masks, weights and optimiser state of the layers (vectors in the mask's edge order), then takes them over.
     /// A layer whose mask is another than before is laid out anew, in place, in O(edges + weights/64); for the others nothing is
@@ -169,10 +175,10 @@ pub trait Engine {
     ///
     /// # Panics
     /// If there is another number of values than the layer has edges, or the layer has another shape than before.
-    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send));
+    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()>;
 
     /// A copy of everything that must outlive the process.
-    fn state(&self) -> ModelState;
+    fn state(&self) -> Result<ModelState>;
 
     /// Replaces everything by a saved state.
     ///

@@ -52,7 +52,7 @@ impl Dynamic {
     }
 
     /// Forward, backward, and an optimiser step where there is a rate; with the gradients that the rule needs.
-    fn compute(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: Option<f64>, needs: [bool; 2]) -> Outcome {
+    fn compute(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: Option<f64>, needs: [bool; 2]) -> Result<Outcome> {
         let [gathers, every] = needs;
         let all = gathers || every;
         let weight_gradients = if all { self.ledger.dense } else { self.ledger.sparse };
@@ -77,16 +77,16 @@ impl Dynamic {
         })
     }
 
-    fn update(&mut self, engine: &mut dyn Engine, rule: &Rule, step: u64) -> Update {
-        let synflow = if rule.reads_synflow() { score::synflow(engine.spec(), &engine.state()) } else { Vec::new() };
+    fn update(&mut self, engine: &mut dyn Engine, rule: &Rule, step: u64) -> Result<Update> {
+        let synflow = if rule.reads_synflow() { score::synflow(engine.spec(), &engine.state()?) } else { Vec::new() };
         let fresh = vec![Vec::new(); self.gathered.len()];
         let mut evidence = Evidence { gradients: std::mem::replace(&mut self.gathered, fresh), synflow };
         let mut changes = Vec::new();
         let Ledger { network, memory, .. } = &mut self.ledger;
-        engine.rewire(&mut |layers| changes = update(rule, step, network, layers, &mut evidence, memory));
+        engine.rewire(&mut |layers| changes = update(rule, step, network, layers, &mut evidence, memory))?;
         let target = rule.prune.as_ref().and_then(|p| p.density.at(step));
         let fraction = rule.exchange.as_ref().map(|x| x.fraction.at(step));
-        self.ledger.enter_update(engine.spec(), &changes, [target, fraction])
+        Ok(self.ledger.enter_update(engine.spec(), &changes, [target, fraction]))
     }
 }
 
@@ -94,29 +94,29 @@ impl Stepper for Dynamic {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
         let Some(rule) = self.rule else {
-            return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2]), event: None });
+            return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2])?, event: None });
         };
         let is_update = rule.when.is_update(step);
         let gathers = rule.reads_gradient() && rule.when.gathers(step);
         let rate = (!is_update || !rule.replaces_step).then_some(rate);
-        let outcome = self.compute(engine, batch, rate, [gathers, rule.needs_every_gradient()]);
+        let outcome = self.compute(engine, batch, rate, [gathers, rule.needs_every_gradient()])?;
         // Edges do not move by gradients that are not numbers.
         let moves = is_update && outcome.loss_sum.is_finite();
-        let event = moves.then(|| Event::Update(self.update(engine, &rule, step)));
+        let event = if moves { Some(Event::Update(self.update(engine, &rule, step)?)) } else { None };
         Ok(Stepped { outcome, event })
     }
 
-    fn saved(&self, _: &dyn Engine) -> Saved {
+    fn saved(&self, _: &dyn Engine) -> Result<Saved> {
         if self.rule.is_none() {
-            return Saved { note: self.ledger.note(), ..Saved::default() };
+            return Ok(Saved { note: self.ledger.note(), ..Saved::default() });
         }
-        self.ledger.saved(|l, put| {
+        Ok(self.ledger.saved(|l, put| {
             let Momentum { first, second } = &self.ledger.memory.layers[l].momentum;
             let floats = [("momentum.0", first), ("momentum.1", second), ("gradient", &self.gathered[l])];
             for (what, values) in floats.into_iter().filter(|(_, values)| !values.is_empty()) {
                 put(what, SavedTensor::Floats(values.clone()));
             }
-        })
+        }))
     }
 
     fn results(&self) -> Map<String, Value> {

@@ -80,7 +80,7 @@ impl Experiment {
         let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
         let mut of = |loader| evaluate(&mut engine, loader, &mut Batch::default());
-        Ok(Evaluated { validation: of(&data.validation), test: of(&data.test), edges })
+        Ok(Evaluated { validation: of(&data.validation)?, test: of(&data.test)?, edges })
     }
 
     fn load(&self) -> Result<Data> {
@@ -141,7 +141,7 @@ impl Experiment {
             Finish::Stopped(stop) => Ok(Err(stop)),
             Finish::Done(results) => {
                 let mut summary = self.facts.clone();
-                summary.extend(self.approach.measured(&engine.state()));
+                summary.extend(self.approach.measured(&engine.state()?));
                 let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
                 if let Value::Object(results) = results {
                     summary.extend(results);

@@ -52,7 +52,7 @@ impl Ledger {
     /// # Errors
     /// If what is saved does not fit the network.
     pub(super) fn new(network: Network, engine: &dyn Engine, step: u64, saved: &Saved) -> Result<Self> {
-        let (spec, layers) = (engine.spec(), engine.state().layers);
+        let (spec, layers) = (engine.spec(), engine.state()?.layers);
         let edges: Vec<usize> = layers.iter().map(|l| l.mask.edges()).collect();
         let mut ledger = Self {
             network,

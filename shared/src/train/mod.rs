@@ -167,9 +167,9 @@ impl Epoch<'_> {
     /// Writes a checkpoint of the network after this epoch.
     ///
     /// # Errors
-    /// As [`Checkpoint::write`].
+    /// As [`Checkpoint::write`], and those of the engine.
     pub fn write(&self, path: &Path, origin: &Origin, engine: &dyn Engine) -> Result<()> {
-        let (state, saved) = (self.stepper.network(engine), self.stepper.saved(engine));
+        let (state, saved) = (self.stepper.network(engine)?, self.stepper.saved(engine)?);
         Checkpoint::write(path, engine.spec(), origin, self.progress, &state, &saved)
     }
 }
@@ -208,7 +208,7 @@ pub enum Ended {
 /// The losses that are reported do not depend on where a training was interrupted and resumed.
 ///
 /// # Errors
-/// A training or validation loss that is not finite; errors of hooks.
+/// A training or validation loss that is not finite; errors of the engine and of hooks.
 pub fn train(
     engine: &mut dyn Engine,
     stepper: &mut dyn Stepper,
@@ -243,7 +243,7 @@ pub fn train(
                 return Ok(Ended::Stopped(stop));
             }
         };
-        stepper.settle(engine, data, progress.epoch, &mut batch);
+        stepper.settle(engine, data, progress.epoch, &mut batch)?;
         let is_best = end_epoch(engine, data, plan, progress, &mut batch)?;
         let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
         hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
@@ -280,7 +280,7 @@ fn one_step(
 
 /// Evaluates and moves on to the next epoch; returns whether this one is the best so far.
 fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut Progress, batch: &mut Batch) -> Result<bool> {
-    progress.validation = evaluate(engine, &data.validation, batch);
+    progress.validation = evaluate(engine, &data.validation, batch)?;
     progress.epoch += 1;
     progress.batch = 0;
     if plan.contest.begins_anew(progress.epoch) {
@@ -299,13 +299,16 @@ fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut P
 }
 
 /// Loss and hits over all batches of a loader.
-pub fn evaluate(engine: &mut dyn Engine, loader: &Loader, batch: &mut Batch) -> Sums {
+///
+/// # Errors
+/// Those of the engine.
+pub fn evaluate(engine: &mut dyn Engine, loader: &Loader, batch: &mut Batch) -> Result<Sums> {
     let mut sums = Sums::default();
     for step in 0..loader.batches_per_epoch() {
         loader.fill(0, step, batch);
-        sums.add(engine.evaluate(batch));
+        sums.add(engine.evaluate(batch)?);
     }
-    sums
+    Ok(sums)
 }
 
 #[cfg(test)]

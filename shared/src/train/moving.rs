@@ -100,7 +100,7 @@ impl Approach for Moving {
 
     fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
         let Situation { length, options, step, saved, .. } = *situation;
-        let (edges, weights) = (edges(&engine.state()), engine.spec().weight_count());
+        let (edges, weights) = (edges(&engine.state()?), engine.spec().weight_count());
         if self.masked.is_empty() && edges < weights {
             let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
             return Err(Error::failure(what).help("use the options of the run that wrote it"));

@@ -97,8 +97,8 @@ impl<'a> Recorder<'a> {
     /// Writes the latest state, and the best one if it is that. The lines of metrics up to here are durable before the checkpoint
     /// is, so a resumed run finds them.
     fn save(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper, is_best: bool) -> Result<()> {
-        let state = stepper.network(engine);
-        let saved = stepper.saved(engine);
+        let state = stepper.network(engine)?;
+        let saved = stepper.saved(engine)?;
         if let Some(name) = not_finite(engine.spec(), &state).or_else(|| saved.not_finite()) {
             let what = format!("{name} is not finite after step {}", progress.step);
             return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));

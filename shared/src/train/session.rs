@@ -111,7 +111,7 @@ impl Session<'_> {
     fn results(&self, engine: &mut dyn Engine, data: &Data, progress: &Progress, watch: &Stopwatch) -> Result<Results> {
         let best = Checkpoint::read(&self.folder.best(), engine.spec())?;
         engine.load_state(best.state)?;
-        let test = evaluate(engine, &data.test, &mut Batch::default());
+        let test = evaluate(engine, &data.test, &mut Batch::default())?;
         Ok(Results {
             test_accuracy: test.accuracy(),
             test_accuracy_top5: test.accuracy_5(),

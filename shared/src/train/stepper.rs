@@ -16,7 +16,7 @@ pub trait Stepper {
     /// Step `step`, counted from 1, with this batch and learning rate.
     ///
     /// # Errors
-    /// If the method cannot go on. A loss that is not finite is for the caller to notice.
+    /// If the method or the engine cannot go on. A loss that is not finite is for the caller to notice.
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped>;
 
     /// Before the first step of a session: what is worth telling the user.
@@ -28,15 +28,26 @@ pub trait Stepper {
     }
 
     /// Before the evaluation after an epoch (counted from 0): readies the network for it. `batch` is there to be written over.
-    fn settle(&mut self, _engine: &mut dyn Engine, _data: &Data, _epoch: u64, _batch: &mut Batch) {}
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn settle(&mut self, _engine: &mut dyn Engine, _data: &Data, _epoch: u64, _batch: &mut Batch) -> Result<()> {
+        Ok(())
+    }
 
     /// The network as it is to be saved, tested and measured.
-    fn network(&self, engine: &dyn Engine) -> ModelState {
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn network(&self, engine: &dyn Engine) -> Result<ModelState> {
         engine.state()
     }
 
     /// What a checkpoint must hold besides that network.
-    fn saved(&self, engine: &dyn Engine) -> Saved;
+    ///
+    /// # Errors
+    /// Those of the engine.
+    fn saved(&self, engine: &dyn Engine) -> Result<Saved>;
 
     /// What the summary says of it.
     fn results(&self) -> Map<String, Value>;
@@ -47,12 +58,16 @@ pub trait Stepper {
 
 /// Lets running statistics settle through the first batches of an epoch, without a step. They lag behind a network that changes at
 /// every step, and one with other edges has other statistics.
-pub(super) fn settle(engine: &mut dyn Engine, data: &Data, epoch: u64, batches: usize, batch: &mut Batch) {
+///
+/// # Errors
+/// Those of the engine.
+pub(super) fn settle(engine: &mut dyn Engine, data: &Data, epoch: u64, batches: usize, batch: &mut Batch) -> Result<()> {
     let train = data.train.loader();
     for step in 0..batches.min(train.batches_per_epoch()) {
         train.fill(epoch, step, batch);
-        engine.train_step_by(batch, &mut |_, _| ());
+        engine.train_step_by(batch, &mut |_, _| ())?;
     }
+    Ok(())
 }
 
 /// What a step gave.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{Augment, Split};
-use crate::engine::{DenseState, LayerState, ModelState, Movable};
+use crate::engine::{DenseState, Gradients, LayerState, ModelState, Movable};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{DefaultInit, Image, ModelSpec, Op};
 use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Saved, Start};
@@ -33,50 +33,56 @@ impl Engine for Fake {
         &self.spec
     }
 
-    fn train_step(&mut self, batch: &Batch, rate: f64) -> Outcome {
+    fn train_step(&mut self, batch: &Batch, rate: f64) -> Result<Outcome> {
         let n = batch.labels.len();
         let mean = batch.images.iter().zip(0u8..).map(|(x, i)| x * f32::from(i + 1)).sum::<f32>() / n as f32;
         self.weight += rate as f32 * mean;
         self.steps += 1;
         let loss_sum = if self.breaks_at == Some(self.steps) { f64::NAN } else { f64::from(self.weight) * n as f64 };
-        Outcome { loss_sum, correct: n / 2, correct_5: n, samples: n }
+        Ok(Outcome { loss_sum, correct: n / 2, correct_5: n, samples: n })
     }
 
-    fn train_step_by(&mut self, _: &Batch, _: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome {
+    fn train_step_by(&mut self, _: &Batch, _: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
         unreachable!("the loop moves nothing by hand")
     }
 
-    fn logits(&mut self, _: &Batch) -> Vec<f32> {
+    fn logits(&mut self, _: &Batch) -> Result<Vec<f32>> {
         unreachable!("the loop asks for no logits")
     }
 
-    fn evaluate(&mut self, batch: &Batch) -> Outcome {
+    fn evaluate(&mut self, batch: &Batch) -> Result<Outcome> {
         let n = batch.labels.len();
         let right = (10.0 - (self.weight - self.target).abs()).clamp(0.0, n as f32);
-        Outcome { loss_sum: f64::from(self.weight), correct: right as usize, correct_5: n, samples: n }
+        Ok(Outcome { loss_sum: f64::from(self.weight), correct: right as usize, correct_5: n, samples: n })
     }
 
-    fn gradients(&mut self, _: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    fn gradients(&mut self, _: &Batch) -> Result<Gradients> {
         unreachable!("the loop asks for no gradients")
     }
 
-    fn weight_gradients(&mut self, _: &Batch, _: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
+    fn weight_gradients(&mut self, _: &Batch, _: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
         unreachable!("training loops do not ask for gradients")
     }
 
-    fn train_step_with(&mut self, _: &Batch, _: Option<f64>, _: &[bool], _: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
+    fn train_step_with(
+        &mut self,
+        _: &Batch,
+        _: Option<f64>,
+        _: &[bool],
+        _: &mut (dyn FnMut(usize, Vec<f32>) + Send),
+    ) -> Result<Outcome> {
         unreachable!("the loop asks for no gradients")
     }
 
-    fn rewire(&mut self, _: &mut (dyn FnMut(&mut [LayerState]) + Send)) {
+    fn rewire(&mut self, _: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {
         unreachable!("the loop changes no masks")
     }
 
-    fn state(&self) -> ModelState {
+    fn state(&self) -> Result<ModelState> {
         let mask = Mask::from_positions(LayerShape::linear(2, 1), [1]);
         let layers = vec![LayerState { mask, weights: vec![self.weight], slots: Vec::new() }];
         let dense = vec![DenseState { name: "fc.bias".into(), values: vec![0.0; 2], slots: Vec::new() }];
-        ModelState { layers, dense, steps: self.steps }
+        Ok(ModelState { layers, dense, steps: self.steps })
     }
 
     fn load_state(&mut self, state: ModelState) -> Result<()> {
@@ -191,7 +197,7 @@ fn the_best_epoch_is_tested_and_ties_go_to_the_first() {
     struct Set<'a>(&'a [f32]);
     impl Hook for Set<'_> {
         fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
-            let mut state = engine.state();
+            let mut state = engine.state().unwrap();
             state.layers[0].weights[0] = self.0[step.progress.epoch as usize];
             engine.load_state(state)
         }
@@ -225,7 +231,7 @@ fn weights_that_are_not_finite_are_never_saved() {
     struct Poison;
     impl Hook for Poison {
         fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
-            let mut state = engine.state();
+            let mut state = engine.state().unwrap();
             if step.progress.step == 6 {
                 state.layers[0].weights[0] = f32::NAN;
             }

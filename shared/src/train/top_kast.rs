@@ -62,7 +62,7 @@ impl TopKast {
         let mut ledger = Ledger::new(network, engine, step, saved)?;
         let mut stored = Vec::new();
         let mut layers: Vec<Option<Layer>> = Vec::new();
-        for (l, state) in engine.state().layers.iter().enumerate() {
+        for (l, state) in engine.state()?.layers.iter().enumerate() {
             let weights = state.mask.shape().weights();
             let [first, second] = [1.0, options.backward].map(|f| (weights as f64 * options.densities[l] * f) as usize);
             let sizes = [first, second.clamp(first, weights)];
@@ -93,7 +93,7 @@ impl TopKast {
                 }
             }
             edges = [used(&layers, states).map(Mask::edges).collect(), trained(states)];
-        });
+        })?;
         let [forward, backward] = edges;
         ledger.count(engine.spec(), forward);
         let backward = on_edges(engine.spec(), &backward);
@@ -118,7 +118,7 @@ impl TopKast {
         }
     }
 
-    fn update(&mut self, engine: &mut dyn Engine, step: u64) -> Update {
+    fn update(&mut self, engine: &mut dyn Engine, step: u64) -> Result<Update> {
         let (mut changes, mut backward) = (Vec::new(), Vec::new());
         let (layers, memory) = (&mut self.layers, &mut self.ledger.memory);
         engine.rewire(&mut |states| {
@@ -135,9 +135,9 @@ impl TopKast {
             changes = before.iter().zip(used(layers, states)).map(change).collect();
             memory.follow(step, &before, used(layers, states));
             backward = trained(states);
-        });
+        })?;
         self.backward = on_edges(engine.spec(), &backward);
-        self.ledger.enter_update(engine.spec(), &changes, [None; 2])
+        Ok(self.ledger.enter_update(engine.spec(), &changes, [None; 2]))
     }
 }
 
@@ -185,27 +185,27 @@ impl Stepper for TopKast {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
         self.ledger.enter_step(batch.labels.len(), self.backward);
-        let outcome = engine.train_step(batch, rate);
-        engine.rewire(&mut |states| self.absorb(states, rate));
+        let outcome = engine.train_step(batch, rate)?;
+        engine.rewire(&mut |states| self.absorb(states, rate))?;
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
-        let event = moves.then(|| Event::Update(self.update(engine, step)));
+        let event = if moves { Some(Event::Update(self.update(engine, step)?)) } else { None };
         Ok(Stepped { outcome, event })
     }
 
-    fn network(&self, engine: &dyn Engine) -> ModelState {
-        let mut state = engine.state();
+    fn network(&self, engine: &dyn Engine) -> Result<ModelState> {
+        let mut state = engine.state()?;
         for (layer, state) in self.layers.iter().zip(&mut state.layers) {
             if let Some(layer) = layer {
                 let used: Vec<bool> = state.mask.iter().map(|p| layer.forward.contains(p)).collect();
                 keep(state, &used);
             }
         }
-        state
+        Ok(state)
     }
 
-    fn saved(&self, engine: &dyn Engine) -> Saved {
-        let states = engine.state().layers;
-        self.ledger.saved(|l, put| {
+    fn saved(&self, engine: &dyn Engine) -> Result<Saved> {
+        let states = engine.state()?.layers;
+        Ok(self.ledger.saved(|l, put| {
             if let Some(layer) = &self.layers[l] {
                 put("theta", SavedTensor::Floats(layer.theta.clone()));
                 put("backward", SavedTensor::Bits(states[l].mask.to_bytes()));
@@ -213,7 +213,7 @@ impl Stepper for TopKast {
                     put(&format!("velocity.{i}"), SavedTensor::Floats(slot.clone()));
                 }
             }
-        })
+        }))
     }
 
     fn results(&self) -> Map<String, Value> {

@@ -126,7 +126,7 @@ impl Case {
 
     /// The training after `step`, from what a checkpoint holds then.
     pub(crate) fn go_on(&self, engine: &SparseEngine, stepper: &Reparam, step: u64, threads: usize) -> (SparseEngine, Reparam) {
-        self.resume(stepper.network(engine), &stepper.saved(engine), step, threads).unwrap()
+        self.resume(stepper.network(engine).unwrap(), &stepper.saved(engine).unwrap(), step, threads).unwrap()
     }
 
     fn resume(&self, state: ModelState, saved: &Saved, step: u64, threads: usize) -> Result<(SparseEngine, Reparam)> {
@@ -184,7 +184,7 @@ impl Case {
         let loss = stepper.step(engine, &batch, step, rate).unwrap().outcome.loss();
         let wanted = reference.step(&self.spec, &batch, step, rate);
         assert!((loss - wanted).abs() < 2e-5, "loss {loss} at step {step}, expected {wanted}");
-        let (saved, network) = (stepper.saved(engine), stepper.network(engine));
+        let (saved, network) = (stepper.saved(engine).unwrap(), stepper.network(engine).unwrap());
         for ((layer, of), state) in self.spec.layers().iter().zip(&reference.layers).zip(&network.layers) {
             let epoch = (step - 1) / EPOCH;
             let used = of.positions.iter().zip(of.in_use(epoch)).filter(|(_, used)| *used).map(|(p, _)| *p);
@@ -204,7 +204,7 @@ impl Case {
         let ((mut engine, mut stepper), mut reference) = (self.start(1), self.reference());
         let step = |step| {
             self.step_both(&mut engine, &mut stepper, &mut reference, step, rate);
-            stepper.network(&engine).layers.iter().map(|l| l.mask.edges()).collect()
+            stepper.network(&engine).unwrap().layers.iter().map(|l| l.mask.edges()).collect()
         };
         (1..=steps).map(step).collect()
     }
@@ -212,7 +212,7 @@ impl Case {
     /// Everything in use has a place, and at least the part `worth` of the places is in use or of the magnitude near·(what puts
     /// weights into use) or more. Returns whether a fresh layout would be another.
     pub(crate) fn fits_its_places(&self, engine: &SparseEngine, stepper: &Reparam, near: f32, worth: f64) -> bool {
-        let (saved, network, state) = (stepper.saved(engine), stepper.network(engine), engine.state());
+        let (saved, network, state) = (stepper.saved(engine).unwrap(), stepper.network(engine).unwrap(), engine.state().unwrap());
         let mut is_old = false;
         for (l, layer) in self.spec.layers().iter().enumerate().filter(|(l, _)| self.laws[*l].is_some()) {
             let (used, placed) = (&network.layers[l].mask, &state.layers[l].mask);

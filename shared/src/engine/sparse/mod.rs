@@ -33,7 +33,7 @@ use self::params::{Dense, SparseLayer, check_layer, checked};
 use self::plan::{NormPlan, Plan, Step};
 use self::tensor::{Tensor, View};
 use super::simd::{Isa, LANES};
-use super::{Batch, Engine, LayerState, ModelState, Movable, Outcome, TrainOptions};
+use super::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::model::{Image, ModelSpec};
@@ -339,34 +339,34 @@ impl Engine for SparseEngine {
         &self.spec
     }
 
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Outcome {
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let outcome = self.forward_backward(batch, None);
             self.update(Some(learning_rate));
-            outcome
+            Ok(outcome)
         })
     }
 
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Outcome {
+    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let outcome = self.forward_backward(batch, None);
             self.update_by(step);
-            outcome
+            Ok(outcome)
         })
     }
 
-    fn evaluate(&mut self, batch: &Batch) -> Outcome {
+    fn evaluate(&mut self, batch: &Batch) -> Result<Outcome> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let mut all = Outcome::default();
             self.in_parts(batch, |engine, labels| all.add(engine.loss(labels, false)));
-            all
+            Ok(all)
         })
     }
 
-    fn logits(&mut self, batch: &Batch) -> Vec<f32> {
+    fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let classes = self.spec.classes();
@@ -378,21 +378,21 @@ impl Engine for SparseEngine {
                     all.extend((0..classes).map(|c| unsafe { logits.pixels(sample / LANES, c) }[0].0[sample % LANES]));
                 }
             });
-            all
+            Ok(all)
         })
     }
 
-    fn gradients(&mut self, batch: &Batch) -> (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
         let threads = Arc::clone(&self.threads);
         let outcome = threads.install(|| self.forward_backward(batch, None));
         let edges = self.layers.iter().map(|l| l.gradient.clone()).collect();
-        (outcome, edges, self.dense.iter().map(|d| d.gradient.clone()).collect())
+        Ok((outcome, edges, self.dense.iter().map(|d| d.gradient.clone()).collect()))
     }
 
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Outcome {
+    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
         let threads = Arc::clone(&self.threads);
         let layers = vec![true; self.layers.len()];
-        threads.install(|| self.forward_backward(batch, Some(Wanted { layers: &layers, visit })))
+        Ok(threads.install(|| self.forward_backward(batch, Some(Wanted { layers: &layers, visit }))))
     }
 
     fn train_step_with(
@@ -401,17 +401,17 @@ impl Engine for SparseEngine {
         learning_rate: Option<f64>,
         layers: &[bool],
         visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Outcome {
+    ) -> Result<Outcome> {
         assert_eq!(layers.len(), self.layers.len(), "one mark per layer");
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let outcome = self.forward_backward(batch, Some(Wanted { layers, visit }));
             self.update(learning_rate);
-            outcome
+            Ok(outcome)
         })
     }
 
-    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) {
+    fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let laid_out: Vec<Mask> = self.states.iter().map(|s| s.mask.clone()).collect();
@@ -422,10 +422,12 @@ impl Engine for SparseEngine {
             }
             self.take_over(&laid_out);
         });
+        Ok(())
     }
 
-    fn state(&self) -> ModelState {
-        ModelState { layers: self.states.clone(), dense: self.dense.iter().map(|d| d.state.clone()).collect(), steps: self.steps }
+    fn state(&self) -> Result<ModelState> {
+        let dense = self.dense.iter().map(|d| d.state.clone()).collect();
+        Ok(ModelState { layers: self.states.clone(), dense, steps: self.steps })
     }
 
     fn load_state(&mut self, state: ModelState) -> Result<()> {

@@ -59,6 +59,6 @@ pub(super) fn tested(folder: &RunFolder, level: u64, engine: &mut dyn Engine, da
     let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
     let density = edges as f64 / engine.spec().weight_count() as f64;
     engine.load_state(state)?;
-    let test = evaluate(engine, &data.test, &mut Batch::default());
+    let test = evaluate(engine, &data.test, &mut Batch::default())?;
     Ok(Trained { level, density, edges, validation_accuracy: progress.validation.accuracy(), test_accuracy: test.accuracy() })
 }

@@ -122,12 +122,12 @@ impl Iterative {
     /// Prunes to the density of a level, counted from 0, and resets.
     fn prune(&mut self, engine: &mut dyn Engine, level: usize, batch: &Batch) -> Result<Pruned> {
         let IterativeOptions { pruner, densities, takes_part, seed, .. } = &self.options;
-        let mut state = self.steps.state(engine);
+        let mut state = self.steps.state(engine)?;
         let (before, density) = (edges(&state), densities[level]);
         let mut missing = 0;
         let scores = match pruner {
             Pruner::Magnitude => magnitudes(&state.layers),
-            Pruner::Snip => snip_scores(&state.layers, &engine.gradients(batch).1),
+            Pruner::Snip => snip_scores(&state.layers, &engine.gradients(batch)?.1),
             Pruner::Synflow => synflow(engine.spec(), &state),
             Pruner::MaskRef => Vec::new(),
             Pruner::RandomGlobal | Pruner::RandomUniform | Pruner::RandomBalanced | Pruner::RandomErk => {
@@ -184,7 +184,7 @@ impl Stepper for Iterative {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         let epoch = (step - 1) / self.batches_per_epoch;
         if self.options.reset != Reset::None && self.first.is_none() && epoch >= self.options.warmup_epochs {
-            let first = self.steps.state(engine);
+            let first = self.steps.state(engine)?;
             self.note.first_steps = first.steps;
             self.first = Some(first);
         }
@@ -197,16 +197,16 @@ impl Stepper for Iterative {
         Ok(Stepped { event: event.or(stepped.event), ..stepped })
     }
 
-    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
-        self.steps.settle(engine, data, epoch, batch);
+    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) -> Result<()> {
+        self.steps.settle(engine, data, epoch, batch)
     }
 
-    fn saved(&self, engine: &dyn Engine) -> Saved {
-        let Saved { note, mut tensors } = self.steps.saved(engine);
+    fn saved(&self, engine: &dyn Engine) -> Result<Saved> {
+        let Saved { note, mut tensors } = self.steps.saved(engine)?;
         if let Some(first) = &self.first {
             save_state(FIRST, engine.spec(), first, &mut tensors);
         }
-        Saved { note: json!(Note { steps: note, ..self.note.clone() }), tensors }
+        Ok(Saved { note: json!(Note { steps: note, ..self.note.clone() }), tensors })
     }
 
     fn results(&self) -> Map<String, Value> {

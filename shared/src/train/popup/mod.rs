@@ -116,7 +116,7 @@ impl Popup {
         let mut note = Note::deserialize(&saved.note)
             .map_err(|e| wrong(format_args!("its notes: {e}")).help("er_slt goes on from checkpoints of er_slt"))?;
         let claim = note.claim.take();
-        let state = engine.state();
+        let state = engine.state()?;
         let biases = bias_places(engine.spec())?;
         let of_spec = engine.spec().layers().iter().zip(&biases);
         let slots = situation.options.optimizer.slots();
@@ -150,7 +150,7 @@ impl Popup {
 
     /// Lays out all that is allowed and puts what is chosen into use.
     fn use_chosen(&self, engine: &mut dyn Engine) -> Result<()> {
-        let mut state = engine.state();
+        let mut state = engine.state()?;
         for (layer, of) in self.layers.iter().zip(&mut state.layers) {
             of.mask = layer.weights.clone();
             of.weights = vec![0.0; layer.weights.edges()];
@@ -202,7 +202,7 @@ impl Popup {
         self.note.training_flops_dense += 3.0 * forward_flops(spec, &vec![1.0; used.len()]) * samples;
     }
 
-    fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Outcome {
+    fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {
         self.note.steps += 1;
         let (density, how) = (self.note.density, (&self.descent, rate / self.note.scale, self.note.steps));
         let layers = &mut self.layers;
@@ -221,7 +221,7 @@ impl Popup {
     /// Rescales all values so that the logits of this batch fit its labels best: those of layer l, from 1, and of D layers by c^(1/D),
     /// and biases by c^(l/D); a network without normalisations then gives c times its logits.
     fn rescale(&mut self, engine: &mut dyn Engine, batch: &Batch) -> Result<()> {
-        let logits = engine.logits(batch);
+        let logits = engine.logits(batch)?;
         let c = rescale::factor(&logits, &batch.labels);
         let depth = self.layers.len() as f64;
         for (l, layer) in self.layers.iter_mut().enumerate() {
@@ -266,7 +266,7 @@ impl Stepper for Popup {
             let what = format!("{file}: its accuracy is that on {images}, and this run validates on {}", self.note.images);
             return Ok(Some(format!("{what}: not verified")));
         }
-        let found: Sums = evaluate(engine, &data.validation, &mut Batch::default());
+        let found: Sums = evaluate(engine, &data.validation, &mut Batch::default())?;
         let percent = |correct: usize| 100.0 * correct as f64 / samples as f64;
         if (found.correct, found.samples) == (correct, samples) {
             let accuracy = percent(correct);
@@ -283,31 +283,31 @@ impl Stepper for Popup {
         let begins = step == 1 || self.level(step) != self.level(step - 1);
         let event = if begins { Some(Event::Level(self.begin_level(engine, step)?)) } else { None };
         self.enter_step(engine.spec(), batch.labels.len());
-        let outcome = self.descend(engine, batch, rate);
+        let outcome = self.descend(engine, batch, rate)?;
         if outcome.loss_sum.is_finite() && self.options.rescale_steps.is_some_and(|n| step.is_multiple_of(n)) {
             self.rescale(engine, batch)?;
         }
         Ok(Stepped { outcome, event })
     }
 
-    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
-        settle(engine, data, epoch, self.options.settle_batches, batch);
+    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) -> Result<()> {
+        settle(engine, data, epoch, self.options.settle_batches, batch)
     }
 
-    fn network(&self, engine: &dyn Engine) -> ModelState {
-        let mut state = engine.state();
+    fn network(&self, engine: &dyn Engine) -> Result<ModelState> {
+        let mut state = engine.state()?;
         for (layer, of) in self.layers.iter().zip(&mut state.layers) {
             keep(of, &layer.chosen[..layer.weights.edges()]);
         }
-        state
+        Ok(state)
     }
 
-    fn saved(&self, _: &dyn Engine) -> Saved {
+    fn saved(&self, _: &dyn Engine) -> Result<Saved> {
         let mut saved = Saved { note: json!(self.note), ..Saved::default() };
         for (layer, name) in self.layers.iter().zip(&self.names) {
             layer.save(|what, tensor| drop(saved.tensors.insert(format!("{what}.{name}"), tensor)));
         }
-        saved
+        Ok(saved)
     }
 
     fn results(&self) -> Map<String, Value> {

@@ -117,7 +117,7 @@ pub(super) fn tested(path: &Path, level: u64, asked: f64, engine: &mut dyn Engin
     let edges: usize = state.layers.iter().map(|l| l.mask.edges()).sum();
     let density = edges as f64 / engine.spec().weight_count() as f64;
     engine.load_state(state)?;
-    let test = evaluate(engine, &data.test, &mut Batch::default());
+    let test = evaluate(engine, &data.test, &mut Batch::default())?;
     Ok(Ticket {
         level,
         density_requested: asked,

@@ -159,14 +159,14 @@ impl Reparam {
         let norms = dense.map(|p| matches!(p.kind, ParamKind::Scale | ParamKind::Shift) && p.name.contains("bn")).collect();
         let shapes = spec.layers().iter().map(|l| l.shape.weights()).collect();
         let mut all = Self { options, names, shapes, layers, norms, batches_per_epoch, note, edges: Vec::new() };
-        all.lay_out(engine, true);
+        all.lay_out(engine, true)?;
         Ok(all)
     }
 
     /// Lets the engine lay out `all` layers, or those that are stale.
-    fn lay_out(&mut self, engine: &mut dyn Engine, all: bool) {
+    fn lay_out(&mut self, engine: &mut dyn Engine, all: bool) -> Result<()> {
         if !all && !self.layers.iter().flatten().any(|layer| layer.stale) {
-            return;
+            return Ok(());
         }
         let (layers, edges) = (&mut self.layers, &mut self.edges);
         engine.rewire(&mut |states: &mut [LayerState]| {
@@ -181,12 +181,12 @@ impl Reparam {
                 }
             });
             *edges = states.iter().map(|state| state.mask.edges()).collect();
-        });
+        })
     }
 
     /// The network in the engine, after the steps that were made; the engine also counts those that only settle statistics.
-    pub(super) fn state(&self, engine: &dyn Engine) -> ModelState {
-        ModelState { steps: self.note.steps, ..engine.state() }
+    pub(super) fn state(&self, engine: &dyn Engine) -> Result<ModelState> {
+        Ok(ModelState { steps: self.note.steps, ..engine.state()? })
     }
 
     /// Goes on with another network, where all weights are used as they are.
@@ -211,7 +211,7 @@ impl Reparam {
         self.note.training_flops_dense += 3.0 * forward_flops(spec, &vec![1.0; self.edges.len()]) * samples;
     }
 
-    fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Outcome {
+    fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {
         self.note.steps += 1;
         let ReparamOptions { decays, freeze, .. } = &self.options;
         let (layers, norms, how) = (&mut self.layers, &self.norms, Move { decays, rate, step: self.note.steps });
@@ -246,32 +246,32 @@ impl Stepper for Reparam {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         if (step - 1).is_multiple_of(self.batches_per_epoch) {
             self.layers.par_iter_mut().flatten().for_each(|layer| layer.enter((step - 1) / self.batches_per_epoch));
-            self.lay_out(engine, true);
+            self.lay_out(engine, true)?;
         }
         self.enter_step(engine.spec(), batch.labels.len());
-        let outcome = self.descend(engine, batch, rate);
-        self.lay_out(engine, false);
+        let outcome = self.descend(engine, batch, rate)?;
+        self.lay_out(engine, false)?;
         let moves = self.layers.iter().any(Option::is_some);
         let told = moves && (step == 1 || step.is_multiple_of(self.batches_per_epoch));
         let event = told.then(|| Event::Sparsity(self.sparsity(engine.spec())));
         Ok(Stepped { outcome, event })
     }
 
-    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) {
-        settle(engine, data, epoch, self.options.settle_batches, batch);
+    fn settle(&mut self, engine: &mut dyn Engine, data: &Data, epoch: u64, batch: &mut Batch) -> Result<()> {
+        settle(engine, data, epoch, self.options.settle_batches, batch)
     }
 
-    fn network(&self, engine: &dyn Engine) -> ModelState {
-        let mut state = self.state(engine);
+    fn network(&self, engine: &dyn Engine) -> Result<ModelState> {
+        let mut state = self.state(engine)?;
         for (layer, of) in self.layers.iter().zip(&mut state.layers) {
             if let Some(layer) = layer {
                 *of = layer.network();
             }
         }
-        state
+        Ok(state)
     }
 
-    fn saved(&self, _: &dyn Engine) -> Saved {
+    fn saved(&self, _: &dyn Engine) -> Result<Saved> {
         let mut saved = Saved::default();
         let mut note = self.note.clone();
         for (layer, name) in self.layers.iter().zip(&self.names) {
@@ -280,7 +280,7 @@ impl Stepper for Reparam {
             note.thresholds.insert(name.clone(), layer.threshold());
         }
         saved.note = json!(note);
-        saved
+        Ok(saved)
     }
 
     fn results(&self) -> Map<String, Value> {

@@ -32,7 +32,7 @@ fn images_of_every_width() {
                 let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
                 let mut engine =
                     SparseEngine::with(spec.clone(), state, OPTIONS, Setup { isa, ..Setup::new(samples, 2) }).unwrap();
-                let (_, edges, _) = engine.gradients(&batch);
+                let (_, edges, _) = engine.gradients(&batch).unwrap();
                 for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
                     let distance = distance(got, want);
                     assert!(
@@ -67,7 +67,7 @@ fn gradients_equal_those_of_the_oracle() {
             for (isa, kernels) in Isa::available().into_iter().flat_map(|i| [(i, Kernels::Edges), (i, Kernels::Weights)]) {
                 let setup = Setup { isa, kernels, ..Setup::new(270, 2) };
                 let mut engine = SparseEngine::with(spec.clone(), state.clone(), OPTIONS, setup).unwrap();
-                let (outcome, edges, dense) = engine.gradients(&batch);
+                let (outcome, edges, dense) = engine.gradients(&batch).unwrap();
                 let case = format!("{name} {} {kernels:?} samples={samples} density={density}", isa.name());
                 assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{case}: {} {}", outcome.loss(), want.loss);
                 assert_eq!(outcome.samples, samples);
@@ -78,14 +78,16 @@ fn gradients_equal_those_of_the_oracle() {
                     assert!(distance(got, want) < tolerance, "{case}: dense {d}: {}", distance(got, want));
                 }
                 let mut layers = spec.layers().len();
-                let same = engine.weight_gradients(&batch, &mut |layer, gradient| {
-                    layers -= 1;
-                    assert_eq!(layer, layers, "{case}: last layer first");
-                    let distance = distance(&gradient, &want.weights[layer]);
-                    assert!(distance < tolerance, "{case}: all weights of layer {layer}: {distance}");
-                });
+                let same = engine
+                    .weight_gradients(&batch, &mut |layer, gradient| {
+                        layers -= 1;
+                        assert_eq!(layer, layers, "{case}: last layer first");
+                        let distance = distance(&gradient, &want.weights[layer]);
+                        assert!(distance < tolerance, "{case}: all weights of layer {layer}: {distance}");
+                    })
+                    .unwrap();
                 assert_eq!((same, layers), (outcome, 0), "{case}");
-                let (_, again, _) = engine.gradients(&batch);
+                let (_, again, _) = engine.gradients(&batch).unwrap();
                 assert_eq!(edges, again, "{case}");
             }
         }
@@ -108,13 +110,15 @@ fn one_small_network() {
     for kernels in [Kernels::Edges, Kernels::Weights] {
         let setup = Setup { isa: Isa::Portable, kernels, ..Setup::new(18, 2) };
         let mut engine = SparseEngine::with(spec.clone(), state.clone(), OPTIONS, setup).unwrap();
-        engine.weight_gradients(&batch, &mut |layer, gradient| assert!(distance(&gradient, &want.weights[layer]) < 3e-4));
-        let (_, edges, _) = engine.gradients(&batch);
+        engine
+            .weight_gradients(&batch, &mut |layer, gradient| assert!(distance(&gradient, &want.weights[layer]) < 3e-4))
+            .unwrap();
+        let (_, edges, _) = engine.gradients(&batch).unwrap();
         for (got, want) in edges.iter().zip(&want.edges) {
             assert!(distance(got, want) < 3e-4, "{kernels:?}");
         }
-        engine.train_step(&batch, 0.1);
-        assert_eq!(engine.evaluate(&batch).samples, 18);
+        engine.train_step(&batch, 0.1).unwrap();
+        assert_eq!(engine.evaluate(&batch).unwrap().samples, 18);
     }
 }
 
@@ -152,7 +156,7 @@ fn random_networks() {
         let batch = random_batch(&spec, 21, seed);
         let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, true);
         let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 21, 2).unwrap();
-        let (_, edges, dense) = engine.gradients(&batch);
+        let (_, edges, dense) = engine.gradients(&batch).unwrap();
         let got = edges.iter().chain(&dense);
         for (i, (got, want)) in got.zip(want.edges.iter().chain(&want.dense)).enumerate() {
             let distance = distance(got, want);
@@ -173,7 +177,7 @@ fn large_layers_are_cut_into_regions() {
     for kernels in [Kernels::Edges, Kernels::Weights] {
         let mut engine =
             SparseEngine::with(spec.clone(), state.clone(), OPTIONS, Setup { kernels, ..Setup::new(18, 2) }).unwrap();
-        let (_, edges, _) = engine.gradients(&batch);
+        let (_, edges, _) = engine.gradients(&batch).unwrap();
         for (l, (got, want)) in edges.iter().zip(&want.edges).enumerate() {
             assert!(distance(got, want) < 3e-4, "{kernels:?} layer {l}: {}", distance(got, want));
         }
@@ -188,8 +192,8 @@ fn evaluation_uses_running_statistics_and_changes_nothing() {
         let want = oracle::run(&spec, &Values::new(&state), &state, &batch, OPTIONS.label_smoothing, false);
         // Room for fewer samples than there are: they come in several chunks.
         let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 7, 2).unwrap();
-        let before = engine.state();
-        let outcome = engine.evaluate(&batch);
+        let before = engine.state().unwrap();
+        let outcome = engine.evaluate(&batch).unwrap();
         assert!((outcome.loss() - want.loss).abs() < 1e-4 * want.loss, "{name}: {} {}", outcome.loss(), want.loss);
         let classes = spec.classes();
         let correct = (0..18).filter(|&s| {
@@ -198,7 +202,7 @@ fn evaluation_uses_running_statistics_and_changes_nothing() {
             best == batch.labels[s] as usize
         });
         assert_eq!(outcome.correct, correct.count(), "{name}");
-        assert_eq!(engine.state(), before, "{name}");
+        assert_eq!(engine.state().unwrap(), before, "{name}");
     }
 }
 
@@ -243,8 +247,8 @@ fn any_number_of_threads_gives_the_same_bits() {
         let state = random_state(&spec, 0.3, None, 2);
         let trained = [1, 2, 3].map(|threads| {
             let mut engine = SparseEngine::new(spec.clone(), state.clone(), OPTIONS, 37, threads).unwrap();
-            let losses = [4, 5, 6].map(|seed| engine.train_step(&random_batch(&spec, 37, seed), 0.1).loss_sum);
-            (losses, engine.state())
+            let losses = [4, 5, 6].map(|seed| engine.train_step(&random_batch(&spec, 37, seed), 0.1).unwrap().loss_sum);
+            (losses, engine.state().unwrap())
         });
         assert_eq!(trained[0], trained[1], "{name}");
         assert_eq!(trained[0], trained[2], "{name}");
@@ -289,7 +293,7 @@ fn steps_follow_the_optimiser() {
             for step in 1..=3 {
                 let batch = random_batch(&spec, 24, step);
                 let pass = oracle::run(&spec, &values, &state, &batch, options.label_smoothing, true);
-                engine.train_step(&batch, lr);
+                engine.train_step(&batch, lr).unwrap();
                 for (l, layer) in state.layers.iter().enumerate() {
                     for (e, p) in layer.mask.iter().enumerate() {
                         let (w, slots) = (&mut values.weights[l][p], &mut edge_slots[l][e]);
@@ -309,7 +313,7 @@ fn steps_follow_the_optimiser() {
                     }
                 }
             }
-            let got = engine.state();
+            let got = engine.state().unwrap();
             for (l, layer) in got.layers.iter().enumerate() {
                 let want: Vec<f64> = layer.mask.iter().map(|p| values.weights[l][p]).collect();
                 let distance = distance(&layer.weights, &want);
@@ -333,7 +337,7 @@ fn places_without_a_sample_stay_out_of_the_gradients() {
             let mut engine =
                 SparseEngine::with(spec.clone(), random_state(&spec, 1.0, None, 3), OPTIONS, Setup { isa, ..Setup::new(32, 1) })
                     .unwrap();
-            let (_, edges, dense) = engine.gradients(&random_batch(&spec, samples, 1));
+            let (_, edges, dense) = engine.gradients(&random_batch(&spec, samples, 1)).unwrap();
             assert!(edges.iter().chain(&dense).flatten().all(|g| g.is_finite()), "{} samples={samples}", isa.name());
         }
     }
@@ -345,12 +349,12 @@ fn a_saved_state_continues_bit_for_bit() {
         let (_, spec) = networks().swap_remove(5);
         let options = TrainOptions { optimizer, ..OPTIONS };
         let mut engine = SparseEngine::new(spec.clone(), random_state(&spec, 0.3, None, 2), options, 20, 2).unwrap();
-        engine.train_step(&random_batch(&spec, 20, 1), 0.1);
-        let mut copy = SparseEngine::new(spec.clone(), engine.state(), options, 20, 1).unwrap();
+        engine.train_step(&random_batch(&spec, 20, 1), 0.1).unwrap();
+        let mut copy = SparseEngine::new(spec.clone(), engine.state().unwrap(), options, 20, 1).unwrap();
         for e in [&mut engine, &mut copy] {
-            e.train_step(&random_batch(&spec, 13, 2), 0.1);
+            e.train_step(&random_batch(&spec, 13, 2), 0.1).unwrap();
         }
-        assert_eq!(engine.state(), copy.state());
+        assert_eq!(engine.state().unwrap(), copy.state().unwrap());
     }
 }
 
@@ -388,6 +392,6 @@ fn a_diverged_network_shows_nan() {
         let mut state = random_state(&spec, 0.5, None, 1);
         state.layers[0].weights.fill(f32::NAN);
         let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 16, 2).unwrap();
-        assert!(engine.train_step(&random_batch(&spec, 16, 1), 0.1).loss().is_nan(), "{name}");
+        assert!(engine.train_step(&random_batch(&spec, 16, 1), 0.1).unwrap().loss().is_nan(), "{name}");
     }
 }
