@@ -3,6 +3,7 @@
 // A kernel that is not inlined into the function with its instructions enabled would not be compiled for them.
 #![allow(clippy::inline_always)]
 
+mod checked;
 mod optim;
 pub mod roofline;
 mod simd;

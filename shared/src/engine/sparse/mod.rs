@@ -29,9 +29,10 @@ use rayon::prelude::*;
 use self::conv::{Conv, Machine, Scratch};
 use self::loss::cross_entropy;
 use self::norm::{Norm, NormValues, update_running};
-use self::params::{Dense, SparseLayer, check_layer, checked};
+use self::params::{Dense, SparseLayer};
 use self::plan::{NormPlan, Plan, Step};
 use self::tensor::{Tensor, View};
+use super::checked::{complete, complete_layer, ends_with_logits};
 use super::simd::{Isa, LANES};
 use super::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::{Error, Result};
@@ -147,11 +148,7 @@ impl SparseEngine {
         if max_batch == 0 {
             return Err(Error::usage("a batch must hold at least one sample"));
         }
-        let logits = spec.nodes().last().map_or(spec.input(), |n| n.output);
-        if logits.height * logits.width != 1 {
-            let name = spec.name();
-            return Err(Error::usage(format!("model {name}: ends with {logits}, and logits have height and width 1")));
-        }
+        ends_with_logits(&spec)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("engine-{i}"));
         let threads = pool.build().map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))?;
         let plan = Plan::new(&spec);
@@ -208,15 +205,6 @@ impl SparseEngine {
         }
     }
 
-    fn check_batch(&self, batch: &Batch) -> usize {
-        let samples = batch.labels.len();
-        assert!(samples > 0, "batch of no samples");
-        assert_eq!(batch.images.len(), samples * self.spec.input().len(), "pixels of a batch of {}", self.spec.input());
-        let classes = self.spec.classes();
-        assert!(batch.labels.iter().all(|&l| (l as usize) < classes), "a label is not below {classes}");
-        samples
-    }
-
     fn machine(&self, samples: usize) -> Machine<'_> {
         Machine { isa: self.isa, samples, scratch: &self.scratch }
     }
@@ -234,7 +222,7 @@ impl SparseEngine {
     }
 
     fn forward_backward(&mut self, batch: &Batch, mut wanted: Option<Wanted>) -> Outcome {
-        let samples = self.check_batch(batch);
+        let samples = batch.checked_samples(&self.spec);
         assert!(samples <= self.max_batch, "batch of {samples} samples, room for {}", self.max_batch);
         self.load(&batch.images, samples);
         self.forward(samples, Mode::Train);
@@ -246,7 +234,7 @@ impl SparseEngine {
     /// Runs a batch of any size through the network with running statistics, a part at a time; `each` reads what came out, and gets
     /// the labels.
     fn in_parts(&mut self, batch: &Batch, mut each: impl FnMut(&mut Self, &[u32])) {
-        self.check_batch(batch);
+        batch.checked_samples(&self.spec);
         let pixels = self.spec.input().len();
         for (labels, images) in batch.labels.chunks(self.max_batch).zip(batch.images.chunks(self.max_batch * pixels)) {
             self.load(images, labels.len());
@@ -418,7 +406,7 @@ impl Engine for SparseEngine {
             change(&mut self.states);
             let slots = self.options.optimizer.slots();
             for (layer, state) in self.spec.layers().iter().zip(&mut self.states) {
-                check_layer(layer, state, slots).unwrap_or_else(|e| panic!("{e}"));
+                complete_layer(layer, state, slots).unwrap_or_else(|e| panic!("{e}"));
             }
             self.take_over(&laid_out);
         });
@@ -431,8 +419,8 @@ impl Engine for SparseEngine {
     }
 
     fn load_state(&mut self, state: ModelState) -> Result<()> {
-        (self.states, self.dense) = checked(&self.spec, state.layers, state.dense, self.options.optimizer.slots())?;
-        self.steps = state.steps;
+        let state = complete(&self.spec, state, self.options.optimizer.slots())?;
+        (self.states, self.dense, self.steps) = (state.layers, Dense::all(&self.spec, state.dense), state.steps);
         let threads = Arc::clone(&self.threads);
         threads.install(|| self.take_over(&[]));
         Ok(())
