@@ -1,4 +1,4 @@
-//! Everything two of the `er_*` programs need: masks as graphs, layer densities, models as data, a sparse engine,
+//! Everything two of the `er_*` programs need: masks as graphs, layer densities, models as data, a sparse and a dense engine,
 //! data sets, run folders and the training loop.
 //!
 //! Four floors; imports point only downwards:

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use shared::density::{Density, Distribution};
 use shared::engine::sparse::{Kernels, Setup, SparseEngine};
-use shared::engine::{Batch, Optimizer, TrainOptions};
+use shared::engine::{Batch, ModelState, Optimizer, TrainOptions};
 use shared::graph::{Law, LayerShape, Mask, sample};
 use shared::init::{InitMethod, initialise};
 use shared::model::ModelSpec;
@@ -17,7 +17,24 @@ pub(crate) fn all_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// An engine whose layers have random masks of the densities that a distribution gives them.
+/// How steps are made.
+pub(crate) const OPTIONS: TrainOptions =
+    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.0 };
+
+/// A network whose layers have random masks of the densities that a distribution gives them.
+#[allow(dead_code, reason = "a bench may make its own")]
+pub(crate) fn network(spec: &ModelSpec, distribution: &Distribution, density: f64) -> ModelState {
+    let shapes: Vec<LayerShape> = spec.layers().iter().map(|l| l.shape).collect();
+    let solution = Density::new(density).and_then(|d| distribution.solve(&shapes, d));
+    let densities = solution.unwrap_or_else(|e| panic!("{e}")).densities;
+    let draw = |(l, (&shape, &density)): (usize, (&LayerShape, &f64))| {
+        sample(shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64))
+    };
+    let masks: Vec<Mask> = shapes.iter().zip(&densities).enumerate().map(draw).collect();
+    initialise(spec, &masks, &densities, density, InitMethod::Normal, 1)
+}
+
+/// The sparse engine with such a network.
 #[allow(dead_code, reason = "a bench may make its own")]
 pub(crate) fn engine(
     spec: &ModelSpec,
@@ -26,18 +43,8 @@ pub(crate) fn engine(
     threads: usize,
     kernels: Kernels,
 ) -> SparseEngine {
-    let shapes: Vec<LayerShape> = spec.layers().iter().map(|l| l.shape).collect();
-    let solution = Density::new(density).and_then(|d| distribution.solve(&shapes, d));
-    let densities = solution.unwrap_or_else(|e| panic!("{e}")).densities;
-    let draw = |(l, (&shape, &density)): (usize, (&LayerShape, &f64))| {
-        sample(shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64))
-    };
-    let masks: Vec<Mask> = shapes.iter().zip(&densities).enumerate().map(draw).collect();
-    let state = initialise(spec, &masks, &densities, density, InitMethod::Normal, 1);
-    let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
-    let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
     let setup = Setup { kernels, ..Setup::new(BATCH, threads) };
-    SparseEngine::with(spec.clone(), state, options, setup).unwrap_or_else(|e| panic!("{e}"))
+    SparseEngine::with(spec.clone(), network(spec, distribution, density), OPTIONS, setup).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Random images and labels.

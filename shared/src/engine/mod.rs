@@ -3,12 +3,16 @@
 // A kernel that is not inlined into the function with its instructions enabled would not be compiled for them.
 #![allow(clippy::inline_always)]
 
+mod backend;
 mod checked;
+#[cfg(feature = "dense")]
+pub mod dense;
 mod optim;
 pub mod roofline;
 mod simd;
 pub mod sparse;
 
+pub use backend::{Backend, Device, EngineName};
 pub use simd::Isa;
 
 pub use crate::graph::LayerState;

@@ -14,6 +14,8 @@ pub use fan::{FanInit, FanLaw, FanMode, Nonlinearity, fan_state};
 pub use frozen::{FrozenInit, FrozenOptions, frozen_scales, frozen_state};
 pub use method::InitMethod;
 pub use mirror::er_ortho_weights;
+#[cfg(feature = "dense")]
+pub(crate) use repair::ORTHOGONAL;
 pub use repair::{OrthoRepair, OrthoRepaired, ortho_repair, ortho_repair_edges};
 pub use scores::{ScoreInit, scores};
 

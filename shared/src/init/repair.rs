@@ -6,7 +6,7 @@ use crate::model::ModelSpec;
 use rayon::prelude::*;
 
 /// ‖E‖ at which a matrix counts as orthogonal; the gradient of the norm has no direction at 0.
-const ORTHOGONAL: f64 = 1e-12;
+pub(crate) const ORTHOGONAL: f64 = 1e-12;
 
 /// How far to descend.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -95,8 +95,9 @@ fn gradients_equal_those_of_the_oracle() {
 }
 
 /// Every kind of step and kernel, small enough for an interpreter that checks every access:
-/// `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance" cargo +nightly miri test -p shared --lib one_small_network`
-/// (tree borrows, as the thread pool does not pass otherwise).
+/// `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance" cargo +nightly miri test -p shared --no-default-features --lib
+/// one_small_network` (tree borrows, as the thread pool does not pass otherwise; no default features, as dfdx does not build on nightly
+/// compilers).
 #[test]
 fn one_small_network() {
     let net = Build::new(Image::new(2, 5, 6)).conv(3, 3, 1, 1, 1, true).norm(true).relu();
