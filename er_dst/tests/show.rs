@@ -47,7 +47,7 @@ fn the_published_command() {
         "test-batch-size": 100, "valid-split": 0.1, "data": "cifar10", "model": "vgg16", "seed": 1, "select-on": "validation",
         "input": "3x32x32", "classes": 10, "label-smoothing": 0.0, "warmup-epochs": 0, "multiplier": 1,
         "nesterov": true, "augment": true, "normalise": "own",
-        "log-interval": 100, "checkpoint-interval": 1000, "out": "runs", "quiet": false
+        "engine": "sparse", "device": "cpu", "log-interval": 100, "checkpoint-interval": 1000, "out": "runs", "quiet": false
     }"#;
     let expected: Value = serde_json::from_str(expected).unwrap();
     let (options, expected) = (shown["options"].as_object().unwrap(), expected.as_object().unwrap());

@@ -31,7 +31,8 @@ fn the_published_command() {
         "lr-step-epochs": 30, "lr-gamma": 0.1, "warmup-epochs": 0, "l2": 0.0005, "momentum": 0.9, "nesterov": false, "epochs": 100,
         "batch-size": 128, "test-batch-size": 1000, "valid-split": 0.1, "data": "cifar10", "model": "resnet18", "seed": 2, "settle": 0,
         "select-on": "validation", "input": "3x32x32", "classes": 10, "augment": false, "normalise": "half", "label-smoothing": 0.0,
-        "multiplier": 1, "log-interval": 100, "checkpoint-interval": 1000, "out": "runs-strong-tick-anneal-lr-0.1-2", "quiet": false
+        "multiplier": 1, "engine": "sparse", "device": "cpu",
+        "log-interval": 100, "checkpoint-interval": 1000, "out": "runs-strong-tick-anneal-lr-0.1-2", "quiet": false
     }"#;
     let expected: Value = serde_json::from_str(expected).unwrap();
     assert_eq!(options, expected.as_object().unwrap());

@@ -306,7 +306,15 @@ fn evaluation_alone() {
     let place = Place::new();
     for words in ["--conv-type ConvER", "--sInit-value -4 --weight-decay 5e-3"] {
         let run = Run::of(&place, &format!("{SHORT} {words}"));
-        let told = place.done(&format!("{SHORT} {words} --evaluate --pretrained {} --out none", run.path("best").display()));
+        let evaluate = format!("{SHORT} {words} --evaluate --pretrained {} --out none", run.path("best").display());
+        if cfg!(not(feature = "cuda")) {
+            place.refused(
+                &format!("{evaluate} --engine dense --device cuda"),
+                2,
+                "cannot compute on cuda:0: this program was built without CUDA",
+            );
+        }
+        let told = place.done(&evaluate);
         let percent = |key: &str| format!("{:.2} %", 100.0 * run.number(key));
         assert!(told.starts_with(&format!("test accuracy {}", percent("test_accuracy"))), "{told}");
         assert!(told.contains(&format!("validation accuracy {}", percent("validation_accuracy"))), "{told}");

@@ -59,11 +59,29 @@ fn wrong_options() {
         ("--sparse --fix --sparse-init [1,0,0,0]", &["list of densities cannot reach density 0.05"]),
         ("--sparse --fix --dense-layers conv1,conv2,conv3,fc", &["all 4 layers of digits are dense"]),
         ("--sparse --fix --sparse-init ER_flow --model resnet20", &["ER_flow needs a plain chain", "resnet20"]),
+        ("--device gpu", &["--device: 'gpu' is not a device; give cpu, cuda or cuda:N"]),
+        ("--device cuda", &["--device cuda: the sparse engine computes on the CPU", "add --engine dense"]),
+        ("show --device cuda", &["--device cuda: the sparse engine computes on the CPU", "add --engine dense"]),
+        ("--engine dens", &["--engine", "dens", "dense"]),
         ("help", &["unknown command 'help'", "--help"]),
     ] {
         place.fails(words, 2, texts);
     }
     assert!(!place.path("runs").exists(), "wrong options leave no folder behind");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_gpu_that_a_build_cannot_use_is_refused_before_data_are_looked_for() {
+    let place = Place::new();
+    for words in ["", "--data cifar10 --data-dir nowhere"] {
+        let line = "cannot compute on cuda:0: this program was built without CUDA";
+        let told = place.refused(&format!("--engine dense --device cuda {words}"), 2, line);
+        assert!(told.contains("build it as docs/cuda.md says, or leave --device out"), "{told}");
+    }
+    assert!(!place.path("runs").exists(), "a missing GPU leaves no folder behind");
+    // What would run can be shown without it.
+    assert_eq!(place.shown("--engine dense --device cuda")["options"]["device"], "cuda:0");
 }
 
 #[test]
@@ -75,6 +93,8 @@ fn wrong_files_of_options() {
     place.fails("--config value.yaml", 2, &["value.yaml:3:11: density", "many"]);
     place.write("pair.yaml", "density: 0.1\n");
     place.fails("show --config pair.yaml", 2, &["pair.yaml:1:1: density has no effect without a mask"]);
+    place.write("device.yaml", "device: cuda:1\n");
+    place.fails("--config device.yaml", 2, &["device.yaml:1:1: device cuda:1: the sparse engine computes on the CPU"]);
     place.write("list.yaml", "- density\n");
     place.fails("--config list.yaml", 2, &["list.yaml:1:1: ", "expected lines of the form 'option: value'\n"]);
     place.fails("--config nowhere.yaml", 1, &["nowhere.yaml"]);

@@ -40,6 +40,7 @@ fn a_run_learns_and_explains_itself() {
 
     let manifest = json(&run.join("manifest.json"));
     assert_eq!((manifest["status"].as_str(), manifest["device"]["threads"].as_u64()), (Some("finished"), Some(2)));
+    assert_eq!(manifest["device"]["engine"], "sparse");
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 1 + 220 / 4 + 20);
     assert!(!metrics.contains("second"), "no clock values among the metrics");

@@ -6,6 +6,7 @@ use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 use shared::Result;
 use shared::config::{Asked, Checks, ExperimentOptions, RunOptions, Shared, read, values};
+use shared::engine::{Backend, Device as On};
 use shared::model::ModelSpec;
 use shared::run::{Device, Program, Signals};
 use shared::topology::rule::{Method, MethodName};
@@ -58,8 +59,8 @@ fn own_options_name_the_run_and_decide_how_edges_move() {
     assert_eq!(experiment.slug("program", "s5"), "program-mlp-8-digits-ERK-0.05-often-s5");
     assert_eq!(experiment.config.get("seed").unwrap(), 5);
     assert_eq!(experiment.notes, ["asked"]);
-    let program = Program { name: "program", version: "0", command: Vec::new(), device: Device::this(1) };
-    let fresh = || experiment.approach.begin(&experiment.spec);
+    let program = Program { name: "program", version: "0", command: Vec::new(), device: Device::this(1, experiment.backend) };
+    let fresh = || experiment.approach.begin(&experiment.spec, experiment.backend);
     let launched = experiment.launch(&program, fresh, &Signals::none()).unwrap();
     let summary = launched.end.unwrap();
     // Three quarters of eleven steps, every third of them.
@@ -76,9 +77,34 @@ fn the_seed_and_own_options_that_decide_change_the_hash() {
 }
 
 #[test]
+fn engines_and_devices_are_chosen_together_and_decide_no_hash() {
+    let base = experiment("", 1).unwrap();
+    for (line, backend) in [
+        ("", Backend::Sparse),
+        ("--engine sparse --device cpu", Backend::Sparse),
+        ("--engine Dense", Backend::Dense(On::Cpu)),
+        ("--engine dense --no-cuda", Backend::Dense(On::Cpu)),
+        ("--engine dense --device cuda", Backend::Dense(On::Cuda(0))),
+        ("--engine dense --device cuda:2", Backend::Dense(On::Cuda(2))),
+    ] {
+        let experiment = experiment(line, 1).unwrap();
+        assert_eq!((experiment.backend, experiment.config.hash()), (backend, base.config.hash()), "{line}");
+    }
+    for (line, what, help) in [
+        ("--device cuda", "--device cuda: the sparse engine computes on the CPU", "add --engine dense"),
+        ("--device cuda:0", "--device cuda: the sparse engine computes on the CPU", "add --engine dense"),
+        ("--device cuda:10", "--device cuda:10: the sparse engine computes on the CPU", "add --engine dense"),
+        ("--engine dense --device cuda --no-cuda", "--device cuda contradicts --no-cuda", "give one of the two"),
+    ] {
+        let error = experiment(line, 1).unwrap_err();
+        assert_eq!((error.what(), error.help_text()), (what, Some(help)), "{line}");
+    }
+}
+
+#[test]
 fn own_problems_are_told_with_the_shared_ones() {
-    let error = experiment("--period 3 --density 0.1 --fp16", 1).unwrap_err();
+    let error = experiment("--period 3 --density 0.1 --fp16 --device cuda", 1).unwrap_err();
     let names: Vec<&str> = error.what().lines().map(|line| line.split([' ', ':']).next().unwrap()).collect();
-    assert_eq!(names, ["--fp16", "--period", "--density"]);
+    assert_eq!(names, ["--fp16", "--period", "--density", "--device"]);
     assert!(error.what().contains("(add --sparse)"), "{error:?}");
 }

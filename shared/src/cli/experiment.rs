@@ -42,7 +42,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
         return Ok(Exit::Done);
     }
     let command = std::iter::once(P::NAME.to_owned()).chain(words.iter().cloned()).collect();
-    let program = run::Program { name: P::NAME, version: P::VERSION, command, device: Device::this(threads) };
+    let program = run::Program { name: P::NAME, version: P::VERSION, command, device: Device::this(threads, first.backend) };
     let signals = Signals::listen()?;
     let mut done = Vec::new();
     for (i, seed) in (seed..=last).enumerate() {
@@ -86,7 +86,7 @@ pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given:
 
 fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {
     let fresh = || {
-        let (state, saved) = experiment.approach.begin(&experiment.spec)?;
+        let (state, saved) = experiment.approach.begin(&experiment.spec, experiment.backend)?;
         if let Some(remark) = empty_layers(&experiment.spec, &state) {
             note(&remark);
         }

@@ -22,8 +22,8 @@ pub struct Resolved {
 
 impl Resolved {
     /// Takes the options apart: `deciding` ones decide the result and so belong to the hash; `running` ones only say how and where
-    /// it is computed. Both must serialise to a mapping of fields, with dashes, to scalars or lists of scalars; `given` knows the
-    /// options' long names. Fields in `unused` are left out.
+    /// it is computed, and change nothing beyond rounding. Both must serialise to a mapping of fields, with dashes, to scalars or
+    /// lists of scalars; `given` knows the options' long names. Fields in `unused` are left out.
     ///
     /// # Errors
     /// If one of them does not.
@@ -79,7 +79,7 @@ impl Resolved {
         for (option, content) in &self.contents {
             let _ = writeln!(text, "# SHA-256 of what was read from {option}: {content}");
         }
-        text.push_str("# These do not change the result:\n");
+        text.push_str("# These do not change the result beyond rounding:\n");
         lines(&mut text, &self.running);
         text
     }

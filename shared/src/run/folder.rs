@@ -228,10 +228,11 @@ pub fn peak_rss_bytes() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Backend;
 
     fn program() -> Program {
         let command = vec!["test".into(), "--seed".into()];
-        Program { name: "test", version: "1", command, device: Device::this(1) }
+        Program { name: "test", version: "1", command, device: Device::this(1, Backend::Sparse) }
     }
 
     const HASH: &str = "0123456789abcdef";

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Isa;
+use crate::engine::{Backend, Isa};
 
 /// State of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Manifest {
 /// What a run is computed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
+    /// What computes, as [`Backend`] is written; sparse in manifests from before there was a choice.
+    #[serde(default = "sparse")]
+    pub engine: String,
     /// Model name of the processor.
     pub cpu: String,
     /// Threads in use.
@@ -59,10 +62,14 @@ pub struct Device {
 }
 
 impl Device {
-    /// This machine.
-    pub fn this(threads: usize) -> Self {
-        Self { cpu: cpu_name(), threads, isa: Isa::detect().name().to_owned() }
+    /// This machine, with this engine on it.
+    pub fn this(threads: usize, backend: Backend) -> Self {
+        Self { engine: backend.to_string(), cpu: cpu_name(), threads, isa: Isa::detect().name().to_owned() }
     }
+}
+
+fn sparse() -> String {
+    Backend::Sparse.to_string()
 }
 
 fn cpu_name() -> String {
@@ -108,7 +115,14 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_name() {
-        let device = Device::this(3);
+        let device = Device::this(3, Backend::Dense(crate::engine::Device::Cuda(1)));
         assert!(!device.cpu.is_empty() && !device.isa.is_empty() && device.threads == 3);
+        assert_eq!(device.engine, "dense on cuda:1");
+    }
+
+    #[test]
+    fn manifests_from_before_there_was_a_choice_are_of_the_sparse_engine() {
+        let device: Device = serde_json::from_str(r#"{"cpu": "some", "threads": 2, "isa": "avx2"}"#).unwrap();
+        assert_eq!((device.engine.as_str(), device.threads), ("sparse", 2));
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Contest, Data, Hook, Stepper};
 use crate::config::RunOptions;
-use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::engine::{Backend, Engine, ModelState, TrainOptions};
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::{Origin, RunFolder, Saved};
@@ -38,11 +38,11 @@ pub trait Approach: fmt::Debug + fmt::Display {
     /// As [`crate::topology::MaskPlan::draw`].
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn>;
 
-    /// The first network, and what a checkpoint would hold besides it.
+    /// The first network, and what a checkpoint would hold besides it. What is costly to compute, `backend` computes.
     ///
     /// # Errors
-    /// As [`Approach::draw`]; files that are missing or do not fit.
-    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)>;
+    /// As [`Approach::draw`]; files that are missing or do not fit; those of the backend.
+    fn begin(&self, spec: &ModelSpec, backend: Backend) -> Result<(ModelState, Saved)>;
 
     /// Refuses a training that the approach does not fit.
     ///

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Approach, Contest, Meaning, Plan};
 use crate::config::{Checks, Given, Resolved, RunOptions, SelectOn, Shared};
 use crate::data::{self, DataKind};
-use crate::engine;
+use crate::engine::{self, Backend};
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::Start;
@@ -46,6 +46,8 @@ pub struct Experiment {
     pub config: Resolved,
     /// How and where to run.
     pub run: RunOptions,
+    /// What computes.
+    pub backend: Backend,
     /// The network.
     pub spec: ModelSpec,
     /// Data set.
@@ -106,6 +108,7 @@ impl Experiment {
         };
         let step = train.step(&mut checks);
         let start = train.start(&mut checks);
+        let backend = run.backend(&mut checks);
         let (data, train) = (data.clone(), train.clone());
         let unused = checks.finish()?;
         let (Some(Meaning { spec, approach, name, facts: more, contents, notes }), Some(data_options)) = (meaning, data_options)
@@ -128,6 +131,7 @@ impl Experiment {
         Ok(Self {
             config,
             run: run.clone(),
+            backend,
             data: data.data,
             data_options,
             valid_split: data.valid_split.unwrap_or_default(),

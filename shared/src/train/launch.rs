@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use super::{Data, Experiment, Finish, Hook, Plan, Session, Situation, evaluate};
 use crate::data::{self, Part};
-use crate::engine::sparse::SparseEngine;
-use crate::engine::{Batch, Engine, ModelState};
+use crate::engine::{Batch, ModelState};
 use crate::error::{Error, Result};
 use crate::run::{Checkpoint, Origin, Program, Progress, RunFolder, Saved, Signals, Status, Stop, Sums};
 use crate::topology::rule::Length;
@@ -38,8 +37,9 @@ impl Experiment {
     /// Runs in `program`. `fresh` gives the first masks and weights where there is no checkpoint.
     ///
     /// # Errors
-    /// Data that is missing, a schedule that does not fit the number of batches, a folder in use or not writable, a checkpoint that does not fit, a training that diverges. The
-    /// manifest then says so too.
+    /// An engine or a device that is not there, data that is missing, a schedule that does not fit the number of batches, a folder
+    /// in use or not writable, a checkpoint that does not fit, a device that fails, a training that diverges. The manifest then says
+    /// so too, if there is a folder.
     pub fn launch(
         &self,
         program: &Program,
@@ -51,7 +51,8 @@ impl Experiment {
         if let Some(summary) = RunFolder::summary(&path)? {
             return Ok(Launched { folder: path, before: true, end: Ok(summary) });
         }
-        // Missing data must leave no folder behind.
+        // A missing device or missing data must leave no folder behind.
+        self.backend.check()?;
         let mut data = self.load()?;
         self.approach.check(self.length(&data))?;
         let mut folder = RunFolder::open(&path, &hash, program)?;
@@ -72,14 +73,15 @@ impl Experiment {
     /// Evaluates the network of a checkpoint on the validation and the test images.
     ///
     /// # Errors
-    /// Data or a checkpoint that is missing, damaged or does not fit.
+    /// An engine or a device that is not there; data or a checkpoint that is missing, damaged or does not fit.
     pub fn evaluate(&self, checkpoint: &Path) -> Result<Evaluated> {
+        self.backend.check()?;
         let state = Checkpoint::read(checkpoint, &self.spec)?.state;
         let data = self.load()?;
         let edges = state.layers.iter().map(|l| l.mask.edges()).sum();
         let largest = self.batch_size.min(data.train.loader().len());
-        let mut engine = SparseEngine::new(self.spec.clone(), state, self.step, largest, self.run.threads())?;
-        let mut of = |loader| evaluate(&mut engine, loader, &mut Batch::default());
+        let mut engine = self.backend.engine(self.spec.clone(), state, self.step, largest, self.run.threads())?;
+        let mut of = |loader| evaluate(&mut *engine, loader, &mut Batch::default());
         Ok(Evaluated { validation: of(&data.validation)?, test: of(&data.test)?, edges })
     }
 
@@ -125,8 +127,8 @@ impl Experiment {
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let options = self.approach.engine_options(self.step);
-        let mut engine = SparseEngine::new(self.spec.clone(), state, options, largest, self.run.threads())?;
-        let mut stepper = self.approach.stepper(&situation, &mut engine)?;
+        let mut engine = self.backend.engine(self.spec.clone(), state, options, largest, self.run.threads())?;
+        let mut stepper = self.approach.stepper(&situation, &mut *engine)?;
         let origin = Origin::new(program.name, &self.spec, folder.config_hash());
         let mut hooks = self.approach.hooks(folder, &origin, &situation)?;
         let session = Session {
@@ -137,7 +139,7 @@ impl Experiment {
             quiet: self.run.quiet,
         };
         let mut hooks: Vec<&mut dyn Hook> = hooks.iter_mut().map(|hook| &mut **hook as &mut dyn Hook).collect();
-        match session.run(&mut engine, &mut *stepper, data, progress, &mut hooks, signals)? {
+        match session.run(&mut *engine, &mut *stepper, data, progress, &mut hooks, signals)? {
             Finish::Stopped(stop) => Ok(Err(stop)),
             Finish::Done(results) => {
                 let mut summary = self.facts.clone();
@@ -147,7 +149,7 @@ impl Experiment {
                     summary.extend(results);
                 }
                 summary.extend(stepper.results());
-                summary.extend(self.approach.finish(folder, &self.run, &mut engine, data)?);
+                summary.extend(self.approach.finish(folder, &self.run, &mut *engine, data)?);
                 let summary = Value::Object(summary);
                 folder.write_summary(&summary)?;
                 Ok(Ok(summary))

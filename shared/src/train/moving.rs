@@ -8,7 +8,7 @@ use super::network::edges_of;
 use super::{Approach, Beginning, Contest, Dynamic, Meaning, Situation, Stepper, TopKast, TopKastOptions};
 use crate::config::{Checks, ExperimentOptions};
 use crate::density::{Density, rounded};
-use crate::engine::{Engine, ModelState, Optimizer};
+use crate::engine::{Backend, Engine, ModelState, Optimizer};
 use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::model::ModelSpec;
@@ -86,8 +86,8 @@ impl Approach for Moving {
         self.beginning.draw(spec)
     }
 
-    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
-        Ok((self.beginning.state(spec)?, Saved::default()))
+    fn begin(&self, spec: &ModelSpec, backend: Backend) -> Result<(ModelState, Saved)> {
+        Ok((self.beginning.state(spec, backend)?, Saved::default()))
     }
 
     fn check(&self, length: Length) -> Result<()> {

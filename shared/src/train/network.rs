@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::density::Density;
-use crate::engine::{LayerState, ModelState};
+use crate::engine::{Backend, LayerState, ModelState};
 use crate::error::Result;
 use crate::graph::Mask;
-use crate::init::{InitMethod, OrthoRepair, er_ortho_weights, initialise, ortho_repair, state_from};
+use crate::init::{InitMethod, OrthoRepair, er_ortho_weights, initialise, state_from};
 use crate::model::ModelSpec;
 use crate::topology::{Drawn, MaskPlan, SparseInit};
 
@@ -19,7 +19,7 @@ pub struct Beginning {
     pub given: Option<Vec<Mask>>,
     /// What the weights are drawn from. [`SparseInit::ErOrtho`] brings weights of its own instead.
     pub init: InitMethod,
-    /// Whether weights are then moved towards orthogonal matrices (see [`ortho_repair`]).
+    /// Whether weights are then moved towards orthogonal matrices (see [`crate::init::ortho_repair`]).
     pub ortho_repair: bool,
     /// Seed of the weights.
     pub seed: u64,
@@ -40,11 +40,11 @@ impl Beginning {
         }
     }
 
-    /// First masks and weights.
+    /// First masks and weights; `backend` computes the repair.
     ///
     /// # Errors
-    /// As [`MaskPlan::draw`].
-    pub fn state(&self, spec: &ModelSpec) -> Result<ModelState> {
+    /// As [`MaskPlan::draw`] and [`Backend::ortho_repair`].
+    pub fn state(&self, spec: &ModelSpec, backend: Backend) -> Result<ModelState> {
         let drawn = self.draw(spec)?;
         let mut state = match self.masks.as_ref().map(|plan| &plan.init) {
             Some(SparseInit::ErOrtho) => {
@@ -60,7 +60,7 @@ impl Beginning {
             _ => initialise(spec, &drawn.masks, &drawn.densities_requested, drawn.requested.get(), self.init, self.seed),
         };
         if self.ortho_repair {
-            ortho_repair(spec, &mut state, OrthoRepair::default());
+            backend.ortho_repair(spec, &mut state, OrthoRepair::default())?;
         }
         Ok(state)
     }
@@ -139,15 +139,15 @@ mod tests {
     #[test]
     fn without_masks_all_weights_exist() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
-        let state = beginning(None, 0.1).state(&spec).unwrap();
+        let state = beginning(None, 0.1).state(&spec, Backend::Sparse).unwrap();
         assert_eq!(state.layers.iter().map(|l| l.weights.len()).sum::<usize>(), spec.weight_count());
     }
 
     #[test]
     fn the_largest_weights_stay_and_keep_their_values() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
-        let state = beginning(Some("global_magnitude"), 0.2).state(&spec).unwrap();
-        let full = beginning(None, 1.0).state(&spec).unwrap();
+        let state = beginning(Some("global_magnitude"), 0.2).state(&spec, Backend::Sparse).unwrap();
+        let full = beginning(None, 1.0).state(&spec, Backend::Sparse).unwrap();
         let kept: Vec<f32> = state.layers.iter().flat_map(|l| l.weights.iter().map(|w| w.abs())).collect();
         assert_eq!(kept.len(), (0.2 * spec.weight_count() as f64) as usize);
         let least = kept.iter().copied().fold(f32::INFINITY, f32::min);
@@ -166,10 +166,10 @@ mod tests {
         let file = Beginning { given: Some(masks.clone()), ..beginning(Some("x.safetensors"), 0.1) };
         let drawn = file.draw(&spec).unwrap();
         assert_eq!(drawn.densities_requested, masks.iter().map(Mask::density).collect::<Vec<_>>());
-        let state = file.state(&spec).unwrap();
+        let state = file.state(&spec, Backend::Sparse).unwrap();
         assert!(state.layers.iter().zip(&masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));
         // Weights scale with the density of their own layer.
-        let scaled = Beginning { init: InitMethod::Normal, ..file.clone() }.state(&spec).unwrap();
+        let scaled = Beginning { init: InitMethod::Normal, ..file.clone() }.state(&spec, Backend::Sparse).unwrap();
         assert!(scaled.layers.iter().all(|l| l.weights.iter().all(|w| w.is_finite())));
         let unread = Beginning { given: None, ..file };
         assert!(unread.draw(&spec).unwrap_err().what().contains("x.safetensors"));
@@ -181,9 +181,9 @@ mod tests {
         for init in ["ERK", "ER_ortho"] {
             let plain = beginning(Some(init), 0.1);
             let drawn = plain.draw(&spec).unwrap();
-            let state = plain.state(&spec).unwrap();
+            let state = plain.state(&spec, Backend::Sparse).unwrap();
             assert!(state.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));
-            let repaired = Beginning { ortho_repair: true, ..plain }.state(&spec).unwrap();
+            let repaired = Beginning { ortho_repair: true, ..plain }.state(&spec, Backend::Sparse).unwrap();
             assert!(repaired.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m));
             assert_ne!(repaired.layers[1].weights, state.layers[1].weights);
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{Augment, Split};
-use crate::engine::{DenseState, Gradients, LayerState, ModelState, Movable};
+use crate::engine::{Backend, DenseState, Gradients, LayerState, ModelState, Movable};
 use crate::graph::{LayerShape, Mask};
 use crate::model::{DefaultInit, Image, ModelSpec, Op};
 use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Saved, Start};
@@ -135,7 +135,7 @@ fn folder(out: &std::path::Path) -> RunFolder {
 }
 
 fn folder_of(out: &std::path::Path, hash: &str) -> RunFolder {
-    let program = Program { name: "test", version: "1", command: Vec::new(), device: Device::this(1) };
+    let program = Program { name: "test", version: "1", command: Vec::new(), device: Device::this(1, Backend::Sparse) };
     RunFolder::open(out, hash, &program).unwrap()
 }
 

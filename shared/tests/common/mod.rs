@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a test may panic
 
+mod engines;
 mod readme;
 mod run;
 
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[allow(unused_imports)] // one test file of a program needs them
+pub(crate) use engines::{engine, engines_agree, engines_take_over, network, networks_agree, of_digits};
 #[allow(unused_imports)] // only one test file of a program needs it
 pub(crate) use readme::every_command_of_the_readme_runs;
 #[allow(unused_imports)] // not every test file reads a finished run
@@ -23,6 +26,9 @@ pub(crate) const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Its binary.
 pub(crate) const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// What clocks and the machine decide in a summary.
+const CLOCKS: [&str; 4] = ["median_step_seconds", "images_per_second", "data_wait_share", "peak_rss_bytes"];
 
 /// A temporary folder in which the binary runs.
 pub(crate) struct Place {
@@ -189,7 +195,7 @@ pub(crate) fn same(a: &Path, b: &Path) {
     }
     let timeless = |folder: &Path| {
         let mut summary = json(&folder.join("summary.json"));
-        for key in ["median_step_seconds", "images_per_second", "data_wait_share", "peak_rss_bytes"] {
+        for key in CLOCKS {
             summary[key].take();
         }
         summary

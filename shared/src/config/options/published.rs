@@ -8,7 +8,7 @@ use crate::config::{Checks, values};
 #[allow(clippy::struct_excessive_bools)] // one field an option
 #[derive(Debug, Clone, Args)]
 pub struct PublishedOptions {
-    /// Accepted: this program always runs on the CPU
+    /// Accepted: without --device, nothing runs on a GPU
     #[arg(long, hide = true)]
     pub no_cuda: bool,
     /// Half precision

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::config::values;
+use crate::config::{Checks, values};
+use crate::engine::{Backend, Device, EngineName};
 
-/// How, where and how often to run: nothing here changes a result.
+/// How, where and how often to run: nothing here changes a result, but that engines and devices round in other ways.
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Running")]
 #[serde(rename_all = "kebab-case")]
@@ -28,6 +29,14 @@ pub struct RunOptions {
     /// Threads [default: one a core]
     #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
     pub threads: Option<usize>,
+    /// What computes: sparse (along the edges, on the CPU) or dense (with all weights, on the CPU or a GPU); results agree to
+    /// rounding
+    #[arg(long, default_value = "sparse", ignore_case = true, value_name = "NAME")]
+    pub engine: EngineName,
+    /// What --engine dense computes on: cpu, cuda (the first GPU) or cuda:N (GPU N, from 0); results agree to rounding
+    #[arg(long, default_value = "cpu", value_parser = values::parsed::<Device>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    pub device: Device,
     /// Steps between two lines of metrics
     #[arg(long, default_value = "100", value_parser = values::count, value_name = "STEPS")]
     pub log_interval: usize,
@@ -47,5 +56,25 @@ impl RunOptions {
     /// Threads to use: those asked for, else one a core.
     pub fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The engine and its device. Whether they are there is for [`Backend::check`] to tell.
+    pub fn backend(&self, checks: &mut Checks) -> Backend {
+        if let Device::Cuda(_) = self.device {
+            // As it is usually typed.
+            let device = self.device.to_string();
+            let what = format!("{} {}", checks.given.show("device"), device.trim_end_matches(":0"));
+            if self.engine == EngineName::Sparse {
+                let problem = format!("{what}: the sparse engine computes on the CPU");
+                checks.problems.add_with_help(problem, "add --engine dense");
+            }
+            if checks.given.has("no-cuda") {
+                checks.problems.add_with_help(format!("{what} contradicts --no-cuda"), "give one of the two");
+            }
+        }
+        match self.engine {
+            EngineName::Sparse => Backend::Sparse,
+            EngineName::Dense => Backend::Dense(self.device),
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::load::{layers_after, masks_after};
 use super::{Iterative, IterativeOptions, Load, begins};
 use crate::config::RunOptions;
 use crate::density::{Density, rounded};
-use crate::engine::{Engine, ModelState};
+use crate::engine::{Backend, Engine, ModelState};
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
 use crate::run::{Origin, RunFolder, Saved};
@@ -76,8 +76,8 @@ impl Approach for IterativePruning {
         self.of.draw(spec)
     }
 
-    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
-        let (fresh, saved) = self.of.begin(spec)?;
+    fn begin(&self, spec: &ModelSpec, backend: Backend) -> Result<(ModelState, Saved)> {
+        let (fresh, saved) = self.of.begin(spec, backend)?;
         let Some(load) = &self.load else { return Ok((fresh, begins(saved, spec, None))) };
         let (state, first) = load.apply(spec, fresh, self.of.seed)?;
         let first = (self.reset != Reset::None).then_some(first);

@@ -10,7 +10,7 @@ use super::tickets::{Ticket, Tickets, tested};
 use super::{CHANGED, Claim, Note, Popup, PopupOptions, bias_places};
 use crate::config::RunOptions;
 use crate::density::rounded;
-use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::engine::{Backend, Engine, ModelState, TrainOptions};
 use crate::error::{Error, Result};
 use crate::graph::{Mask, sample};
 use crate::init::{FrozenOptions, ScoreInit, frozen_state, scores};
@@ -178,7 +178,7 @@ impl Approach for Search {
         self.allowed(spec)
     }
 
-    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+    fn begin(&self, spec: &ModelSpec, _: Backend) -> Result<(ModelState, Saved)> {
         match &self.load {
             Some(path) => loaded(path, spec),
             None => self.fresh(spec),

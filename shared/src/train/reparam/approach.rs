@@ -9,7 +9,7 @@ use super::files::{EveryEpochs, Published};
 use super::{Decays, Law, Reparam, ReparamOptions, reparameterised};
 use crate::config::RunOptions;
 use crate::density::rounded;
-use crate::engine::{Engine, ModelState, TrainOptions};
+use crate::engine::{Backend, Engine, ModelState, TrainOptions};
 use crate::error::Result;
 use crate::graph::Mask;
 use crate::init::{FanInit, fan_state};
@@ -134,7 +134,7 @@ impl Approach for Reparameterisation {
         drawn(spec, self.masks.as_ref(), self.given.as_ref())
     }
 
-    fn begin(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+    fn begin(&self, spec: &ModelSpec, _: Backend) -> Result<(ModelState, Saved)> {
         let drawn = self.draw(spec)?;
         let fresh = fan_state(spec, &drawn.masks, &self.init, self.seed);
         match &self.pretrained {
