@@ -241,7 +241,7 @@ impl<E: Dtype, D: Processor<E>> DenseEngine<E, D> {
         };
         let weights = upload(&mut state.weights.iter().map(|&w| widened(w)))?;
         let slots = state.slots.iter().map(|slot| upload(&mut slot.iter().map(|&v| widened(v)))).collect::<Try<_, D>>()?;
-        // What decides which edges move changes only with the edges.
+        // Gradients are multiplied with it at every step; it changes only with the mask.
         let keep = match self.edges.get(layer).filter(|edges| edges.mask == state.mask) {
             Some(edges) => edges.keep.clone(),
             None => upload(&mut std::iter::repeat(E::ONE))?,
@@ -310,8 +310,8 @@ fn at_edges<E: Dtype>(mask: &Mask, dense: &[E]) -> Vec<f32> {
 fn rows<E: Dtype, D: Processor<E>>(logits: &Images<E, D>) -> Vec<f64> {
     let (classes, _, samples) = *logits.shape();
     let by_class = logits.as_vec();
-    let at = |sample: usize, class: usize| by_class[class * samples + sample].to_f64().unwrap_or(f64::NAN);
-    (0..samples).flat_map(|sample| (0..classes).map(move |class| at(sample, class)).collect::<Vec<_>>()).collect()
+    let order = (0..samples).flat_map(|sample| (0..classes).map(move |class| class * samples + sample));
+    order.map(|at| by_class[at].to_f64().unwrap_or(f64::NAN)).collect()
 }
 
 impl<E: Dtype, D: Processor<E>> Engine for DenseEngine<E, D> {
