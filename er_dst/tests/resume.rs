@@ -9,7 +9,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Place, Ran, json, same, signal};
+use common::{Place, json, same};
 
 /// Whether a checkpoint holds this of the layers that can move.
 fn holds(checkpoint: &Path, what: &str) -> bool {
@@ -26,13 +26,8 @@ fn killed(words: &str, tensors: &[&str]) {
     place.done(&words("whole"));
     let (mut kills, mut missing) = (0, tensors.to_vec());
     while kills < 3 || !missing.is_empty() {
-        let child = place.start(&words("broken"));
         kills += 1;
-        let run = place.wait_for_lines("broken", 35 * kills);
-        signal(&child, "KILL");
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, None, "it had finished before it was killed: {}", ran.out);
-        assert_eq!(json(&run.join("manifest.json"))["status"], "running");
+        let run = place.broken_off(&words("broken"), "broken", "KILL", 35 * kills);
         missing.retain(|tensor| !holds(&run.join("checkpoints/last.safetensors"), tensor));
     }
     assert!(place.done(&words("broken")).starts_with("test accuracy"));

@@ -9,7 +9,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::{Place, Ran, json, same, signal};
+use common::{Place, same};
 
 /// A small search.
 const BASE: &str = "--data digits --model mlp-32-16 --sparsity 0.1 --anneal --lr 0.1 --log-interval 1 --quiet";
@@ -35,17 +35,8 @@ fn same_search(a: &Path, b: &Path) {
 fn killed(words: &str, lines: usize) {
     let place = Place::new();
     let words = |out: &str| format!("{words} {BASE} --out {out} --threads 2");
-    place.done(&words("whole"));
-    for kills in 1..=3 {
-        let child = place.start(&words("broken"));
-        let run = place.wait_for_lines("broken", lines * kills);
-        signal(&child, "KILL");
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, None, "it had finished before it was killed: {}", ran.out);
-        assert_eq!(json(&run.join("manifest.json"))["status"], "running");
-    }
-    assert!(place.done(&words("broken")).starts_with("test accuracy"));
-    same_search(&place.only_run("whole"), &place.only_run("broken"));
+    let [whole, broken] = place.goes_on(words, &[1, 2, 3].map(|kills| ("KILL", lines * kills)));
+    same_search(&whole, &broken);
 }
 
 #[test]
@@ -85,16 +76,8 @@ fn killed_after_loading() {
 fn stopped_at_any_step() {
     let place = Place::new();
     let words = |out: &str| format!("--levels 12 --epochs 2 --scaling {BASE} --out {out} --threads 1");
-    place.done(&words("whole"));
-    for lines in [3, 60, 150] {
-        let child = place.start(&words("broken"));
-        place.wait_for_lines("broken", lines);
-        signal(&child, "TERM");
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, Some(75), "{}{}", ran.out, ran.err);
-    }
-    place.done(&words("broken"));
-    same_search(&place.only_run("whole"), &place.only_run("broken"));
+    let [whole, broken] = place.goes_on(words, &[("TERM", 3), ("TERM", 60), ("TERM", 150)]);
+    same_search(&whole, &broken);
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Place, Ran, json, same, signal};
+use common::{Place, same};
 
 /// A small training; 23 lines of metrics an epoch.
 const BASE: &str = "--set digits --arch mlp-32-16 -b 64 --lr-policy cosine_lr --epochs 12 --log-interval 1 --quiet";
@@ -22,17 +22,7 @@ fn files(run: &Path) -> [Vec<u8>; 2] {
 fn killed(words: &str, lines: usize) {
     let place = Place::new();
     let words = |out: &str| format!("{words} {BASE} --out {out} --threads 2");
-    place.done(&words("whole"));
-    for kills in 1..=3 {
-        let child = place.start(&words("broken"));
-        let run = place.wait_for_lines("broken", lines * kills);
-        signal(&child, "KILL");
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, None, "it had finished before it was killed: {}", ran.out);
-        assert_eq!(json(&run.join("manifest.json"))["status"], "running");
-    }
-    assert!(place.done(&words("broken")).starts_with("test accuracy"));
-    let [whole, broken] = ["whole", "broken"].map(|out| place.only_run(out));
+    let [whole, broken] = place.goes_on(words, &[1, 2, 3].map(|kills| ("KILL", lines * kills)));
     same(&whole, &broken);
     assert!(files(&whole) == files(&broken), "published files differ");
 }
@@ -73,16 +63,7 @@ fn killed_with_masks_that_stay() {
 fn stopped_at_any_step() {
     let place = Place::new();
     let words = |out: &str| format!("--sInit-value -4 --weight-decay 5e-3 --save-every 4 {BASE} --out {out} --threads 1");
-    place.done(&words("whole"));
-    for lines in [3, 60, 150] {
-        let child = place.start(&words("broken"));
-        place.wait_for_lines("broken", lines);
-        signal(&child, "TERM");
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, Some(75), "{}{}", ran.out, ran.err);
-    }
-    place.done(&words("broken"));
-    let [whole, broken] = ["whole", "broken"].map(|out| place.only_run(out));
+    let [whole, broken] = place.goes_on(words, &[("TERM", 3), ("TERM", 60), ("TERM", 150)]);
     same(&whole, &broken);
     for epoch in [4, 8, 12] {
         let read = |run: &Path| std::fs::read(run.join(format!("checkpoints/epoch-{epoch}.safetensors"))).unwrap();

@@ -49,17 +49,13 @@ fn each_engine_goes_on_where_the_other_stopped() {
 #[cfg(unix)]
 #[test]
 fn a_folder_goes_from_engine_to_engine() {
-    use common::{Ran, engine, json, network, networks_agree, signal};
+    use common::{engine, json, network, networks_agree};
 
     let place = Place::new();
     let words = |out: &str| format!("{WORDS} --model mlp-64-32 --lr 0.02 --epochs 150 --out {out}");
     place.done(&words("whole"));
     for (name, lines) in [("dense", 30), ("sparse", 300)] {
-        let child = place.start(&format!("{} --engine {name}", words("broken")));
-        let run = place.wait_for_lines("broken", lines);
-        signal(&child, "TERM");
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, Some(75), "{name}: {}{}", ran.out, ran.err);
+        let run = place.broken_off(&format!("{} --engine {name}", words("broken")), "broken", "TERM", lines);
         assert!(engine(&run).starts_with(name));
     }
     let told = place.done(&format!("{} --engine dense", words("broken")));

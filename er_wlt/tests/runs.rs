@@ -77,28 +77,9 @@ fn interrupted_and_killed_runs_go_on_bit_for_bit() {
     let place = Place::new();
     // A line of metrics each step and a checkpoint every seventh: almost every death leaves lines to take back.
     let words = |out: &str| format!("{SMALL} --epochs 150 --log-interval 1 --checkpoint-interval 7 --out {out} --quiet");
-    place.done(&words("whole"));
-
-    for (name, code, status, lines) in [
-        ("INT", Some(130), "interrupted", 30),
-        ("TERM", Some(75), "interrupted", 200),
-        ("KILL", None, "running", 400),
-        ("KILL", None, "running", 600),
-    ] {
-        let child = place.start(&words("broken"));
-        let run = place.wait_for_lines("broken", lines);
-        signal(&child, name);
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, code, "{name}: {}", ran.err);
-        assert_eq!(json(&run.join("manifest.json"))["status"], status, "{name}");
-        if code.is_some() {
-            assert!(ran.err.contains("interrupted and saved"), "{}", ran.err);
-        }
-    }
-    let told = place.done(&words("broken"));
-    assert!(told.starts_with("test accuracy"), "it had finished before it was killed: {told}");
-    same(&place.only_run("whole"), &place.only_run("broken"));
-    assert!(json(&place.only_run("broken").join("manifest.json"))["resumed"].is_string());
+    let [whole, broken] = place.goes_on(words, &[("INT", 30), ("TERM", 200), ("KILL", 400), ("KILL", 600)]);
+    same(&whole, &broken);
+    assert!(json(&broken.join("manifest.json"))["resumed"].is_string());
 }
 
 #[cfg(unix)]

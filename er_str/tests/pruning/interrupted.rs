@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{LEVELS, PLAIN, place_with_a_run};
-use crate::common::{Place, Ran, json, same, signal};
+use crate::common::{Place, same};
 
 /// Two folders hold the same run, networks of levels included, but for clock values.
 pub(crate) fn same_levels(a: &Path, b: &Path, levels: usize) {
@@ -18,19 +18,9 @@ pub(crate) fn same_levels(a: &Path, b: &Path, levels: usize) {
 fn broken_off(words: &str, name: &str, lines: &[usize], levels: usize) {
     let place = Place::new();
     let words = |out: &str| format!("{PLAIN} --log-interval 1 {words} --out {out}");
-    place.done(&words("whole"));
-    for lines in lines {
-        let child = place.start(&words("broken"));
-        let run = place.wait_for_lines("broken", *lines);
-        signal(&child, name);
-        let ran = Ran::from(child.wait_with_output().unwrap());
-        assert_eq!(ran.code, (name == "TERM").then_some(75), "it had ended before: {}{}", ran.out, ran.err);
-        if name == "KILL" {
-            assert_eq!(json(&run.join("manifest.json"))["status"], "running");
-        }
-    }
-    assert!(place.done(&words("broken")).starts_with("test accuracy"));
-    same_levels(&place.only_run("whole"), &place.only_run("broken"), levels);
+    let signals: Vec<(&str, usize)> = lines.iter().map(|lines| (name, *lines)).collect();
+    let [whole, broken] = place.goes_on(words, &signals);
+    same_levels(&whole, &broken, levels);
 }
 
 /// Levels long enough to be hit, at 12 lines an epoch, and enough after them that no signal comes too late.

@@ -154,6 +154,37 @@ impl Place {
         }
     }
 
+    /// Starts, sends a signal when the only run in `out` has this many lines of metrics, and waits: a run that is killed looks as if
+    /// it ran, others say that they are saved. The run's folder.
+    pub(crate) fn broken_off(&self, words: &str, out: &str, name: &str, lines: usize) -> PathBuf {
+        let (code, status) = match name {
+            "KILL" => (None, "running"),
+            "INT" => (Some(130), "interrupted"),
+            "TERM" => (Some(75), "interrupted"),
+            _ => panic!("what a run does when it gets {name}"),
+        };
+        let child = self.start(words);
+        let run = self.wait_for_lines(out, lines);
+        signal(&child, name);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.code, code, "{name}: it had ended before: {}{}", ran.out, ran.err);
+        assert_eq!(json(&run.join("manifest.json"))["status"], status, "{name}");
+        assert_eq!(ran.err.contains("interrupted and saved"), code.is_some(), "{name}: {}", ran.err);
+        run
+    }
+
+    /// Runs to the end in `whole`; in `broken` with a signal at each of these numbers of lines of metrics, then to the end. Both
+    /// runs' folders.
+    pub(crate) fn goes_on(&self, words: impl Fn(&str) -> String, signals: &[(&str, usize)]) -> [PathBuf; 2] {
+        self.done(&words("whole"));
+        for (name, lines) in signals {
+            self.broken_off(&words("broken"), "broken", name, *lines);
+        }
+        let told = self.done(&words("broken"));
+        assert!(told.starts_with("test accuracy"), "it had ended before: {told}");
+        ["whole", "broken"].map(|out| self.only_run(out))
+    }
+
     /// The only run folder in `out`.
     pub(crate) fn only_run(&self, out: &str) -> PathBuf {
         let runs: Vec<PathBuf> = std::fs::read_dir(self.path(out))
