@@ -1,27 +1,17 @@
 //! Layer densities against independently computed and published numbers.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
+
+use golden::{counts, flat, golden};
 use serde_json::Value;
 use shared::density::{Density, Distribution, Solution};
 use shared::graph::LayerShape;
 use shared::model::{Image, build};
 
-fn golden(file: &str) -> Value {
-    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn floats(v: &Value) -> Vec<f64> {
-    v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
-}
-
-fn dims(v: &Value) -> Vec<usize> {
-    v.as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as usize).collect()
-}
-
 /// Shapes in (out, inp, kh, kw) or (out, inp) order.
 fn shapes(v: &Value) -> Vec<LayerShape> {
-    let shape = |v: &Value| match dims(v)[..] {
+    let shape = |v: &Value| match counts(v)[..] {
         [out, inp] => LayerShape::linear(out, inp),
         [out, inp, kh, kw] => LayerShape::conv(out, inp, [kh, kw]),
         _ => panic!("shape {v}"),
@@ -50,7 +40,7 @@ fn assert_close(got: f64, expected: f64, what: &str) {
 }
 
 fn assert_solution(solved: &Solution, expected: &Value, what: &str) {
-    let p = floats(&expected["p"]);
+    let p = flat(&expected["p"]);
     for (l, got) in solved.densities.iter().enumerate() {
         assert_close(*got, p[if p.len() == 1 { 0 } else { l }], &format!("{what}, layer {l}"));
     }
@@ -109,8 +99,8 @@ fn erk_agrees_with_the_published_imagenet_table() {
     let density = Density::new(golden["density"].as_f64().unwrap()).unwrap();
     let solved = Distribution::Erk { power: 1.0 }.solve(&shapes(&golden["shapes"]), density).unwrap();
     assert_close(solved.note.unwrap().value, golden["epsilon"].as_f64().unwrap(), "epsilon");
-    let computed = floats(&golden["sparsity_percent_computed"]);
-    let published = floats(&golden["sparsity_percent_published"]);
+    let computed = flat(&golden["sparsity_percent_computed"]);
+    let published = flat(&golden["sparsity_percent_published"]);
     assert_eq!(solved.densities.len(), published.len());
     for (l, p) in solved.densities.iter().enumerate() {
         let sparsity = 100.0 * (1.0 - p);
@@ -132,7 +122,7 @@ fn erk_agrees_with_the_rounding_reference_on_small_networks() {
             .collect();
         let shapes: Vec<LayerShape> = layers
             .iter()
-            .map(|l| match dims(&l["shape_hwio"])[..] {
+            .map(|l| match counts(&l["shape_hwio"])[..] {
                 [inp, out] => LayerShape::linear(out, inp),
                 [kh, kw, inp, out] => LayerShape::conv(out, inp, [kh, kw]),
                 _ => panic!("{name}"),

@@ -1,6 +1,9 @@
 //! Edge-popup on the sparse engine against the float64 trajectory of the corrected algorithm.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
+
+use golden::{flat_f32 as flat, golden};
 use serde_json::{Value, json};
 use shared::data::{self, DataKind, Part};
 use shared::engine::sparse::SparseEngine;
@@ -16,16 +19,6 @@ const BATCH: usize = 8;
 /// What an engine does whose parameters others move.
 const ADRIFT: TrainOptions =
     TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0, label_smoothing: 0.0 };
-
-fn golden() -> Value {
-    let path = format!("{}/tests/golden/slt_trajectory_f64.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// All numbers of nested lists, row by row.
-fn flat(v: &Value) -> Vec<f32> {
-    v.as_array().map_or_else(|| vec![v.as_f64().unwrap() as f32], |rows| rows.iter().flat_map(flat).collect())
-}
 
 /// Set positions of a 0/1 list.
 fn ones(bits: &[f32]) -> Vec<usize> {
@@ -110,7 +103,7 @@ fn in_use(engine: &SparseEngine, popup: &Popup) -> Vec<Vec<usize>> {
 
 #[test]
 fn the_golden_trajectory() {
-    let golden = golden();
+    let golden = golden("slt_trajectory_f64.json");
     let expected = &golden["variants"]["er"];
     let (k, lr) = (golden["config"]["k"].as_f64().unwrap(), golden["config"]["lr"].as_f64().unwrap());
     let (mut engine, mut popup) = popup(&golden, [k, k], None, 1);
@@ -136,7 +129,7 @@ fn the_golden_trajectory() {
 
 #[test]
 fn levels_keep_what_they_say_and_results_do_not_depend_on_threads() {
-    let golden = golden();
+    let golden = golden("slt_trajectory_f64.json");
     let k = golden["config"]["k"].as_f64().unwrap();
     let run = |threads| {
         let (mut engine, mut popup) = popup(&golden, [k, 0.2], None, threads);
@@ -159,7 +152,7 @@ fn levels_keep_what_they_say_and_results_do_not_depend_on_threads() {
 
 #[test]
 fn rescaling_multiplies_the_logits_and_divides_the_rate() {
-    let golden = golden();
+    let golden = golden("slt_trajectory_f64.json");
     let (mut engine, mut popup) = popup(&golden, [0.4, 0.4], Some(2), 1);
     let batch = batch(&golden, 1);
     // So small a rate moves no score.
@@ -189,7 +182,7 @@ fn rescaling_multiplies_the_logits_and_divides_the_rate() {
 
 #[test]
 fn a_network_that_its_scores_do_not_choose_is_refused() {
-    let golden = golden();
+    let golden = golden("slt_trajectory_f64.json");
     let spec = build("mlp-8", Image::new(1, 2, 3), 3).unwrap();
     let masks = &golden["variants"]["er"]["masks"];
     let first: Vec<Vec<f32>> = masks[0].as_array().unwrap().iter().map(flat).collect();

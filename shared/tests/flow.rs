@@ -1,13 +1,12 @@
 //! Flow preservation of masks whose isolated units the published program listed.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
+
+use golden::{counts, golden};
 use shared::graph::{LayerShape, Mask};
 use shared::rng::{Purpose, stream};
 use shared::topology::preserve;
-
-fn numbers(v: &serde_json::Value) -> Vec<usize> {
-    v.as_array().unwrap().iter().map(|x| x.as_u64().unwrap() as usize).collect()
-}
 
 fn zeros(degrees: &[usize]) -> Vec<usize> {
     (0..degrees.len()).filter(|u| degrees[*u] == 0).collect()
@@ -15,17 +14,15 @@ fn zeros(degrees: &[usize]) -> Vec<usize> {
 
 #[test]
 fn isolated_units_and_no_others_are_repaired() {
-    let path = format!("{}/tests/golden/flow_cases.json", env!("CARGO_MANIFEST_DIR"));
-    let golden: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for case in golden.as_array().unwrap() {
+    for case in golden("flow_cases.json").as_array().unwrap() {
         let tag = &case["tag"];
-        let shape = match numbers(&case["shape"])[..] {
+        let shape = match counts(&case["shape"])[..] {
             [out, inp] => LayerShape::linear(out, inp),
             [out, inp, kh, kw] => LayerShape::conv(out, inp, [kh, kw]),
             _ => panic!("{tag}"),
         };
-        let original = Mask::from_positions(shape, numbers(&case["edges"]));
-        let (rows, columns) = (numbers(&case["zero_in_rows"]), numbers(&case["zero_out_cols"]));
+        let original = Mask::from_positions(shape, counts(&case["edges"]));
+        let (rows, columns) = (counts(&case["zero_in_rows"]), counts(&case["zero_out_cols"]));
         assert_eq!((zeros(&original.in_degrees()), zeros(&original.out_degrees())), (rows.clone(), columns.clone()), "{tag}");
         for seed in 0..50 {
             let mut mask = original.clone();

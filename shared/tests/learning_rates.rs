@@ -1,13 +1,14 @@
 //! Learning rates against those of the published programs.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
+
+use golden::golden;
 use shared::schedule::{LearningRate, LrPolicy};
 
 #[test]
 fn every_epoch_agrees() {
-    let path = format!("{}/tests/golden/str.json", env!("CARGO_MANIFEST_DIR"));
-    let golden: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let golden = &golden["lr_schedules"];
+    let golden = &golden("str.json")["lr_schedules"];
     assert_eq!(golden.as_object().unwrap().len(), 5);
     let plain = LearningRate::two_drops(0.1, 100, 1);
     for (name, rate) in [

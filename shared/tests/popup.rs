@@ -2,27 +2,15 @@
 //! whole trainings in float64, step by step.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
 mod mlp;
 
+use golden::{flat, golden, number};
 use serde_json::Value;
 use shared::init::frozen_scales;
 use shared::model::{Image, build};
 use shared::schedule::kept_fractions;
 use shared::score::{Selector, kept, straight_through};
-
-fn golden(file: &str) -> Value {
-    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn number(v: &Value) -> f64 {
-    v.as_f64().unwrap()
-}
-
-/// All numbers of nested lists, row by row.
-fn flat(v: &Value) -> Vec<f64> {
-    v.as_array().map_or_else(|| vec![number(v)], |rows| rows.iter().flat_map(flat).collect())
-}
 
 fn bits(v: &Value) -> Vec<bool> {
     flat(v).into_iter().map(|b| b > 0.0).collect()

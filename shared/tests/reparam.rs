@@ -2,9 +2,11 @@
 //! float64, and what compaction must not change.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
 mod mlp;
 mod reparam_case;
 
+use golden::{flat_f32 as flat, golden};
 use reparam_case::{BATCH, Case, decays, floats, momentum, s_of, trained};
 use serde_json::Value;
 use shared::engine::{Batch, Engine, TrainOptions};
@@ -18,19 +20,9 @@ use shared::train::{Decays, Event, Law, Stepper};
 const SOFT: Law = Law::SoftThreshold { function: SparseFunction::Sigmoid, first: -4.0 };
 const RISING: Law = Law::Rising(GmpRate { rate: 0.8, first: 1, last: 4 });
 
-fn golden() -> Value {
-    let path = format!("{}/tests/golden/str_trajectory_f64.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// All numbers of nested lists, row by row.
-fn flat(v: &Value) -> Vec<f32> {
-    v.as_array().map_or_else(|| vec![v.as_f64().unwrap() as f32], |rows| rows.iter().flat_map(flat).collect())
-}
-
 #[test]
 fn the_golden_trajectory() {
-    let golden = golden();
+    let golden = golden("str_trajectory_f64.json");
     let (config, record) = (&golden["config"], &golden["record"]);
     let number = |key: &str| config[key].as_f64().unwrap();
     let first = number("s_init");

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 #![allow(clippy::float_cmp, reason = "masks hold 0 and 1, and values that move with their edges stay what they are")]
 
+mod golden;
+
+use golden::{flat, golden};
 use proptest::prelude::*;
 use serde_json::Value;
 use shared::graph::{Law, LayerShape, LayerState, Mask, sample};
@@ -11,15 +14,6 @@ use shared::topology::rule::{
     Count, Drop, DropBy, DropScope, EdgeScore, End, Evidence, Exchange, Grow, GrownValue, LayerChange, Length, Memory,
     MethodName, MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
 };
-
-fn golden(file: &str) -> Value {
-    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn flat(v: &Value) -> Vec<f64> {
-    v.as_array().map_or_else(|| vec![v.as_f64().unwrap()], |rows| rows.iter().flat_map(flat).collect())
-}
 
 fn dims(v: &Value) -> LayerShape {
     match flat(v).iter().map(|d| *d as usize).collect::<Vec<_>>()[..] {

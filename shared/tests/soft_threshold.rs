@@ -2,26 +2,14 @@
 //! takes a threshold.
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 
+mod golden;
 mod mlp;
 
+use golden::{flat, golden, number};
 use serde_json::Value;
 use shared::engine::{Optimizer, TrainOptions};
 use shared::schedule::{LearningRate, LrPolicy};
 use shared::threshold::{SparseFunction, soft_threshold, threshold_gradient, weight_gradients};
-
-fn golden(file: &str) -> Value {
-    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn number(v: &Value) -> f64 {
-    v.as_f64().unwrap()
-}
-
-/// All numbers of nested lists, row by row.
-fn flat(v: &Value) -> Vec<f64> {
-    v.as_array().map_or_else(|| vec![number(v)], |rows| rows.iter().flat_map(flat).collect())
-}
 
 fn options(config: &Value, decay: &str) -> TrainOptions {
     assert_ne!(config["nesterov"], true);

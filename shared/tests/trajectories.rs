@@ -3,21 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a damaged golden file is a failed test")]
 #![allow(clippy::float_cmp, reason = "masks hold 0 and 1, and values that move with their edges stay what they are")]
 
+mod golden;
 mod mlp;
 
+use golden::{flat, golden};
 use serde_json::Value;
 use shared::graph::{LayerShape, LayerState, Mask};
 use shared::topology::rule::{Evidence, Length, Memory, Method, MethodName, Network, update};
-
-fn golden() -> Value {
-    let path = format!("{}/tests/golden/dst_trajectories_mlp_f64.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// All numbers of nested lists, row by row.
-fn flat(v: &Value) -> Vec<f64> {
-    v.as_array().map_or_else(|| vec![v.as_f64().unwrap()], |rows| rows.iter().flat_map(flat).collect())
-}
 
 const WIDTHS: [usize; 4] = [10, 16, 8, 3];
 const LAYERS: [&str; 3] = ["l1", "l2", "l3"];
@@ -83,7 +75,7 @@ fn compare(name: &str, got: &[f64], want: &Value) {
 }
 
 fn trajectory(name: &str, method: Method, full: bool) {
-    let golden = golden();
+    let golden = golden("dst_trajectories_mlp_f64.json");
     let expected = &golden["trajectories"][name];
     let (x, y) = (flat(&golden["X"]), flat(&golden["Y"]));
     let y: Vec<usize> = y.iter().map(|c| *c as usize).collect();
