@@ -127,11 +127,12 @@ pub fn cuda(ordinal: usize) -> Result<dfdx::tensor::Cuda> {
     dfdx::tensor::Cuda::try_build(ordinal, 0).map_err(|error| failed(&error, device))
 }
 
-/// Why there are no GPUs.
+/// Says that this build knows no GPUs; the processor is one that it never gives.
 #[cfg(not(feature = "cuda"))]
-pub(super) fn without_cuda(device: Device) -> Error {
-    Error::usage(format!("cannot compute on {device}: this program was built without CUDA"))
-        .help("build it as docs/cuda.md says, or leave --device out")
+pub(super) fn cuda(ordinal: usize) -> Result<dfdx::tensor::Cpu> {
+    let device = Device::Cuda(ordinal);
+    Err(Error::usage(format!("cannot compute on {device}: this program was built without CUDA"))
+        .help("build it as docs/cuda.md says, or leave --device out"))
 }
 
 #[cfg(test)]
@@ -202,7 +203,7 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn without_cuda_says_how_to_build_it() {
-        let error = without_cuda(Device::Cuda(0));
+        let error = cuda(0).unwrap_err();
         check(&error, Device::Cuda(0), "built without CUDA", "docs/cuda.md");
         assert_eq!(error.kind(), crate::error::Kind::Usage);
     }

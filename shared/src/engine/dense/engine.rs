@@ -18,7 +18,7 @@ use crate::model::ModelSpec;
 const LARGEST: usize = u32::MAX as usize;
 
 /// A layer's edges.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Edges<E: Dtype, D: Storage<E>> {
     mask: Mask,
     /// 1 where an edge is, else 0.
@@ -27,7 +27,7 @@ struct Edges<E: Dtype, D: Storage<E>> {
 }
 
 /// Another parameter or buffer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Dense<E: Dtype, D: Storage<E>> {
     name: String,
     slots: Vec<Vector<E, D>>,

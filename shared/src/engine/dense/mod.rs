@@ -58,10 +58,7 @@ fn scalar<E: Dtype>(value: f64) -> E {
 pub(super) fn check(device: Device) -> Result<()> {
     match device {
         Device::Cpu => Ok(()),
-        #[cfg(feature = "cuda")]
-        Device::Cuda(ordinal) => device::cuda(ordinal).map(drop),
-        #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => Err(device::without_cuda(device)),
+        Device::Cuda(number) => device::cuda(number).map(drop),
     }
 }
 
@@ -74,14 +71,10 @@ pub(super) fn engine(
     max_batch: usize,
 ) -> Result<Box<dyn Engine>> {
     match device {
-        Device::Cpu => Ok(Box::new(DenseEngine::<f32, Cpu>::new(spec, state, options, max_batch)?)),
-        #[cfg(feature = "cuda")]
-        Device::Cuda(ordinal) => {
-            let processor = device::cuda(ordinal)?;
-            Ok(Box::new(DenseEngine::<f32, _>::on(processor, device, spec, state, options, max_batch)?))
+        Device::Cpu => Ok(Box::new(DenseEngine::<f32, _>::new(spec, state, options, max_batch)?)),
+        Device::Cuda(number) => {
+            Ok(Box::new(DenseEngine::<f32, _>::on(device::cuda(number)?, device, spec, state, options, max_batch)?))
         }
-        #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => Err(device::without_cuda(device)),
     }
 }
 
@@ -94,9 +87,6 @@ pub(super) fn ortho_repair(
 ) -> Result<Vec<OrthoRepaired>> {
     match device {
         Device::Cpu => repair::ortho_repair(&Cpu::default(), device, spec, state, repair),
-        #[cfg(feature = "cuda")]
-        Device::Cuda(ordinal) => repair::ortho_repair(&device::cuda(ordinal)?, device, spec, state, repair),
-        #[cfg(not(feature = "cuda"))]
-        Device::Cuda(_) => Err(device::without_cuda(device)),
+        Device::Cuda(number) => repair::ortho_repair(&device::cuda(number)?, device, spec, state, repair),
     }
 }

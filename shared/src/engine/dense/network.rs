@@ -17,7 +17,7 @@ type Buffer<E, D> = <D as Storage<E>>::Vec;
 type Computed<E, D, T> = (Images<E, D, T>, Option<Pair<E, D>>);
 
 /// What a node does, with the places of its parameters.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Work<D: Storage<usize>> {
     Input,
     /// A convolution; without an index its columns are the pixels. A linear layer is one of them.
@@ -44,14 +44,14 @@ enum Work<D: Storage<usize>> {
     Add,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Node<D: Storage<usize>> {
     inputs: Vec<NodeId>,
     work: Work<D>,
 }
 
 /// Weights of layers as `(group, output, input and tap)`, zeros where no edge is, and all other parameters and buffers.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Parameters<E: Dtype, D: Storage<E>> {
     pub(super) weights: Vec<Matrices<E, D>>,
     pub(super) dense: Vec<Vector<E, D>>,
@@ -90,7 +90,7 @@ pub(super) enum Gradient<E: Dtype, D: Storage<E>> {
 }
 
 /// A model on a device.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Network<D: Storage<usize>> {
     nodes: Vec<Node<D>>,
     /// The most values that a tensor of one sample has.
