@@ -14,6 +14,7 @@ use shared::density::Distribution;
 use shared::engine::{Backend, Device};
 use shared::model::{Image, build};
 
+const NETWORKS: [&str; 6] = ["lenet-300-100", "lenet5", "resnet20", "mobilenet-v1", "vgg16", "resnet18"];
 const DENSITY: f64 = 0.1;
 
 fn main() {
@@ -30,12 +31,12 @@ fn step(bencher: Bencher, backend: Backend, model: &str) {
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01).unwrap());
 }
 
-#[divan::bench(args = ["lenet-300-100", "lenet5", "resnet20", "mobilenet-v1", "vgg16", "resnet18"], sample_count = 3, sample_size = 1)]
+#[divan::bench(args = NETWORKS, sample_count = 3, sample_size = 1)]
 fn sparse(bencher: Bencher, model: &str) {
     step(bencher, Backend::Sparse, model);
 }
 
-#[divan::bench(args = ["lenet-300-100", "lenet5", "resnet20", "mobilenet-v1", "vgg16", "resnet18"], sample_count = 3, sample_size = 1)]
+#[divan::bench(args = NETWORKS, sample_count = 3, sample_size = 1)]
 fn dense(bencher: Bencher, model: &str) {
     let device = if cfg!(feature = "cuda") { Device::Cuda(0) } else { Device::Cpu };
     step(bencher, Backend::Dense(device), model);
