@@ -109,6 +109,16 @@ impl Mask {
         self.edges = self.words.iter().map(|w| w.count_ones() as usize).sum();
     }
 
+    /// Number of edges that another mask has too. O(weights / 64).
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[must_use]
+    pub fn shared_edges(&self, other: &Self) -> usize {
+        assert_eq!(self.shape, other.shape, "shapes of two masks");
+        self.words.iter().zip(&other.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
+    }
+
     /// Flat positions of the edges, ascending. O(weights / 64 + edges).
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(w, &word)| {

@@ -1,5 +1,6 @@
 //! Masks as bipartite graphs: inputs on one side, outputs on the other, one edge per kept weight.
 
+mod biadjacency;
 mod bipartite;
 mod csr;
 mod mask;
@@ -7,6 +8,7 @@ mod sampling;
 mod shape;
 mod state;
 
+pub use biadjacency::{Biadjacency, View};
 pub use bipartite::{Bipartite, Edge, EdgeReferences, Edges};
 pub use csr::{Csr, Link};
 pub use mask::Mask;
