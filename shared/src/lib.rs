@@ -3,8 +3,8 @@
 //!
 //! Four floors; imports point only downwards:
 //!
-//! - floor 0, pure: [`graph`], [`density`], [`schedule`], [`score`], [`threshold`], [`topology`], [`model`], [`rng`],
-//!   [`names`]
+//! - floor 0, pure: [`graph`], [`density`], [`schedule`], [`score`], [`threshold`], [`topology`], [`model`],
+//!   [`statistics`], [`rng`], [`names`]
 //! - floor 1, compute and files: [`engine`], [`init`], [`data`], [`run`]
 //! - floor 2: [`train`], [`config`]
 //! - floor 3: [`cli`]
@@ -23,6 +23,7 @@ pub mod rng;
 pub mod run;
 pub mod schedule;
 pub mod score;
+pub mod statistics;
 pub mod threshold;
 pub mod topology;
 pub mod train;

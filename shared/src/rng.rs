@@ -29,6 +29,10 @@ pub enum Purpose {
     Prune = 8,
     /// Magnitudes that change places; index: layer.
     Permute = 9,
+    /// Samples that statistics of graphs are estimated from; index: what is sampled.
+    Statistics = 10,
+    /// Start vectors of iterative measurements; index: their length.
+    Start = 11,
 }
 
 /// The generator of one named stream. Streams of different `(seed, purpose, index)` are independent; equal ones are equal on
