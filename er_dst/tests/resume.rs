@@ -21,8 +21,9 @@ fn holds(checkpoint: &Path, what: &str) -> bool {
 /// Kills a run again and again, at least three times and until its last checkpoint held each of these tensors; then lets it end.
 fn killed(words: &str, tensors: &[&str]) {
     let place = Place::new();
-    let words =
-        |out: &str| format!("{words} --model mlp-64-32 --batch-size 128 --log-interval 1 --out {out} --quiet --threads 2");
+    let words = |out: &str| {
+        format!("{words} --model mlp-64-32 --batch-size 128 --log-interval 1 --save-masks 7 --out {out} --quiet --threads 2")
+    };
     place.done(&words("whole"));
     let (mut kills, mut missing) = (0, tensors.to_vec());
     while kills < 3 || !missing.is_empty() {

@@ -210,7 +210,7 @@ fn every_published_option_is_understood() {
 
 #[test]
 fn configurations_hold_documented_options_only_and_all_of_them() {
-    let everything = "--dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 \
+    let everything = "--dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --save-masks 3 --threads 1 \
                       --lr-milestones 1 --flow-preservation";
     // What asks something, what stands for several runs or for other options, what belongs to another choice.
     let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler \

@@ -132,8 +132,8 @@ struct Ignored {
 impl Deciding for Options {
     fn shared(&mut self) -> Shared<'_> {
         // The published default, for the images it is for.
-        if self.data.data == DataKind::Cifar10 {
-            self.data.model.get_or_insert_with(|| "vgg16".to_owned());
+        if self.data.network.data == DataKind::Cifar10 {
+            self.data.network.model.get_or_insert_with(|| "vgg16".to_owned());
         }
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
     }

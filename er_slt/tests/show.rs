@@ -147,7 +147,7 @@ fn configurations_run_again_are_the_same_run() {
 fn configurations_hold_documented_options_only_and_all_of_them() {
     let place = Place::new();
     let loading = format!("--data digits --model mlp-8 --sparsity 0.1 --load-model --model-to-load {}", ticket(&place));
-    let everything = "--data digits --model mlp-8 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 --anneal \
+    let everything = "--data digits --model mlp-8 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --save-masks 3 --threads 1 --anneal \
                       --lr-policy multistep --lr-milestones 1 --flow-preservation";
     // What asks something, what stands for several runs, what belongs to another choice.
     let others = "help version config iters decay-frequency";

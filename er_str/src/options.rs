@@ -182,13 +182,13 @@ struct FirstWeights {
 impl Deciding for Options {
     fn shared(&mut self) -> Shared<'_> {
         let own = &self.own;
-        if self.data.model.is_none() {
-            self.data.model = match own.resnet_type {
+        if self.data.network.model.is_none() {
+            self.data.network.model = match own.resnet_type {
                 Some(resnet) => Some(of_type(resnet, own.width)),
-                None => of_set(self.data.data).map(str::to_owned),
+                None => of_set(self.data.network.data).map(str::to_owned),
             };
         }
-        if let Some(name) = &mut self.data.model {
+        if let Some(name) = &mut self.data.network.model {
             *name = widened(&published_form(name), own.width_mult);
         }
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
@@ -261,7 +261,7 @@ impl Options {
             BnType::Learned => named,
             BnType::NonAffine => models::non_affine(&named)?,
         };
-        self.data.model = Some(spec.name().to_owned());
+        self.data.network.model = Some(spec.name().to_owned());
         Ok(spec)
     }
 

@@ -185,7 +185,7 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
     ];
     // What asks something, what stands for several runs, what another name says, what needs a whole run.
     let others = "help version config iters decay-frequency width-mult resnet-type width bn-type first-layer-dense last-layer-dense evaluate \
-                  target-expt-name";
+                  target-expt-name save-masks";
     place.holds_documented_options(&commands.each_ref().map(String::as_str), others);
 }
 

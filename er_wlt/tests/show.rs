@@ -76,7 +76,7 @@ fn the_configurations_of_the_project_resolve() {
 
 #[test]
 fn configurations_hold_documented_options_only_and_all_of_them() {
-    let everything = "--sparse --t-end 9 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --threads 1 \
+    let everything = "--sparse --t-end 9 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --save-masks 3 --threads 1 \
                       --lr-milestones 1 --flow-preservation";
     // What asks something, what stands for several runs or for other options, what belongs to another policy or way to grow.
     let others = "help version config iters scaled lr-step-epochs decay-frequency flow-keep-density t-end-fraction \

@@ -12,8 +12,8 @@ mod yaml;
 
 pub use checks::Checks;
 pub use options::{
-    DataOptions, DrawingOptions, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, OptimizerName, PublishedOptions,
-    RunOptions, SelectOn, Shared, SparseOptions, TrainOptions,
+    DataOptions, DrawingOptions, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, NetworkOptions, OptimizerName,
+    PublishedOptions, RunOptions, SelectOn, Shared, SparseOptions, TrainOptions,
 };
 pub use problems::Problems;
 pub use resolved::Resolved;

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::problems::Problems;
-use super::table::{Table, accepts, fold, is_empty_list, is_switch, with_word_booleans};
+use super::table::{Table, accepts, as_word, fold, is_empty_list, is_switch, with_word_booleans};
 use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
@@ -99,9 +99,9 @@ pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
         found.push((word.arg, word.text, Place::CommandLine));
     }
     problems.finish()?;
-    let long = |arg: &Arg| arg.get_long().unwrap_or_default().to_owned();
+    let long = |arg: &Arg| arg.get_long().unwrap_or(arg.get_id().as_str()).to_owned();
     found.retain(|(arg, text, _)| !is_empty_list(arg, text));
-    let line: Vec<String> = found.iter().map(|(arg, text, _)| format!("--{}={text}", long(arg))).collect();
+    let line: Vec<String> = found.iter().map(|(arg, text, _)| as_word(arg, text)).collect();
     let is_off = |arg: &Arg, text: &str| is_switch(arg) && values::boolean(text) == Ok(false);
     let field = |arg: &Arg| fold(arg.get_id().as_str());
     let places = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (field(arg), place.clone()));

@@ -70,6 +70,11 @@ impl<'a> Table<'a> {
         self.options().find(|a| names(a).any(|n| fold(n) == name))
     }
 
+    /// What a word that is no option is the value of.
+    pub(super) fn bare(self) -> Option<&'a Arg> {
+        self.options().find(|a| a.is_positional())
+    }
+
     /// The option with this short name.
     pub(super) fn short(self, name: char) -> Option<&'a Arg> {
         self.options().find(|a| a.get_short() == Some(name))
@@ -101,6 +106,11 @@ pub(super) fn is_switch(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|n| n.min_values() == 0)
 }
 
+/// The value of an option as one word of a command line.
+pub(super) fn as_word(arg: &Arg, text: &str) -> String {
+    arg.get_long().map_or_else(|| text.to_owned(), |long| format!("--{long}={text}"))
+}
+
 /// Whether this is a list without entries, which is the same as not giving the option; it takes back what a file gives.
 pub(super) fn is_empty_list(arg: &Arg, text: &str) -> bool {
     arg.get_value_delimiter().is_some() && text.trim().is_empty()
@@ -114,8 +124,7 @@ pub(super) fn accepts(arg: &Arg, text: &str) -> Result<(), String> {
     if is_empty_list(arg, text) {
         return Ok(());
     }
-    let long = arg.get_long().unwrap_or_default();
-    let word = format!("--{long}={text}");
+    let word = as_word(arg, text);
     let alone = Command::new("option").no_binary_name(true).disable_help_flag(true).arg(arg.clone());
     alone.try_get_matches_from([word]).map(|_| ()).map_err(|e| {
         if let Some(source) = e.source() {

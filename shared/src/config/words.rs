@@ -47,6 +47,10 @@ pub(super) fn parse<'a>(table: Table<'a>, words: &[String], problems: &mut Probl
                 continue;
             }
         };
+        if arg.is_positional() && given.iter().any(|w: &Word| w.arg.is_positional()) {
+            problems.add(format!("unexpected argument '{word}'"));
+            continue;
+        }
         let text = match attached {
             Some(text) => Some(text.to_owned()),
             None if is_switch(arg) => rest.next_if(|next| values::boolean(next).is_ok()).or(Some("true")).map(str::to_owned),
@@ -77,6 +81,9 @@ fn name<'a, 'w>(table: Table<'a>, word: &'w str) -> Result<(&'w str, Option<&'w 
             Found::Several(of) => Err((format!("option '{shown}' is short for several: --{}", of.join(", --")), None)),
             Found::None(near) => Err((format!("unknown option '{shown}'"), near.map(|n| format!("did you mean '--{n}'?")))),
         };
+    }
+    if let Some(arg) = table.bare().filter(|_| !word.starts_with('-')) {
+        return Ok(("", Some(word), arg));
     }
     let unexpected = || (format!("unexpected argument '{word}'"), Some("options begin with '--'".to_owned()));
     let short = word.strip_prefix('-').and_then(|s| s.chars().next()).ok_or_else(unexpected)?;

@@ -37,7 +37,9 @@ pub fn replace_text(path: &Path, text: &str) -> Result<()> {
 
 /// Makes the creation or renaming of a file durable.
 fn sync_parent(path: &Path) -> Result<()> {
-    match path.parent() {
+    // A name alone is in the current folder.
+    let parent = path.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent });
+    match parent {
         Some(parent) if cfg!(unix) => {
             File::open(parent).and_then(|folder| folder.sync_all()).map_err(|e| Error::io("write folder", parent, &e))
         }

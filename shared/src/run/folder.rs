@@ -8,6 +8,7 @@
 //!   timing.jsonl             seconds and images a second of each epoch
 //!   checkpoints/             last.safetensors, best.safetensors
 //!   tickets/                 level-1.safetensors, …: the best network of each level (er_slt)
+//!   masks/                   epoch-0.safetensors, …: masks alone (--save-masks)
 //!   results.csv              a row every ten epochs (er_slt)
 //!   summary.json             results, once finished
 //! ```
@@ -33,6 +34,12 @@ pub struct RunFolder {
 
 /// Where the networks of levels are.
 const TICKETS: &str = "tickets";
+
+/// Losses, accuracies and what happens to edges.
+const METRICS: &str = "metrics.jsonl";
+
+/// Where masks are.
+const MASKS: &str = "masks";
 
 impl RunFolder {
     /// `out/<slug>-<first 8 digits of hash>`. `hash` is that of the options that decide the result.
@@ -80,7 +87,7 @@ impl RunFolder {
 
     /// Where the losses and accuracies go.
     pub fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
+        self.path.join(METRICS)
     }
 
     /// Where clock values go.
@@ -90,7 +97,7 @@ impl RunFolder {
 
     /// The latest checkpoint.
     pub fn last(&self) -> PathBuf {
-        self.path.join("checkpoints/last.safetensors")
+        Self::last_in(&self.path)
     }
 
     /// The checkpoint of the best epoch.
@@ -116,6 +123,48 @@ impl RunFolder {
     /// That of a level, from 1, in the folder of another run.
     pub fn ticket_in(run: &Path, level: u64) -> PathBuf {
         run.join(TICKETS).join(format!("level-{level}.safetensors"))
+    }
+
+    /// The latest checkpoint in the folder of another run.
+    pub fn last_in(run: &Path) -> PathBuf {
+        run.join("checkpoints/last.safetensors")
+    }
+
+    /// Every file in a run's folder that has the masks of its network at some time: [`RunFolder::masks`] first, then levels and
+    /// checkpoints, by name.
+    ///
+    /// # Errors
+    /// If this is no run's folder, or cannot be read.
+    pub fn mask_files(run: &Path) -> Result<Vec<PathBuf>> {
+        if !run.join("manifest.json").exists() {
+            let what = format!("{} is no run's folder: it has no manifest.json", run.display());
+            return Err(Error::failure(what).help("give the folder of one run, as programs print it at the end, or a file"));
+        }
+        let mut files = Vec::new();
+        for within in [MASKS, TICKETS, "checkpoints"] {
+            let Ok(entries) = fs::read_dir(run.join(within)) else { continue };
+            let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            found.retain(|path| path.extension().is_some_and(|e| e == "safetensors"));
+            found.sort();
+            files.extend(found);
+        }
+        Ok(files)
+    }
+
+    /// The lines of metrics of one kind in a run's folder; those that are cut short are left out.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be read.
+    pub fn lines_in(run: &Path, kind: &str) -> Result<Vec<Value>> {
+        let path = run.join(METRICS);
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, &e))?;
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(lines.filter(|line| line["kind"] == kind).collect())
+    }
+
+    /// The masks after so many epochs.
+    pub fn masks(&self, epoch: u64) -> PathBuf {
+        self.path.join(MASKS).join(format!("epoch-{epoch}.safetensors"))
     }
 
     /// The table of a search.

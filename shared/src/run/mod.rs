@@ -10,7 +10,7 @@ mod saved;
 mod signals;
 mod start;
 
-pub use checkpoint::{Checkpoint, Origin, not_finite, read_masks};
+pub use checkpoint::{Checkpoint, MaskFile, Origin, not_finite, read_masks, write_masks};
 pub use files::{create_folder, replace, replace_text};
 pub(crate) use folder::clean;
 pub use folder::{Program, RunFolder, peak_rss_bytes, pretty};

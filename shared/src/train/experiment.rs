@@ -118,7 +118,7 @@ impl Experiment {
         let mut facts = Map::from_iter([
             ("program".to_owned(), json!(program)),
             ("model".to_owned(), json!(spec.name())),
-            ("data".to_owned(), json!(data.data.to_string())),
+            ("data".to_owned(), json!(data.network.data.to_string())),
             ("seed".to_owned(), json!(seed)),
         ]);
         facts.extend(more);
@@ -132,7 +132,7 @@ impl Experiment {
             config,
             run: run.clone(),
             backend,
-            data: data.data,
+            data: data.network.data,
             data_options,
             valid_split: data.valid_split.unwrap_or_default(),
             batch_size: train.batch_size,

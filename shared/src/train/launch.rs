@@ -136,6 +136,7 @@ impl Experiment {
             origin,
             plan: Plan { contest: self.approach.contest(length), ..self.plan.clone() },
             checkpoint_interval: self.run.checkpoint_interval as u64,
+            mask_interval: self.run.save_masks.map(|epochs| epochs as u64),
             quiet: self.run.quiet,
         };
         let mut hooks: Vec<&mut dyn Hook> = hooks.iter_mut().map(|hook| &mut **hook as &mut dyn Hook).collect();

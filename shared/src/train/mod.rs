@@ -7,6 +7,7 @@ mod experiment;
 mod iterative;
 mod launch;
 mod ledger;
+mod mask_files;
 mod moving;
 mod network;
 mod popup;

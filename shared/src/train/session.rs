@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::mask_files::MaskFiles;
 use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, evaluate, train};
 use crate::engine::{Batch, Engine};
 use crate::error::{Error, Result};
@@ -18,6 +19,8 @@ pub struct Session<'a> {
     pub plan: Plan,
     /// Steps between two checkpoints.
     pub checkpoint_interval: u64,
+    /// Epochs between two files of masks, if there are to be some.
+    pub mask_interval: Option<u64>,
     /// Whether to show nothing.
     pub quiet: bool,
 }
@@ -93,8 +96,14 @@ impl Session<'_> {
         if let Some(text) = stepper.begin(engine, data)? {
             display.line(&text);
         }
+        let mut masks = self.mask_interval.map(|epochs| MaskFiles::new(self.folder, self.origin.clone(), epochs));
+        if let Some(masks) = masks.as_ref().filter(|_| progress.step == 0) {
+            masks.write(&progress, engine, stepper)?;
+        }
         let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch];
         all.extend(hooks.iter_mut().map(|h| &mut **h as &mut dyn Hook));
+        // Before the checkpoint, so that one which is gone on from has them behind it.
+        all.extend(masks.as_mut().map(|masks| masks as &mut dyn Hook));
         all.push(&mut recorder);
         all.push(&mut display);
         match train(engine, stepper, data, &self.plan, &mut progress, &mut all, signals)? {

@@ -127,7 +127,7 @@ fn plain_after(step: u64, saved: &Saved) -> Dynamic {
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
     let origin = Origin::new("test", &Fake::new().spec, folder.config_hash());
-    Session { folder, origin, plan, checkpoint_interval: 2, quiet: true }
+    Session { folder, origin, plan, checkpoint_interval: 2, mask_interval: None, quiet: true }
 }
 
 fn folder(out: &std::path::Path) -> RunFolder {

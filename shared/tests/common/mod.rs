@@ -6,6 +6,7 @@ mod engines;
 mod readme;
 mod run;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -220,9 +221,15 @@ pub(crate) fn shown(words: &str) -> Value {
 /// Two folders hold the same run, but for clock values. The last checkpoint does not depend on the interval either, since epochs
 /// end with one.
 pub(crate) fn same(a: &Path, b: &Path) {
-    for file in ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
-        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
-        assert!(read(a) == read(b), "{file} differs");
+    let masks = |folder: &Path| {
+        let files = std::fs::read_dir(folder.join("masks")).into_iter().flatten();
+        files.map(|file| Path::new("masks").join(file.unwrap().file_name())).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(masks(a), masks(b));
+    let always = ["metrics.jsonl", "checkpoints/last.safetensors", "checkpoints/best.safetensors"].map(PathBuf::from);
+    for file in masks(a).into_iter().chain(always) {
+        let read = |folder: &Path| std::fs::read(folder.join(&file)).unwrap();
+        assert!(read(a) == read(b), "{} differs", file.display());
     }
     let timeless = |folder: &Path| {
         let mut summary = json(&folder.join("summary.json"));

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use mask::{DrawingOptions, MaskOptions, SparseOptions};
 pub use moving::MovingOptions;
-pub use network::{DataOptions, InitOptions, SelectOn};
+pub use network::{DataOptions, InitOptions, NetworkOptions, SelectOn};
 pub use published::PublishedOptions;
 pub use run::RunOptions;
 pub use train::{OptimizerName, TrainOptions};

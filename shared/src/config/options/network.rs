@@ -19,11 +19,11 @@ pub enum SelectOn {
     Test,
 }
 
-/// What to train on.
+/// A network, and the data set whose images and classes it is for.
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Data and model")]
 #[serde(rename_all = "kebab-case")]
-pub struct DataOptions {
+pub struct NetworkOptions {
     /// Data set: digits (built in), mnist, fashion_mnist, cifar10, cifar100, tiny_imagenet, imagenet or synthetic
     #[arg(long, default_value = "digits", value_parser = values::parsed::<DataKind>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
@@ -35,6 +35,37 @@ pub struct DataOptions {
     /// Number of classes; only synthetic leaves a choice [default: that of the data set]
     #[arg(long, value_parser = values::count, value_name = "N")]
     pub classes: Option<usize>,
+    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x and a factor, as resnet18-x0.5, that many
+    /// times as wide [default: one that suits the images]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+impl NetworkOptions {
+    /// The network. Fills in the options that were left out.
+    ///
+    /// # Errors
+    /// A shape or number of classes that the data set does not have; a network that does not exist or does not fit.
+    pub fn resolve(&mut self) -> Result<ModelSpec> {
+        let asked = crate::data::Options { input: self.input, classes: self.classes, ..Default::default() };
+        let (image, classes) = asked.shape(self.data)?;
+        (self.input, self.classes) = (Some(image), Some(classes));
+        let name = self.model.get_or_insert_with(|| model::default_for(image).to_owned());
+        let spec = model::build(name, image, classes)?;
+        spec.name().clone_into(name);
+        Ok(spec)
+    }
+}
+
+/// What to train on.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Data and model")]
+#[serde(rename_all = "kebab-case")]
+pub struct DataOptions {
+    /// The network and its data set.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub network: NetworkOptions,
     /// Fraction of the training images held out for validation; 0: validate on the test images [default: 0.1, or 0 for
     /// cifar100, tiny_imagenet and imagenet]
     #[arg(long, value_parser = values::below_one, value_name = "FRACTION")]
@@ -51,32 +82,19 @@ pub struct DataOptions {
     /// Images on which the best epoch is chosen: validation or test
     #[arg(long, default_value = "validation", ignore_case = true, value_name = "IMAGES")]
     pub select_on: SelectOn,
-    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x and a factor, as resnet18-x0.5, that many
-    /// times as wide [default: one that suits the images]
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
 }
 
 impl DataOptions {
     /// The network, and what to ask the data set for. Fills in the options that were left out.
     ///
     /// # Errors
-    /// A shape or number of classes that the data set does not have; a network that does not exist or does not fit.
+    /// As [`NetworkOptions::resolve`].
     pub fn resolve(&mut self, seed: u64) -> Result<(ModelSpec, crate::data::Options)> {
-        self.valid_split.get_or_insert(self.data.default_valid_split());
-        let options = crate::data::Options {
-            input: self.input,
-            classes: self.classes,
-            seed,
-            augment: self.augment,
-            normalise: self.normalise,
-            ..Default::default()
-        };
-        let (image, classes) = options.shape(self.data)?;
-        (self.input, self.classes) = (Some(image), Some(classes));
-        let name = self.model.get_or_insert_with(|| model::default_for(image).to_owned());
-        let spec = model::build(name, image, classes)?;
-        spec.name().clone_into(name);
+        self.valid_split.get_or_insert(self.network.data.default_valid_split());
+        let spec = self.network.resolve()?;
+        let NetworkOptions { input, classes, .. } = self.network;
+        let options =
+            crate::data::Options { input, classes, seed, augment: self.augment, normalise: self.normalise, ..Default::default() };
         Ok((spec, options))
     }
 }

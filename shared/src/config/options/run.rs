@@ -43,6 +43,9 @@ pub struct RunOptions {
     /// Steps between two checkpoints; there is one after each epoch in any case
     #[arg(long, default_value = "1000", value_parser = values::count, value_name = "STEPS")]
     pub checkpoint_interval: usize,
+    /// Epochs between two files in the run's folder masks/, from before the first one on, which graph follows [default: none]
+    #[arg(long, value_parser = values::count, value_name = "EPOCHS")]
+    pub save_masks: Option<usize>,
     /// Show no progress
     #[arg(long)]
     pub quiet: bool,

@@ -24,7 +24,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use self::reader::read_masks;
+pub use self::reader::{MaskFile, read_masks};
 
 use self::reader::Reader;
 use super::files;
@@ -32,6 +32,7 @@ use super::progress::Progress;
 use super::saved::{Saved, SavedTensor};
 use crate::engine::ModelState;
 use crate::error::{Error, Result};
+use crate::graph::Mask;
 use crate::model::{ModelSpec, ParamKind, Parameter};
 
 /// Version of the layout above; other versions are refused.
@@ -116,21 +117,12 @@ impl Checkpoint {
         state: &ModelState,
         saved: &Saved,
     ) -> Result<()> {
-        let tensors = tensors(spec, state, saved);
-        let mut metadata = BTreeMap::from([("format".to_owned(), FORMAT.to_owned())]);
+        let mut metadata = texts(progress)?;
         metadata.insert("optimizer_steps".into(), state.steps.to_string());
         if !saved.note.is_null() {
             metadata.insert("method".into(), saved.note.to_string());
         }
-        for part in [texts(origin)?, texts(progress)?] {
-            metadata.extend(part);
-        }
-        let header = header(&tensors, &metadata)?;
-        files::replace(path, |file| {
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
-            file.write_all(&header)?;
-            tensors.iter().try_for_each(|tensor| write_data(file, &tensor.data))
-        })
+        write_file(path, origin, metadata, &tensors(spec, state, saved))
     }
 
     /// Reads a checkpoint of this model and checks all of it: model, names, shapes, lengths, and that every mask has as many bits
@@ -142,6 +134,33 @@ impl Checkpoint {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
         Reader::open("checkpoint", path, &bytes)?.checkpoint(spec)
     }
+}
+
+/// Writes masks alone: a file for `--sparse-init`, as they are after `epoch` epochs and `step` steps. As a whole, as checkpoints.
+///
+/// # Errors
+/// Full or read-only disk.
+pub fn write_masks(path: &Path, spec: &ModelSpec, origin: &Origin, progress: &Progress, masks: &[&Mask]) -> Result<()> {
+    let tensors: Vec<Tensor> = spec.layers().iter().zip(masks).map(|(layer, mask)| packed(&layer.name, mask)).collect();
+    let metadata = [("step", progress.step), ("epoch", progress.epoch)].map(|(key, n)| (key.to_owned(), n.to_string()));
+    write_file(path, origin, metadata.into(), &tensors)
+}
+
+fn write_file(path: &Path, origin: &Origin, mut metadata: BTreeMap<String, String>, tensors: &[Tensor]) -> Result<()> {
+    metadata.insert("format".to_owned(), FORMAT.to_owned());
+    metadata.extend(texts(origin)?);
+    let header = header(tensors, &metadata)?;
+    files::replace(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        tensors.iter().try_for_each(|tensor| write_data(file, &tensor.data))
+    })
+}
+
+/// A layer's mask as packed bits.
+fn packed(layer: &str, mask: &Mask) -> Tensor<'static> {
+    let bits = mask.to_bytes();
+    Tensor { name: format!("{MASK}{layer}"), shape: vec![bits.len()], data: Data::Bits(bits.into()) }
 }
 
 fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec<Tensor<'a>> {
@@ -168,8 +187,7 @@ fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec
     }
     // Bytes come last so that every float tensor begins at a multiple of four bytes.
     for (layer, s) in spec.layers().iter().zip(&state.layers) {
-        let bits = s.mask.to_bytes();
-        all.push(Tensor { name: format!("{MASK}{}", layer.name), shape: vec![bits.len()], data: Data::Bits(bits.into()) });
+        all.push(packed(&layer.name, &s.mask));
     }
     for (name, tensor) in &saved.tensors {
         if let SavedTensor::Bits(bits) = tensor {
@@ -226,7 +244,7 @@ fn texts(value: &impl Serialize) -> Result<BTreeMap<String, String>> {
 mod tests {
     use super::*;
     use crate::engine::{DenseState, LayerState};
-    use crate::graph::{LayerShape, Mask};
+    use crate::graph::LayerShape;
     use crate::model::{DefaultInit, Image, Op};
     use crate::run::progress::{Best, Sums};
 

@@ -28,6 +28,36 @@ pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
     read().map_err(|e| e.or_help(&help))
 }
 
+/// What a file with masks says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskFile {
+    /// What it belongs to; none if no program here wrote it.
+    pub origin: Option<Origin>,
+    /// Steps of the training before.
+    pub step: Option<u64>,
+    /// Epochs of the training before.
+    pub epoch: Option<u64>,
+}
+
+impl MaskFile {
+    /// Reads what a checkpoint or file of masks says of itself.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no safetensors file, or has no masks.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = || {
+            let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
+            let reader = Reader::open("mask file", path, &bytes)?;
+            if !reader.left.iter().any(|name| name.starts_with(MASK)) {
+                return Err(reader.wrong("has no mask"));
+            }
+            let count = |key| reader.number(key).ok();
+            Ok(Self { origin: reader.origin().ok(), step: count("step"), epoch: count("epoch") })
+        };
+        read().map_err(|e| e.or_help("give a checkpoint, or a file with a tensor of packed bits for every layer's mask"))
+    }
+}
+
 /// A file that is read.
 pub(super) struct Reader<'a> {
     /// What messages call the file.

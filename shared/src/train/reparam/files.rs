@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::Note;
 use crate::config::RunOptions;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::run::{Checkpoint, Origin, RunFolder, clean, create_folder, now, pretty, replace_text};
 use crate::train::{Epoch, Hook};
@@ -56,7 +56,7 @@ impl Published {
             create_folder(&within)?;
             replace_text(&within.join(format!("{}.json", clean(name))), &pretty(&layers)?)?;
         }
-        let epochs = epochs(&folder.metrics())?;
+        let epochs = RunFolder::lines_in(folder.path(), "epoch")?;
         let last = |key: &str| epochs.last().and_then(|line| line[key].as_f64());
         let best = |key: &str| epochs.iter().filter_map(|line| line[key].as_f64()).reduce(f64::max);
         let keys = ["validation_accuracy", "validation_accuracy_top5", "train_accuracy", "train_accuracy_top5"];
@@ -71,13 +71,6 @@ impl Published {
 
 fn percent_left_out(kept: usize, all: usize) -> f64 {
     100.0 * (all - kept) as f64 / all as f64
-}
-
-/// The lines of metrics of all epochs.
-fn epochs(metrics: &Path) -> Result<Vec<Value>> {
-    let text = std::fs::read_to_string(metrics).map_err(|e| Error::io("read", metrics, &e))?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(lines.filter(|line| line["kind"] == "epoch").collect())
 }
 
 /// Keeps a checkpoint of every so many epochs.
