@@ -7,7 +7,7 @@
 //!   [`statistics`], [`rng`], [`names`]
 //! - floor 1, compute and files: [`engine`], [`init`], [`data`], [`run`]
 //! - floor 2: [`train`], [`config`]
-//! - floor 3: [`cli`]
+//! - floor 3: [`cli`], [`report`]
 
 pub mod cli;
 pub mod config;
@@ -19,6 +19,7 @@ pub mod graph;
 pub mod init;
 pub mod model;
 pub mod names;
+pub mod report;
 pub mod rng;
 pub mod run;
 pub mod schedule;

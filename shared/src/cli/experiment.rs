@@ -33,10 +33,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
     first.notes.iter().for_each(|remark| note(remark));
     let threads = run.threads();
     // Masks and weights are drawn in the global pool, steps in one of the engine's own.
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
-        .map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))?;
+    super::start_threads(threads)?;
     if let Some(checkpoint) = options.evaluates() {
         print(&evaluated(checkpoint, &first)?)?;
         return Ok(Exit::Done);

@@ -1,11 +1,15 @@
-//! What the programs' command lines have in common: words in, text and exit codes out, the experiment, and the sub-commands `show`
-//! and `data`.
+//! What the programs' command lines have in common: words in, text and exit codes out, the experiment, and the sub-commands `show`,
+//! `graph`, `flops` and `data`.
 
 mod data;
+mod drawn;
 mod exit;
 mod experiment;
+mod flops;
+mod graph;
 mod output;
 mod show;
+mod tables;
 
 use std::process::ExitCode;
 
@@ -64,14 +68,23 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         }
         Asked::Run(matches, given) => (matches, given),
     };
-    if called.get_name() == "data" {
-        return data::run(&matches);
+    match called.get_name() {
+        "data" => return data::run(&matches),
+        "graph" => return graph::run(&matches, &given),
+        "flops" => return flops::run(options(&matches)?, &given),
+        _ => {}
     }
     let (options, run) = (options::<P::Options>(&matches)?, options::<RunOptions>(&matches)?);
     if called.get_name() == "show" {
         return show::run(&experiment::show::<P>(options, &run, &given)?, &matches);
     }
     experiment::run::<P>(options, &run, &given, words)
+}
+
+/// Makes the global pool of threads.
+fn start_threads(threads: usize) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    pool.map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))
 }
 
 fn options<O: Args>(matches: &ArgMatches) -> Result<O> {
@@ -88,6 +101,8 @@ fn command<P: Program>() -> Command {
         .about(P::ABOUT)
         .disable_help_subcommand(true)
         .subcommand(show::with_format(with_options("show")).bin_name(format!("{} show", P::NAME)))
+        .subcommand(with_help(graph::command()).bin_name(format!("{} graph", P::NAME)))
+        .subcommand(with_help(flops::command()).bin_name(format!("{} flops", P::NAME)))
         .subcommand(with_help(data::command()).bin_name(format!("{} data", P::NAME)))
 }
 
@@ -104,7 +119,7 @@ fn subcommand<'a>(command: &'a Command, word: &str) -> Result<&'a Command> {
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let help = match nearest(word, names.iter().copied()) {
         Some(near) => format!("did you mean '{near}'?"),
-        None => format!("commands are {}; options begin with '--', and --help lists them", names.join(" and ")),
+        None => format!("commands are {}; options begin with '--', and --help lists them", names.join(", ")),
     };
     Err(Error::usage(format!("unknown command '{word}'")).help(help))
 }

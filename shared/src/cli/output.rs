@@ -16,6 +16,17 @@ pub enum Format {
     Yaml,
 }
 
+/// How an answer that is a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum TableFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets: a line a layer.
+    Csv,
+}
+
 /// Prints an answer. A reader that has gone away (`| head`) is no error.
 ///
 /// # Errors

@@ -1,0 +1,146 @@
+//! How long steps really take.
+
+use std::fmt;
+use std::time::Instant;
+
+use rand::RngExt;
+use serde::Serialize;
+
+use super::Measuring;
+use crate::engine::sparse::SparseEngine;
+use crate::engine::{Batch, Engine, Optimizer, TrainOptions};
+use crate::error::{Error, Result};
+use crate::graph::Mask;
+use crate::init::{InitMethod, initialise};
+use crate::model::ModelSpec;
+use crate::rng::{Purpose, stream};
+use crate::topology::Drawn;
+
+/// Passes that count; one before them does not, since caches and pages settle in it.
+const PASSES: usize = 5;
+
+/// SGD as most papers have it. The rate is 0, so that no pass of noise spoils the weights for the next.
+const OPTIONS: TrainOptions =
+    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 0.0, label_smoothing: 0.0 };
+
+/// Medians of a few passes of the sparse engine, one batch each.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Measured {
+    batch_size: usize,
+    threads: usize,
+    masks: Seconds,
+    all_weights: Seconds,
+    /// `masks` over `all_weights`.
+    training_ratio: f64,
+    inference_ratio: f64,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Seconds {
+    training_step_seconds: f64,
+    inference_seconds: f64,
+}
+
+impl Measuring {
+    /// Times the network with the masks and with all weights, in turns.
+    ///
+    /// # Errors
+    /// If the two do not fit into memory.
+    pub(super) fn run(&self, spec: &ModelSpec, drawn: &Drawn, seed: u64) -> Result<Measured> {
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        self.check_memory(spec)?;
+        let full: Vec<Mask> = spec.layers().iter().map(|l| Mask::full(l.shape)).collect();
+        let engine = |masks: &[Mask], densities: &[f64], overall: f64| {
+            let state = initialise(spec, masks, densities, overall, InitMethod::Default, seed);
+            SparseEngine::new(spec.clone(), state, OPTIONS, self.batch_size, threads)
+        };
+        let mut engines = [
+            engine(&drawn.masks, &drawn.densities_requested, drawn.requested.get())?,
+            engine(&full, &vec![1.0; full.len()], 1.0)?,
+        ];
+        let batch = noise(spec, self.batch_size, seed);
+        // [masks, all weights][training, inference]
+        let mut seconds: [[Vec<f64>; 2]; 2] = Default::default();
+        for pass in 0..=PASSES {
+            for (engine, [training, inference]) in engines.iter_mut().zip(&mut seconds) {
+                let start = Instant::now();
+                engine.train_step(&batch, 0.0)?;
+                let middle = Instant::now();
+                engine.evaluate(&batch)?;
+                if pass > 0 {
+                    training.push((middle - start).as_secs_f64());
+                    inference.push(middle.elapsed().as_secs_f64());
+                }
+            }
+        }
+        let [masks, all_weights] = seconds
+            .map(|of| of.map(median))
+            .map(|[training_step_seconds, inference_seconds]| Seconds { training_step_seconds, inference_seconds });
+        Ok(Measured {
+            batch_size: self.batch_size,
+            threads,
+            masks,
+            all_weights,
+            training_ratio: masks.training_step_seconds / all_weights.training_step_seconds,
+            inference_ratio: masks.inference_seconds / all_weights.inference_seconds,
+        })
+    }
+
+    /// Engines that do not fit would not fail: the system would end the program.
+    fn check_memory(&self, spec: &ModelSpec) -> Result<()> {
+        // Weights, gradients, velocities, and twice what they are laid out as to compute with.
+        let weights = 5 * 4 * spec.weight_count();
+        let needed = 2 * (SparseEngine::activation_bytes(spec, self.batch_size) + weights);
+        let Some(free) = free_memory() else { return Ok(()) };
+        if needed < free {
+            return Ok(());
+        }
+        let gigabytes = |bytes: usize| bytes as f64 / 1e9;
+        let what = format!(
+            "measuring {} on {} images of {} takes about {:.1} GB of memory, and {:.1} GB are free",
+            spec.name(),
+            self.batch_size,
+            spec.input(),
+            gigabytes(needed),
+            gigabytes(free)
+        );
+        Err(Error::failure(what).help("lower --batch-size, or leave out --measure"))
+    }
+}
+
+impl Measured {
+    /// The end of the table, beside the ratio of operations.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, counted: f64) -> fmt::Result {
+        let Self { batch_size, threads, masks, all_weights, .. } = self;
+        let threads = if *threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+        write!(f, "\n\nmeasured: medians of {PASSES} batches of {batch_size} images, {threads}")?;
+        write!(f, "\n{:13}  {:>12}  {:>12}  {:>8}  {:>10}", "", "masks", "all weights", "ratio", "operations")?;
+        for (name, of, ratio) in [
+            ("training step", (masks.training_step_seconds, all_weights.training_step_seconds), self.training_ratio),
+            ("inference", (masks.inference_seconds, all_weights.inference_seconds), self.inference_ratio),
+        ] {
+            write!(f, "\n{name:13}  {:>10.3}ms  {:>10.3}ms  {ratio:>8.4}  {counted:>10.4}", of.0 * 1e3, of.1 * 1e3)?;
+        }
+        Ok(())
+    }
+}
+
+fn noise(spec: &ModelSpec, images: usize, seed: u64) -> Batch {
+    let mut rng = stream(seed, Purpose::Data, 0);
+    Batch {
+        images: (0..images * spec.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect(),
+        labels: (0..images).map(|_| rng.random_range(0..spec.classes() as u32)).collect(),
+    }
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_unstable_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// Bytes that this machine has left, where it tells.
+fn free_memory() -> Option<usize> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,148 @@
+//! The files that `graph` writes: a picture, a drawing for Graphviz, a list of edges.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::measured::{Answer, Layer};
+use super::subject::{Graphs, Network, Subject};
+use super::training::series;
+use crate::config::Given;
+use crate::error::{Error, Result};
+use crate::graph::{Biadjacency, Mask, View};
+use crate::report::{Cells, Degrees, LayerDensity, MaskPicture, training_picture};
+use crate::run::{read_masks, replace_text};
+use crate::statistics::bipartite::expected_histogram;
+use crate::statistics::network::{graph_of, to_dot};
+
+/// More edges than this nobody draws, and a list of them fills a disk.
+const MOST_DRAWN: usize = 1_000_000;
+
+/// One layer as it is asked for by name, else the one with the most weights.
+pub(super) fn chosen(subject: &Subject, name: Option<&str>, given: &Given) -> Result<usize> {
+    let Graphs::Network(Network { spec, .. }) = &subject.graphs else { return Ok(0) };
+    let layers = || spec.layers().iter().enumerate();
+    let Some(name) = name else {
+        return Ok(layers().rev().max_by_key(|(_, layer)| layer.shape.weights()).map_or(0, |(l, _)| l));
+    };
+    let plain = |name: &str| name.trim_end_matches(".weight").to_owned();
+    let names: Vec<String> = layers().map(|(_, layer)| plain(&layer.name)).collect();
+    names.iter().position(|n| *n == plain(name)).ok_or_else(|| {
+        let what = format!("{} {name}: {} has no such layer", given.show("layer"), spec.name());
+        let near = crate::error::nearest(name, names.iter().map(String::as_str));
+        Error::usage(what).help(match near {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("its layers are {}", names.join(", ")),
+        })
+    })
+}
+
+/// The graph of a layer.
+fn layer_graph(subject: &Subject, layer: usize, view: View) -> Biadjacency {
+    match &subject.graphs {
+        Graphs::Network(Network { spec, masks, .. }) => Biadjacency::of_mask(&masks[layer], spec.layers()[layer].groups, view),
+        Graphs::Alone(graph, _) => graph.clone(),
+    }
+}
+
+/// Draws the layer's degrees and edges and all densities, or, of a run, what happened to its masks.
+pub(super) fn picture(path: &Path, subject: &Subject, answer: &Answer, layer: usize, against: Option<&Path>) -> Result<()> {
+    let text = if let Some(moments) = &answer.training {
+        training_picture(&subject.title, &series(moments))
+    } else {
+        let graph = layer_graph(subject, layer, answer.view);
+        let other = other(subject, layer, answer.view, against)?;
+        let chosen = &answer.layers[layer];
+        let inputs = if answer.view == View::Weights && chosen.shape.len() > 2 { "inputs (channel and tap)" } else { "inputs" };
+        let sides = [
+            degrees(inputs, &graph.left_degrees(), other.as_ref().map(Biadjacency::left_degrees), graph.right(), &graph),
+            degrees("outputs", &graph.right_degrees(), other.as_ref().map(Biadjacency::right_degrees), graph.left(), &graph),
+        ];
+        let picture = MaskPicture {
+            title: subject.title.clone(),
+            layers: answer.layers.iter().map(density).collect(),
+            layer: chosen.name.clone(),
+            degrees: sides,
+            other: against.and_then(Path::file_name).map(|name| name.display().to_string()),
+            cells: Cells::new(&graph),
+        };
+        picture.draw()
+    };
+    replace_text(path, &text)
+}
+
+fn other(subject: &Subject, layer: usize, view: View, against: Option<&Path>) -> Result<Option<Biadjacency>> {
+    let (Graphs::Network(Network { spec, .. }), Some(path)) = (&subject.graphs, against) else { return Ok(None) };
+    let masks: Vec<Mask> = read_masks(path, spec)?;
+    Ok(Some(Biadjacency::of_mask(&masks[layer], spec.layers()[layer].groups, view)))
+}
+
+fn density(layer: &Layer) -> LayerDensity {
+    LayerDensity {
+        name: layer.name.clone(),
+        requested: layer.density_requested,
+        density: layer.density,
+        effective: layer.effective_density,
+    }
+}
+
+fn degrees(of: &str, degrees: &[usize], other: Option<Vec<usize>>, trials: usize, graph: &Biadjacency) -> Degrees {
+    let counts = |degrees: &[usize]| {
+        let mut counts = std::collections::BTreeMap::new();
+        for d in degrees {
+            *counts.entry(*d).or_insert(0) += 1;
+        }
+        counts.into_iter().collect()
+    };
+    Degrees {
+        of: of.to_owned(),
+        counts: counts(degrees),
+        expected: expected_histogram(degrees.len(), trials, graph.density()),
+        other: other.map(|degrees| counts(&degrees)).unwrap_or_default(),
+    }
+}
+
+/// Writes the network's channel graph for Graphviz; that of one layer, if it is asked for or there is no network.
+pub(super) fn dot(path: &Path, subject: &Subject, layer: Option<usize>, view: View) -> Result<()> {
+    let text = match (&subject.graphs, layer) {
+        (Graphs::Network(Network { spec, masks, .. }), None) => {
+            drawable(masks.iter().map(Mask::edges).sum())?;
+            to_dot(&graph_of(spec, masks))
+        }
+        (_, layer) => {
+            let graph = layer_graph(subject, layer.unwrap_or(0), view);
+            drawable(graph.edges())?;
+            bipartite_dot(&graph)
+        }
+    };
+    replace_text(path, &text)
+}
+
+fn drawable(edges: usize) -> Result<()> {
+    if edges <= MOST_DRAWN {
+        return Ok(());
+    }
+    Err(Error::usage(format!("--dot: a drawing of {edges} edges is of no use; up to {MOST_DRAWN} are written"))
+        .help("choose one layer with --layer, or a lower density"))
+}
+
+fn bipartite_dot(graph: &Biadjacency) -> String {
+    let mut text = String::from("graph {\n  rankdir=LR;\n  node [shape=point];\n");
+    for r in 0..graph.right() {
+        for l in graph.of_right(r) {
+            let _ = writeln!(text, "  i{l} -- o{r};");
+        }
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// Writes the edges of a layer's graph, a line each: input, output.
+pub(super) fn edges(path: &Path, subject: &Subject, layer: usize, view: View) -> Result<()> {
+    let graph = layer_graph(subject, layer, view);
+    crate::run::replace(path, |file| {
+        writeln!(file, "input,output")?;
+        let rows = 0..graph.right();
+        let mut lines = rows.flat_map(|r| graph.of_right(r).iter().map(move |l| (*l, r)));
+        lines.try_for_each(|(l, r)| writeln!(file, "{l},{r}"))
+    })
+}
