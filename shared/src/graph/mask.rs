@@ -3,6 +3,14 @@
 use super::LayerShape;
 use crate::error::{Error, Result};
 
+/// Positions of the bits that are set, ascending, the lowest bit of a word first.
+pub(crate) fn ones(words: &[u64]) -> impl Iterator<Item = usize> + '_ {
+    words.iter().enumerate().flat_map(|(w, &word)| {
+        std::iter::successors(Some(word).filter(|b| *b != 0), |b| Some(b & (b - 1)).filter(|b| *b != 0))
+            .map(move |b| w * 64 + b.trailing_zeros() as usize)
+    })
+}
+
 /// The edges of one layer's bipartite graph: one packed bit per position of the weight tensor and the exact number of set bits.
 ///
 /// Positions are flat row-major indices into the weight tensor (see [`LayerShape`]). Iteration is in ascending order, which is
@@ -121,10 +129,7 @@ impl Mask {
 
     /// Flat positions of the edges, ascending. O(weights / 64 + edges).
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(w, &word)| {
-            std::iter::successors(Some(word).filter(|b| *b != 0), |b| Some(b & (b - 1)).filter(|b| *b != 0))
-                .map(move |b| w * 64 + b.trailing_zeros() as usize)
-        })
+        ones(&self.words)
     }
 
     /// Number of edges into each output unit. O(edges).

@@ -12,6 +12,7 @@ pub use biadjacency::{Biadjacency, View};
 pub use bipartite::{Bipartite, Edge, EdgeReferences, Edges};
 pub use csr::{Csr, Link};
 pub use mask::Mask;
+pub(crate) use mask::ones;
 pub use sampling::{Law, sample, sample_count};
 pub use shape::LayerShape;
 pub use state::LayerState;

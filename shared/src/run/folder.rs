@@ -35,6 +35,12 @@ pub struct RunFolder {
 /// Where the networks of levels are.
 const TICKETS: &str = "tickets";
 
+/// What ran, and how it ended.
+const MANIFEST: &str = "manifest.json";
+
+/// The latest checkpoint.
+const LAST: &str = "checkpoints/last.safetensors";
+
 /// Losses, accuracies and what happens to edges.
 const METRICS: &str = "metrics.jsonl";
 
@@ -52,7 +58,7 @@ impl RunFolder {
     /// # Errors
     /// If its manifest says so but the summary is damaged.
     pub fn summary(path: &Path) -> Result<Option<Value>> {
-        let finished = read_json::<Manifest>(&path.join("manifest.json"))?.is_some_and(|m| m.status == Status::Finished);
+        let finished = read_json::<Manifest>(&path.join(MANIFEST))?.is_some_and(|m| m.status == Status::Finished);
         if !finished {
             return Ok(None);
         }
@@ -66,7 +72,7 @@ impl RunFolder {
     pub fn open(path: &Path, hash: &str, program: &Program) -> Result<Self> {
         create_folder(&path.join("checkpoints"))?;
         let lock = lock(path)?;
-        let manifest = read_json::<Manifest>(&path.join("manifest.json"))?;
+        let manifest = read_json::<Manifest>(&path.join(MANIFEST))?;
         if manifest.as_ref().is_some_and(|m| m.config_hash != hash) {
             let what = format!("run folder {} belongs to a run with other options", path.display());
             return Err(Error::failure(what).help("move it away, or use another --out"));
@@ -97,7 +103,7 @@ impl RunFolder {
 
     /// The latest checkpoint.
     pub fn last(&self) -> PathBuf {
-        Self::last_in(&self.path)
+        self.path.join(LAST)
     }
 
     /// The checkpoint of the best epoch.
@@ -126,20 +132,20 @@ impl RunFolder {
     }
 
     /// The latest checkpoint in the folder of another run.
-    pub fn last_in(run: &Path) -> PathBuf {
-        run.join("checkpoints/last.safetensors")
+    ///
+    /// # Errors
+    /// If this is no run's folder.
+    pub fn last_in(run: &Path) -> Result<PathBuf> {
+        if run.join(MANIFEST).exists() {
+            return Ok(run.join(LAST));
+        }
+        let what = format!("{} is no run's folder: it has no {MANIFEST}", run.display());
+        Err(Error::failure(what).help("give the folder of one run, as programs print it at the end, or a file"))
     }
 
     /// Every file in a run's folder that has the masks of its network at some time: [`RunFolder::masks`] first, then levels and
     /// checkpoints, by name.
-    ///
-    /// # Errors
-    /// If this is no run's folder, or cannot be read.
-    pub fn mask_files(run: &Path) -> Result<Vec<PathBuf>> {
-        if !run.join("manifest.json").exists() {
-            let what = format!("{} is no run's folder: it has no manifest.json", run.display());
-            return Err(Error::failure(what).help("give the folder of one run, as programs print it at the end, or a file"));
-        }
+    pub fn mask_files(run: &Path) -> Vec<PathBuf> {
         let mut files = Vec::new();
         for within in [MASKS, TICKETS, "checkpoints"] {
             let Ok(entries) = fs::read_dir(run.join(within)) else { continue };
@@ -148,7 +154,7 @@ impl RunFolder {
             found.sort();
             files.extend(found);
         }
-        Ok(files)
+        files
     }
 
     /// The lines of metrics of one kind in a run's folder; those that are cut short are left out.
@@ -175,7 +181,7 @@ impl RunFolder {
     /// Begins a session: writes the options, as YAML, and the manifest.
     pub fn begin(&mut self, options: &str, program: &Program) -> Result<()> {
         replace_text(&self.path.join("config.yaml"), options)?;
-        let before = self.path.join("manifest.json").exists();
+        let before = self.path.join(MANIFEST).exists();
         let this = fresh(program, self.manifest.config_hash.clone());
         self.manifest =
             if before { Manifest { started: self.manifest.started.clone(), resumed: Some(now()), ..this } } else { this };
@@ -196,7 +202,7 @@ impl RunFolder {
     }
 
     fn write_manifest(&self) -> Result<()> {
-        replace_text(&self.path.join("manifest.json"), &pretty(&self.manifest)?)
+        replace_text(&self.path.join(MANIFEST), &pretty(&self.manifest)?)
     }
 }
 

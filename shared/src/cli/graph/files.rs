@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Biadjacency, Mask, View};
 use crate::report::{Cells, Degrees, LayerDensity, MaskPicture, training_picture};
 use crate::run::{read_masks, replace_text};
-use crate::statistics::bipartite::expected_histogram;
+use crate::statistics::bipartite::{self, expected_histogram};
 use crate::statistics::network::{graph_of, to_dot};
 
 /// More edges than this nobody draws, and a list of them fills a disk.
@@ -53,10 +53,10 @@ pub(super) fn picture(path: &Path, subject: &Subject, answer: &Answer, layer: us
         let other = other(subject, layer, answer.view, against)?;
         let chosen = &answer.layers[layer];
         let inputs = if answer.view == View::Weights && chosen.shape.len() > 2 { "inputs (channel and tap)" } else { "inputs" };
-        let sides = [
-            degrees(inputs, &graph.left_degrees(), other.as_ref().map(Biadjacency::left_degrees), graph.right(), &graph),
-            degrees("outputs", &graph.right_degrees(), other.as_ref().map(Biadjacency::right_degrees), graph.left(), &graph),
-        ];
+        let (left, right) = (&chosen.graph.inputs.degrees, &chosen.graph.outputs.degrees);
+        let others = other.as_ref().map(|other| [other.left_degrees(), other.right_degrees()]);
+        let [others_left, others_right] = others.map_or([None, None], |sides| sides.map(Some));
+        let sides = [degrees(inputs, left, others_left, right.units), degrees("outputs", right, others_right, left.units)];
         let picture = MaskPicture {
             title: subject.title.clone(),
             layers: answer.layers.iter().map(density).collect(),
@@ -85,19 +85,14 @@ fn density(layer: &Layer) -> LayerDensity {
     }
 }
 
-fn degrees(of: &str, degrees: &[usize], other: Option<Vec<usize>>, trials: usize, graph: &Biadjacency) -> Degrees {
-    let counts = |degrees: &[usize]| {
-        let mut counts = std::collections::BTreeMap::new();
-        for d in degrees {
-            *counts.entry(*d).or_insert(0) += 1;
-        }
-        counts.into_iter().collect()
-    };
+/// Degrees of a side whose units can have `most` edges each, and what they are in the mask that is compared with.
+fn degrees(of: &str, degrees: &bipartite::Degrees, others: Option<Vec<usize>>, most: usize) -> Degrees {
+    let chance = degrees.expected.as_ref().map_or(0.0, |fit| fit.probability);
     Degrees {
         of: of.to_owned(),
-        counts: counts(degrees),
-        expected: expected_histogram(degrees.len(), trials, graph.density()),
-        other: other.map(|degrees| counts(&degrees)).unwrap_or_default(),
+        counts: degrees.histogram.clone(),
+        expected: expected_histogram(degrees.units, most, chance),
+        other: others.map(|others| bipartite::Degrees::of(&others, most, None).histogram).unwrap_or_default(),
     }
 }
 

@@ -130,12 +130,7 @@ impl Subject {
 
     fn of_path(path: &Path, options: &DrawnOptions, mut checks: Checks) -> Result<Self> {
         let is_run = path.is_dir();
-        let file = if is_run {
-            RunFolder::mask_files(path)?;
-            RunFolder::last_in(path)
-        } else {
-            path.to_owned()
-        };
+        let file = if is_run { RunFolder::last_in(path)? } else { path.to_owned() };
         let about = MaskFile::read(&file)?;
         let spec = network_of(path, &about, options, &mut checks)?;
         checks.finish()?;

@@ -1,5 +1,6 @@
 //! Sets of pixels as machine words.
 
+use crate::graph::ones;
 use crate::model::Image;
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -99,14 +100,6 @@ fn trim(row: &mut [u64], width: usize) {
     {
         *last &= (1 << (width % 64)) - 1;
     }
-}
-
-/// Positions of the bits of a row.
-fn ones(row: &[u64]) -> impl Iterator<Item = usize> + '_ {
-    row.iter().enumerate().flat_map(|(w, &word)| {
-        std::iter::successors(Some(word).filter(|b| *b != 0), |b| Some(b & (b - 1)).filter(|b| *b != 0))
-            .map(move |b| w * 64 + b.trailing_zeros() as usize)
-    })
 }
 
 /// The 64 bits of a row from this one on; there are none outside it.
