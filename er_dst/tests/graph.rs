@@ -6,6 +6,7 @@
 #[path = "../../shared/tests/common/mod.rs"]
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::{Place, Run};
@@ -148,6 +149,47 @@ fn a_run_is_followed() {
     // It trains inside them, too.
     place.done(&format!("--method static --sparse-init {first} --model mlp-64-32 --epochs 1 --quiet --batch-size 128"));
 }
+
+fn keys(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.keys().cloned());
+            fields.values().for_each(|value| keys(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+/// `docs/formats.md` names every key of the answers, in the section about them.
+#[test]
+fn every_key_is_documented() {
+    let place = Place::new();
+    let run = Run::of(
+        &place,
+        "--method RigL --model mlp-16-16 --density 0.3 --epochs 2 --update-frequency 5 --save-masks 1 --quiet --batch-size 128",
+    );
+    let folder = run.folder.display();
+    let formats = include_str!("../../docs/formats.md");
+    let section = |name: &str| formats.split("\n## ").find(|section| section.starts_with(name)).unwrap();
+    let drawn = "--model resnet8 --data cifar10 --density 0.3";
+    for (name, words) in [
+        ("`graph --format", format!("graph {folder} --against {folder}/masks/epoch-0.safetensors --spectra")),
+        ("`graph --format", format!("graph {drawn} --spectra")),
+        ("`graph --format", "graph --shape 90x60 --density 0.2 --spectra".to_owned()),
+        ("`flops --format", "flops --measure --batch-size 2".to_owned()),
+    ] {
+        let mut found = BTreeSet::new();
+        keys(&serde_json::from_str(&place.done(&format!("{words} --format json"))).unwrap(), &mut found);
+        // Methods and layers have names of their own.
+        found.retain(|key| !section(name).contains(&format!("`{key}`")) && !METHODS.contains(&key.as_str()));
+        assert!(found.is_empty(), "{words}: {found:?}");
+    }
+}
+
+/// The methods whose cost `flops` tells.
+const METHODS: [&str; 12] =
+    ["dense", "small_dense", "static", "SNIP", "SET", "RigL", "SNFS", "pruning", "GraNet", "lottery", "Top-KAST", "DNW"];
 
 fn mask_file(place: &Place, name: &str, layers: &[(&str, usize)]) -> String {
     let mut header = serde_json::Map::new();

@@ -15,7 +15,10 @@ use crate::statistics::network::{Components, EdgeCounts, Narrowest, NetworkStati
 const NONE: &str = "–";
 
 fn fixed(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| NONE.to_owned(), |v| format!("{v:.digits$}"))
+    let Some(value) = value else { return NONE.to_owned() };
+    let text = format!("{value:.digits$}");
+    // What rounds to 0 has no sign.
+    text.strip_prefix('-').filter(|rest| rest.bytes().all(|b| matches!(b, b'0' | b'.'))).map_or(text.clone(), str::to_owned)
 }
 
 fn whole(value: Option<impl ToString>) -> String {
@@ -255,4 +258,16 @@ fn skipped(layers: &[Layer]) -> Option<String> {
         .map(|l| format!("{}: {}", l.name, l.graph.skipped.join(", ")))
         .collect();
     (!told.is_empty()).then(|| format!("left out, since it would take long: {}", told.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_and_nothing_is_no_number() {
+        let of = |value: f64| fixed(Some(value), 3);
+        assert_eq!([of(-0.0004), of(0.0), of(-0.0006), of(12.3456)], ["0.000", "0.000", "-0.001", "12.346"]);
+        assert_eq!(fixed(None, 3), NONE);
+    }
 }
