@@ -108,7 +108,7 @@ fn merge(channels: &mut [bool], others: &[bool]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::graph::LayerShape;
     use crate::init::state_from;
@@ -120,7 +120,7 @@ mod tests {
 
     /// The edges with a positive SynFlow score when all weights are 1 and there are no constants: an independent way to follow paths,
     /// pixel by pixel.
-    fn with_flow(spec: &ModelSpec, masks: &[Mask]) -> Vec<Mask> {
+    pub(crate) fn with_flow(spec: &ModelSpec, masks: &[Mask]) -> Vec<Mask> {
         let weights = masks.iter().map(|m| vec![1.0; m.edges()]).collect();
         let mut state = state_from(spec, masks.to_vec(), weights, 1);
         let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));

@@ -14,6 +14,8 @@ mod sparse_init;
 
 pub use dense_layers::resolve_dense_layers;
 pub use effective::effective;
+#[cfg(test)]
+pub(crate) use effective::tests::with_flow;
 pub use flow::{Repair, preserve};
 pub use mirror::{half_shape, mirror};
 pub use plan::{Drawn, FlowPreservation, MaskPlan};

@@ -2,11 +2,9 @@
 
 use super::*;
 use crate::graph::LayerShape;
-use crate::init::state_from;
-use crate::model::{DefaultInit, Image, Op, ParamKind, build};
+use crate::model::{DefaultInit, Image, Op, build};
 use crate::rng::{Purpose, stream};
-use crate::score::synflow;
-use crate::topology::effective;
+use crate::topology::{effective, with_flow};
 use proptest::prelude::*;
 use rand::RngExt;
 
@@ -222,20 +220,6 @@ fn edges_are_effective_where_synflow_is_positive() {
         }
     }
     assert!(cut > 2, "the channel-level answer is another one in {cut} cases only");
-}
-
-fn with_flow(spec: &ModelSpec, masks: &[Mask]) -> Vec<Mask> {
-    let weights = masks.iter().map(|m| vec![1.0; m.edges()]).collect();
-    let mut state = state_from(spec, masks.to_vec(), weights, 1);
-    let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
-    for (dense, _) in state.dense.iter_mut().zip(parameters).filter(|(_, p)| p.kind == ParamKind::Bias) {
-        dense.values.fill(0.0);
-    }
-    let flows = |(mask, scores): (&Mask, Vec<f64>)| {
-        let edges = mask.iter().zip(scores).filter(|(_, s)| *s > 0.0);
-        Mask::from_positions(mask.shape(), edges.map(|(p, _)| p))
-    };
-    masks.iter().zip(synflow(spec, &state)).map(flows).collect()
 }
 
 #[test]
