@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use shared::density::{Density, Distribution};
 use shared::graph::LayerShape;
-use shared::model::{Convention, CostMethod, Image, ModelSpec, Storage, TrainingCost, build, forward_flops};
+use shared::model::{Convention, CostMethod, Image, ModelSpec, Storage, TrainingCost, build};
 
 #[derive(Deserialize)]
 struct Case {
@@ -35,12 +35,12 @@ fn operations_are_the_golden_ones_per_layer_and_in_total() {
         let net = build(&case.model, Image::new(c, h, w), case.classes).unwrap();
         let macs: Vec<usize> = net.layers().iter().map(shared::model::Layer::multiply_adds).collect();
         assert_eq!(macs, case.macs, "{}", case.source);
-        let dense = forward_flops(&net, &vec![1.0; macs.len()]);
+        let dense = Convention::Macs.network(&net, &vec![1.0; macs.len()]);
         // Whole numbers far below 2⁵³: no rounding.
         assert_eq!(dense.to_bits(), case.two_macs.to_bits(), "{}: {dense}", case.source);
         for run in &case.runs {
             let densities: Vec<f64> = run.sparsities.iter().map(|s| 1.0 - s).collect();
-            let flops = forward_flops(&net, &densities);
+            let flops = Convention::Macs.network(&net, &densities);
             assert!((flops / run.two_macs - 1.0).abs() < 1e-12, "{} {}: {flops}", case.source, run.distribution);
         }
     }

@@ -10,7 +10,7 @@ use super::{LayerUpdate, Update};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::graph::Mask;
-use crate::model::{ModelSpec, forward_flops};
+use crate::model::{Convention, ModelSpec};
 use crate::run::{Saved, SavedTensor};
 use crate::topology::rule::{LayerChange, LayerMemory, Memory, Network};
 
@@ -60,7 +60,7 @@ impl Ledger {
             names: spec.layers().iter().map(|l| l.name.clone()).collect(),
             step,
             sparse: on_edges(spec, &edges),
-            dense: forward_flops(spec, &vec![1.0; edges.len()]),
+            dense: Convention::Macs.network(spec, &vec![1.0; edges.len()]),
             edges,
             training: 0.0,
             training_dense: 0.0,
@@ -202,5 +202,5 @@ impl Ledger {
 /// Floating-point operations of one sample's forward pass along this many edges a layer.
 pub(super) fn on_edges(spec: &ModelSpec, edges: &[usize]) -> f64 {
     let densities: Vec<f64> = spec.layers().iter().zip(edges).map(|(l, e)| *e as f64 / l.shape.weights() as f64).collect();
-    forward_flops(spec, &densities)
+    Convention::Macs.network(spec, &densities)
 }

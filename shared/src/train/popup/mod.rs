@@ -20,7 +20,7 @@ use super::{Data, Event, Level, Situation, Stepped, Stepper, evaluate, settle};
 use crate::data::Loader;
 use crate::engine::{Batch, Engine, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::{Error, Result};
-use crate::model::{ModelSpec, ParamKind, forward_flops};
+use crate::model::{Convention, ModelSpec, ParamKind};
 use crate::run::{Saved, Sums};
 use crate::topology::rule::keep;
 
@@ -199,7 +199,7 @@ impl Popup {
         let allowed: Vec<usize> = self.layers.iter().map(|l| l.weights.edges()).collect();
         let samples = samples as f64;
         self.note.training_flops += (2.0 * on_edges(spec, &used) + on_edges(spec, &allowed)) * samples;
-        self.note.training_flops_dense += 3.0 * forward_flops(spec, &vec![1.0; used.len()]) * samples;
+        self.note.training_flops_dense += 3.0 * Convention::Macs.network(spec, &vec![1.0; used.len()]) * samples;
     }
 
     fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {

@@ -24,7 +24,7 @@ use super::{Data, Event, LayerSparsity, Situation, Sparsity, Stepped, Stepper, s
 use crate::engine::{Batch, Engine, ModelState, Movable, Outcome, TrainOptions};
 use crate::error::Result;
 use crate::graph::LayerState;
-use crate::model::{ModelSpec, ParamKind, forward_flops};
+use crate::model::{Convention, ModelSpec, ParamKind};
 use crate::run::Saved;
 use crate::schedule::GmpRate;
 use crate::threshold::SparseFunction;
@@ -208,7 +208,7 @@ impl Reparam {
     fn enter_step(&mut self, spec: &ModelSpec, samples: usize) {
         let samples = samples as f64;
         self.note.training_flops += (2.0 * on_edges(spec, &self.used()) + on_edges(spec, &self.edges)) * samples;
-        self.note.training_flops_dense += 3.0 * forward_flops(spec, &vec![1.0; self.edges.len()]) * samples;
+        self.note.training_flops_dense += 3.0 * Convention::Macs.network(spec, &vec![1.0; self.edges.len()]) * samples;
     }
 
     fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {
