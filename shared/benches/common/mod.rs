@@ -1,6 +1,5 @@
 //! What benches have in common: engines on random masks, and batches of noise.
 
-use rand::RngExt;
 use shared::density::{Density, Distribution};
 use shared::engine::sparse::{Kernels, Setup, SparseEngine};
 use shared::engine::{Batch, ModelState, Optimizer, TrainOptions};
@@ -49,9 +48,5 @@ pub(crate) fn engine(
 
 /// Random images and labels.
 pub(crate) fn batch(spec: &ModelSpec) -> Batch {
-    let mut rng = stream(1, Purpose::Data, 0);
-    Batch {
-        images: (0..BATCH * spec.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect(),
-        labels: (0..BATCH).map(|_| rng.random_range(0..spec.classes() as u32)).collect(),
-    }
+    Batch::noise(spec, BATCH, 1)
 }

@@ -20,6 +20,8 @@ pub use crate::model::{DenseState, ModelState};
 
 use crate::error::Result;
 use crate::model::ModelSpec;
+use crate::rng::{Purpose, stream};
+use rand::RngExt;
 
 /// Images and labels of one step.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +30,18 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// Class of each sample; its length is the number of samples.
     pub labels: Vec<u32>,
+}
+
+impl Batch {
+    /// Random pixels and classes for this model: a step on them takes as long as on images.
+    #[must_use]
+    pub fn noise(spec: &ModelSpec, samples: usize, seed: u64) -> Self {
+        let mut rng = stream(seed, Purpose::Data, 0);
+        Self {
+            images: (0..samples * spec.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect(),
+            labels: (0..samples).map(|_| rng.random_range(0..spec.classes() as u32)).collect(),
+        }
+    }
 }
 
 /// What one pass over a batch gave.

@@ -275,8 +275,18 @@ pub(crate) fn clean(slug: &str) -> String {
 
 /// Largest memory this process has used so far, in bytes; none where the system does not say (`VmHWM` of Linux).
 pub fn peak_rss_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    bytes_in("/proc/self/status", "VmHWM:")
+}
+
+/// Bytes of memory that this machine has left, where it tells.
+pub fn free_memory_bytes() -> Option<u64> {
+    bytes_in("/proc/meminfo", "MemAvailable:")
+}
+
+/// A line `<key> <number> kB` of a file of the system.
+fn bytes_in(file: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 

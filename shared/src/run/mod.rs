@@ -13,7 +13,7 @@ mod start;
 pub use checkpoint::{Checkpoint, MaskFile, Origin, not_finite, read_masks, write_masks};
 pub use files::{create_folder, replace, replace_text};
 pub(crate) use folder::clean;
-pub use folder::{Program, RunFolder, peak_rss_bytes, pretty};
+pub use folder::{Program, RunFolder, free_memory_bytes, peak_rss_bytes, pretty};
 pub use lines::Lines;
 pub use manifest::{Device, Manifest, Status, now};
 pub use progress::{Best, Progress, Sums};

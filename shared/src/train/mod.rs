@@ -37,6 +37,7 @@ pub use reparam::{Decays, Law, Published, Reparam, ReparamOptions, Reparameteris
 pub use session::{Finish, Results, Session};
 pub use stepper::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
+pub(crate) use stopwatch::median;
 pub use top_kast::{TopKast, TopKastOptions};
 
 use stepper::settle;

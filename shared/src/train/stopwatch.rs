@@ -23,10 +23,7 @@ impl Stopwatch {
 
     /// Median duration of a step, waiting for its batch included; none before the first step.
     pub fn median_step_seconds(&self) -> Option<f64> {
-        let mut steps = self.seconds[self.first()..].to_vec();
-        steps.sort_unstable_by(f64::total_cmp);
-        let (lower, upper) = (steps.get(steps.len().saturating_sub(1) / 2)?, steps.get(steps.len() / 2)?);
-        Some(f64::midpoint(*lower, *upper))
+        median(&self.seconds[self.first()..])
     }
 
     /// Share of the time of steps that went into waiting for batches; none before the first step.
@@ -39,6 +36,14 @@ impl Stopwatch {
     pub fn images_per_second(&self) -> Option<f64> {
         self.median_step_seconds().map(|seconds| self.largest_batch as f64 / seconds)
     }
+}
+
+/// The middle of these durations, or the mean of the two middle ones; none of none.
+pub(crate) fn median(seconds: &[f64]) -> Option<f64> {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let (lower, upper) = (sorted.get(sorted.len().saturating_sub(1) / 2)?, sorted.get(sorted.len() / 2)?);
+    Some(f64::midpoint(*lower, *upper))
 }
 
 impl Hook for Stopwatch {

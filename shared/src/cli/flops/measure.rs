@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Instant;
 
-use rand::RngExt;
 use serde::Serialize;
 
 use super::Measuring;
@@ -13,8 +12,9 @@ use crate::error::{Error, Result};
 use crate::graph::Mask;
 use crate::init::{InitMethod, initialise};
 use crate::model::ModelSpec;
-use crate::rng::{Purpose, stream};
+use crate::run::free_memory_bytes;
 use crate::topology::Drawn;
+use crate::train::median;
 
 /// Passes that count; one before them does not, since caches and pages settle in it.
 const PASSES: usize = 5;
@@ -58,7 +58,7 @@ impl Measuring {
             engine(&drawn.masks, &drawn.densities_requested, drawn.requested.get())?,
             engine(&full, &vec![1.0; full.len()], 1.0)?,
         ];
-        let batch = noise(spec, self.batch_size, seed);
+        let batch = Batch::noise(spec, self.batch_size, seed);
         // [masks, all weights][training, inference]
         let mut seconds: [[Vec<f64>; 2]; 2] = Default::default();
         for pass in 0..=PASSES {
@@ -74,7 +74,7 @@ impl Measuring {
             }
         }
         let [masks, all_weights] = seconds
-            .map(|of| of.map(median))
+            .map(|of| of.map(|seconds| median(&seconds).unwrap_or_default()))
             .map(|[training_step_seconds, inference_seconds]| Seconds { training_step_seconds, inference_seconds });
         Ok(Measured {
             batch_size: self.batch_size,
@@ -90,12 +90,12 @@ impl Measuring {
     fn check_memory(&self, spec: &ModelSpec) -> Result<()> {
         // Weights, gradients, velocities, and twice what they are laid out as to compute with.
         let weights = 5 * 4 * spec.weight_count();
-        let needed = 2 * (SparseEngine::activation_bytes(spec, self.batch_size) + weights);
-        let Some(free) = free_memory() else { return Ok(()) };
+        let needed = 2 * (SparseEngine::activation_bytes(spec, self.batch_size) + weights) as u64;
+        let Some(free) = free_memory_bytes() else { return Ok(()) };
         if needed < free {
             return Ok(());
         }
-        let gigabytes = |bytes: usize| bytes as f64 / 1e9;
+        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
         let what = format!(
             "measuring {} on {} images of {} takes about {:.1} GB of memory, and {:.1} GB are free",
             spec.name(),
@@ -123,24 +123,4 @@ impl Measured {
         }
         Ok(())
     }
-}
-
-fn noise(spec: &ModelSpec, images: usize, seed: u64) -> Batch {
-    let mut rng = stream(seed, Purpose::Data, 0);
-    Batch {
-        images: (0..images * spec.input().len()).map(|_| rng.random_range(-1.0..1.0)).collect(),
-        labels: (0..images).map(|_| rng.random_range(0..spec.classes() as u32)).collect(),
-    }
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_unstable_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
-}
-
-/// Bytes that this machine has left, where it tells.
-fn free_memory() -> Option<usize> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok().map(|kilobytes| kilobytes * 1024)
 }

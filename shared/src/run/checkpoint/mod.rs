@@ -136,7 +136,7 @@ impl Checkpoint {
     }
 }
 
-/// Writes masks alone: a file for `--sparse-init`, as they are after `epoch` epochs and `step` steps. As a whole, as checkpoints.
+/// Writes masks alone: a file for `--sparse-init`, and how far the run had come. As a whole, as checkpoints.
 ///
 /// # Errors
 /// Full or read-only disk.
