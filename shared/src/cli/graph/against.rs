@@ -1,19 +1,23 @@
 //! Comparison of a network's masks with others of the same network.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::subject::Network;
 use crate::error::Result;
+use crate::graph::Mask;
 use crate::run::read_masks;
 use crate::statistics::compare::{Distance, Overlap, network_distance, network_overlap, overlap};
 
 /// How far other masks are from those measured.
 #[derive(Debug, Serialize)]
 pub(super) struct Against {
+    /// The masks themselves.
+    #[serde(skip)]
+    pub(super) masks: Vec<Mask>,
     /// Their file.
-    pub(super) path: String,
+    pub(super) path: PathBuf,
     /// What both have in common, all layers together.
     pub(super) total: Overlap,
     /// Layer by layer.
@@ -45,11 +49,12 @@ impl Against {
             Err(why) => (None, Some(why.what().to_owned())),
         };
         Ok(Self {
-            path: path.display().to_string(),
+            path: path.to_owned(),
             total: network_overlap(masks, &others)?,
             layers: compared.collect::<Result<_>>()?,
             distance,
             distance_undefined,
+            masks: others,
         })
     }
 }

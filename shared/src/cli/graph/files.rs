@@ -10,7 +10,7 @@ use crate::config::Given;
 use crate::error::{Error, Result};
 use crate::graph::{Biadjacency, Mask, View};
 use crate::report::{Cells, Degrees, LayerDensity, MaskPicture, training_picture};
-use crate::run::{read_masks, replace_text};
+use crate::run::replace_text;
 use crate::statistics::bipartite::{self, expected_histogram};
 use crate::statistics::network::{graph_of, to_dot};
 
@@ -45,15 +45,20 @@ fn layer_graph(subject: &Subject, layer: usize, view: View) -> Biadjacency {
 }
 
 /// Draws the layer's degrees and edges and all densities, or, of a run, what happened to its masks.
-pub(super) fn picture(path: &Path, subject: &Subject, answer: &Answer, layer: usize, against: Option<&Path>) -> Result<()> {
+pub(super) fn picture(path: &Path, subject: &Subject, answer: &Answer, layer: usize) -> Result<()> {
     let text = if let Some(moments) = &answer.training {
         training_picture(&subject.title, &series(moments))
     } else {
         let graph = layer_graph(subject, layer, answer.view);
-        let other = other(subject, layer, answer.view, against)?;
+        let other = match (&subject.graphs, &answer.against) {
+            (Graphs::Network(Network { spec, .. }), Some(against)) => {
+                Some(Biadjacency::of_mask(&against.masks[layer], spec.layers()[layer].groups, answer.view))
+            }
+            _ => None,
+        };
         let chosen = &answer.layers[layer];
         let inputs = if answer.view == View::Weights && chosen.shape.len() > 2 { "inputs (channel and tap)" } else { "inputs" };
-        let (left, right) = (&chosen.graph.inputs.degrees, &chosen.graph.outputs.degrees);
+        let (left, right) = (&chosen.of_graph.graph.inputs.degrees, &chosen.of_graph.graph.outputs.degrees);
         let others = other.as_ref().map(|other| [other.left_degrees(), other.right_degrees()]);
         let [others_left, others_right] = others.map_or([None, None], |sides| sides.map(Some));
         let sides = [degrees(inputs, left, others_left, right.units), degrees("outputs", right, others_right, left.units)];
@@ -62,18 +67,12 @@ pub(super) fn picture(path: &Path, subject: &Subject, answer: &Answer, layer: us
             layers: answer.layers.iter().map(density).collect(),
             layer: chosen.name.clone(),
             degrees: sides,
-            other: against.and_then(Path::file_name).map(|name| name.display().to_string()),
+            other: answer.against.as_ref().and_then(|a| a.path.file_name()).map(|name| name.display().to_string()),
             cells: Cells::new(&graph),
         };
         picture.draw()
     };
     replace_text(path, &text)
-}
-
-fn other(subject: &Subject, layer: usize, view: View, against: Option<&Path>) -> Result<Option<Biadjacency>> {
-    let (Graphs::Network(Network { spec, .. }), Some(path)) = (&subject.graphs, against) else { return Ok(None) };
-    let masks: Vec<Mask> = read_masks(path, spec)?;
-    Ok(Some(Biadjacency::of_mask(&masks[layer], spec.layers()[layer].groups, view)))
 }
 
 fn density(layer: &Layer) -> LayerDensity {

@@ -56,6 +56,13 @@ pub(super) struct Layer {
     pub(super) effective_edges: Option<usize>,
     pub(super) effective_density: Option<f64>,
     /// Its graph.
+    #[serde(flatten)]
+    pub(super) of_graph: OfGraph,
+}
+
+/// What is measured of one graph.
+#[derive(Debug, Serialize)]
+pub(super) struct OfGraph {
     pub(super) graph: Statistics,
     /// Singular values, with `--spectra`.
     pub(super) spectrum: Option<Spectrum>,
@@ -72,12 +79,15 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn of_graph(self, graph: &Biadjacency) -> (Statistics, Option<Spectrum>, Option<Ramanujan>, Option<Imdb>) {
+    fn measure(self, graph: &Biadjacency) -> OfGraph {
         let accuracy = Accuracy::default();
         let values = if self.spectra { spectrum(graph, &accuracy) } else { None };
-        let bounds = values.as_ref().and_then(|s| ramanujan(graph, s));
-        let groups = if self.spectra { imdb(graph, &accuracy) } else { None };
-        (bipartite::measure(graph, &self.effort), values, bounds, groups)
+        OfGraph {
+            graph: bipartite::measure(graph, &self.effort),
+            ramanujan: values.as_ref().and_then(|s| ramanujan(graph, s)),
+            spectrum: values,
+            imdb: if self.spectra { imdb(graph, &accuracy) } else { None },
+        }
     }
 }
 
@@ -87,7 +97,6 @@ impl Answer {
         match &subject.graphs {
             Graphs::Network(network) => Self::of_network(subject, network, wanted),
             Graphs::Alone(graph, requested) => {
-                let (statistics, spectrum, ramanujan, imdb) = wanted.of_graph(graph);
                 let (weights, edges, density) = (graph.left() * graph.right(), graph.edges(), graph.density());
                 let layer = Layer {
                     name: "graph".to_owned(),
@@ -99,10 +108,7 @@ impl Answer {
                     dense: None,
                     effective_edges: None,
                     effective_density: None,
-                    graph: statistics,
-                    spectrum,
-                    ramanujan,
-                    imdb,
+                    of_graph: wanted.measure(graph),
                 };
                 Self {
                     source: subject.source.clone(),
@@ -126,8 +132,6 @@ impl Answer {
         let of_layer = |(l, layer): (usize, &crate::model::Layer)| {
             let mask = &masks[l];
             let Kept { edges, density, .. } = whole.layers[l].counts.effective_pixels;
-            let graph = Biadjacency::of_mask(mask, layer.groups, wanted.view);
-            let (statistics, spectrum, ramanujan, imdb) = wanted.of_graph(&graph);
             Layer {
                 name: layer.name.clone(),
                 shape: layer.shape.dims(),
@@ -138,10 +142,7 @@ impl Answer {
                 dense: requested.as_ref().map(|r| r.dense[l]),
                 effective_edges: Some(edges),
                 effective_density: Some(density),
-                graph: statistics,
-                spectrum,
-                ramanujan,
-                imdb,
+                of_graph: wanted.measure(&Biadjacency::of_mask(mask, layer.groups, wanted.view)),
             }
         };
         let layers: Vec<Layer> = spec.layers().par_iter().enumerate().map(of_layer).collect();

@@ -107,7 +107,7 @@ pub(super) fn run(matches: &ArgMatches, given: &Given) -> Result<Exit> {
         }
     }
     if let Some(path) = &options.svg {
-        files::picture(path, &subject, &answer, layer, options.against.as_deref())?;
+        files::picture(path, &subject, &answer, layer)?;
     }
     if let Some(path) = &options.dot {
         files::dot(path, &subject, options.layer.as_ref().map(|_| layer), options.view)?;

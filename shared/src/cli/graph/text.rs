@@ -45,7 +45,7 @@ pub(super) fn of(title: &str, answer: &Answer) -> String {
         "structure; clustering: four-cycles closed (by chance the density); matching: of all the units it can have\n{}",
         structure(&answer.layers)
     ));
-    if answer.layers.iter().any(|l| l.spectrum.is_some()) {
+    if answer.layers.iter().any(|l| l.of_graph.spectrum.is_some()) {
         parts.push(format!(
             "spectrum; /chance: over what a random graph has; normalised gap: 1 − σ₂ of the normalised matrix; Δᵣ: distance to the \
              Ramanujan bound over it\n{}",
@@ -109,7 +109,7 @@ fn degrees(layers: &[Layer]) -> String {
         ]
     };
     let row = |l: &Layer| {
-        let sides = [&l.graph.inputs.degrees, &l.graph.outputs.degrees].map(side);
+        let sides = [&l.of_graph.graph.inputs.degrees, &l.of_graph.graph.outputs.degrees].map(side);
         std::iter::once(l.name.clone()).chain(sides.concat()).collect()
     };
     let heads = ["layer", "inputs", "isolated", "mean", "sd", "chance", "χ²", "KS"];
@@ -119,7 +119,8 @@ fn degrees(layers: &[Layer]) -> String {
 
 fn structure(layers: &[Layer]) -> String {
     let row = |l: &Layer| {
-        let (graph, clustering, distances) = (&l.graph, l.graph.clustering.as_ref(), l.graph.distances.as_ref());
+        let (graph, clustering, distances) =
+            (&l.of_graph.graph, l.of_graph.graph.clustering.as_ref(), l.of_graph.graph.distances.as_ref());
         let most = graph.inputs.degrees.units.min(graph.outputs.degrees.units);
         let small = graph.small_world.as_ref();
         vec![
@@ -152,7 +153,7 @@ fn structure(layers: &[Layer]) -> String {
 
 fn spectra(layers: &[Layer]) -> String {
     let row = |l: &Layer| {
-        let (s, r) = (l.spectrum.as_ref(), l.ramanujan.as_ref());
+        let (s, r) = (l.of_graph.spectrum.as_ref(), l.of_graph.ramanujan.as_ref());
         vec![
             l.name.clone(),
             fixed(s.map(|s| s.sigma1), 3),
@@ -162,7 +163,7 @@ fn spectra(layers: &[Layer]) -> String {
             fixed(s.map(|s| s.normalised_gap), 4),
             fixed(r.map(|r| r.normalised_r), 4),
             whole(r.map(|r| if r.is_ramanujan { "yes" } else { "no" })),
-            fixed(l.imdb.as_ref().map(|i| i.normalised_r), 4),
+            fixed(l.of_graph.imdb.as_ref().map(|i| i.normalised_r), 4),
         ]
     };
     let heads = ["layer", "σ₁", "/chance", "σ₂", "/chance", "normalised gap", "Δᵣ", "Ramanujan", "IMDB"];
@@ -227,7 +228,7 @@ fn compared(against: &Against) -> String {
         (Some(d), _) => format!("topological distance (NNSTD) {}", fixed(d.mean, 4)),
         (None, why) => format!("no topological distance (NNSTD): {}", why.as_deref().unwrap_or_default()),
     };
-    format!("compared with {}\n{}\n{distance}", against.path, table(&heads, &rows))
+    format!("compared with {}\n{}\n{distance}", against.path.display(), table(&heads, &rows))
 }
 
 fn training(moments: &[Moment]) -> String {
@@ -254,8 +255,8 @@ fn training(moments: &[Moment]) -> String {
 fn skipped(layers: &[Layer]) -> Option<String> {
     let told: Vec<String> = layers
         .iter()
-        .filter(|l| !l.graph.skipped.is_empty())
-        .map(|l| format!("{}: {}", l.name, l.graph.skipped.join(", ")))
+        .filter(|l| !l.of_graph.graph.skipped.is_empty())
+        .map(|l| format!("{}: {}", l.name, l.of_graph.graph.skipped.join(", ")))
         .collect();
     (!told.is_empty()).then(|| format!("left out, since it would take long: {}", told.join("; ")))
 }
