@@ -16,6 +16,7 @@ impl Program for Dst {
 
     const NAME: &'static str = env!("CARGO_PKG_NAME");
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str =
         "Trains a network on the edges of a random mask, and moves the edges while it trains (dynamic sparse training)";
 

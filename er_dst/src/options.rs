@@ -6,13 +6,12 @@
 use clap::Args;
 use serde::Serialize;
 use shared::Result;
-use shared::config::{Checks, DrawingOptions, ExperimentOptions, MovingOptions, Shared, values};
+use shared::config::{Checks, Deciding, DrawingOptions, ExperimentOptions, Meaning, MovingOptions, RunOptions, Shared, values};
 use shared::density::{Density, Distribution, rounded};
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::LrPolicy;
 use shared::topology::SparseInit;
 use shared::topology::rule::{EdgeScore, Falling, Method, MethodName, Start};
-use shared::train::{Deciding, Meaning, Moving};
 
 /// Everything that decides what `er_dst` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -96,13 +95,13 @@ impl Deciding for Options {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
         let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let spec = named.and_then(|named| self.network(named, checks));
         let small = self.own.method == MethodName::SmallDense;
         let without_mask: &[&str] = if small { &["density"] } else { &[] };
-        let meaning = Moving::meaning(&mut self.shared, method, given, spec, (ADVICE, without_mask), checks);
+        let meaning = self.shared.moving(method, given, spec, (ADVICE, without_mask), checks);
         Ok(meaning.map(|meaning| self.complete(&method, meaning, checks)))
     }
 }

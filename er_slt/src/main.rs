@@ -15,6 +15,7 @@ impl Program for Slt {
 
     const NAME: &'static str = env!("CARGO_PKG_NAME");
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Finds a subnetwork of an untrained network inside a random mask (strong lottery tickets): weights \
                                  stay what they are, scores are trained, the largest choose (edge-popup)";
 

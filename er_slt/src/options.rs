@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use serde::Serialize;
 use serde_json::{Map, json};
-use shared::config::{Checks, DataOptions, DrawingOptions, PublishedOptions, Shared, TrainOptions, values};
+use shared::config::{
+    Checks, DataOptions, Deciding, DrawingOptions, Meaning, PublishedOptions, RunOptions, Shared, TrainOptions, values,
+};
 use shared::data::DataKind;
 use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
@@ -16,7 +18,7 @@ use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
 use shared::schedule::{LearningRate, LearningRates, LrPolicy, kept_fractions};
 use shared::topology::SparseInit;
-use shared::train::{Deciding, Meaning, Search, allowed_masks};
+use shared::train::{Search, allowed_masks};
 use shared::{Error, Result};
 
 /// The warm-up of the published program, where its policy has one.
@@ -138,7 +140,7 @@ impl Deciding for Options {
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
         self.ignored.refuse(checks);
         self.warmup(checks);
         let Some(spec) = named.and_then(|named| checks.take(supermask(&named))) else { return Ok(None) };

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::str::FromStr;
 
 use shared::config::values;
-use shared::density::{Distribution, layerwise};
+use shared::density::Distribution;
 use shared::model::ModelSpec;
 use shared::names::{self, Choice};
+use shared::run::layerwise;
 use shared::topology::SparseInit;
 use shared::{Error, Result};
 

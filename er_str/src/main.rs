@@ -21,6 +21,7 @@ impl Program for Str {
 
     const NAME: &'static str = env!("CARGO_PKG_NAME");
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Trains weights and, with them, how many of them are used: soft-threshold reparameterisation (STR) \
                                  inside a random mask, and the layers it is compared with";
 

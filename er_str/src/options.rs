@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared::config::{Checks, DataOptions, DrawingOptions, PublishedOptions, Shared, TrainOptions, values};
+use shared::config::{
+    Checks, DataOptions, Deciding, DrawingOptions, Meaning, PublishedOptions, RunOptions, Shared, TrainOptions, values,
+};
 use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
@@ -19,7 +21,7 @@ use shared::run::read_masks;
 use shared::schedule::{GmpRate, LearningRate, LearningRates};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
-use shared::train::{Approach, Deciding, Law, Meaning, Published, Reparameterisation};
+use shared::train::{Approach, Law, Published, Reparameterisation};
 use shared::{Error, Result};
 
 use crate::conv_type::{BnType, ConvType, ResnetType};
@@ -194,7 +196,7 @@ impl Deciding for Options {
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn meaning(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
         let mut notes = Vec::new();
         self.ignored.refuse(checks);
         self.training(checks, &mut notes);
@@ -226,7 +228,12 @@ impl Deciding for Options {
             spare_norms: own.no_bn_decay,
             freeze: own.freeze_weights,
             settle_batches: own.settle,
-            published: Published { prune_rate: own.prune_rate, table: own.result_dir.clone() },
+            published: Published {
+                prune_rate: own.prune_rate,
+                table: own.result_dir.clone(),
+                name: run.save.clone().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()),
+                config: run.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
+            },
             save_every: u64::try_from(own.save_every).ok(),
             seed: self.train.seed,
         };

@@ -14,6 +14,7 @@ impl Program for Wlt {
 
     const NAME: &'static str = env!("CARGO_PKG_NAME");
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Trains a network inside a fixed random mask (weak lottery tickets), on the edges of its graph";
 }
 

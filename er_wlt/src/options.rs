@@ -3,10 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 use shared::Result;
-use shared::config::{Checks, ExperimentOptions, MovingOptions, Shared, SparseOptions};
+use shared::config::{Checks, Deciding, ExperimentOptions, Meaning, MovingOptions, RunOptions, Shared, SparseOptions};
 use shared::model::ModelSpec;
 use shared::topology::rule::{Exchanging, Grow, Method, MethodName};
-use shared::train::{Deciding, Meaning, Moving};
 
 /// Everything that decides what `er_wlt` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -24,12 +23,12 @@ impl Deciding for Options {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
         let SparseOptions { sparse, fix, .. } = self.shared.sparse;
         let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let advice = ("add --sparse --fix to train inside a mask", [].as_slice());
-        let Some(mut meaning) = Moving::meaning(&mut self.shared, method, given, named, advice, checks) else { return Ok(None) };
+        let Some(mut meaning) = self.shared.moving(method, given, named, advice, checks) else { return Ok(None) };
         if sparse && !fix {
             meaning.name.push_str("-moving");
             return Ok(Some(meaning));

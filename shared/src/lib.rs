@@ -1,32 +1,31 @@
-//! Everything two of the `er_*` programs need: masks as graphs, layer densities, models as data, a sparse and a dense engine,
-//! data sets, run folders and the training loop.
+//! Sparse neural networks whose masks are random graphs: everything the `er_*` programs are made of, as a library.
 //!
-//! Four floors; imports point only downwards:
+//! This crate only gives names to what others hold, each in a folder beside this one. They depend on each other downwards:
 //!
-//! - floor 0, pure: [`graph`], [`density`], [`schedule`], [`score`], [`threshold`], [`topology`], [`model`],
-//!   [`statistics`], [`rng`], [`names`]
-//! - floor 1, compute and files: [`engine`], [`init`], [`data`], [`run`]
-//! - floor 2: [`train`], [`config`]
-//! - floor 3: [`cli`], [`report`]
+//! | crate | holds | depends on |
+//! |---|---|---|
+//! | `er_graphs` | [`graph`], [`density`], [`statistics`] of graphs, [`rng`], [`names`], [`error`] | |
+//! | `er_networks` | [`model`], [`topology`], [`score`], [`schedule`], [`threshold`], [`init`], [`statistics::network`] | `er_graphs` |
+//! | `er_engine` | [`engine`]: the trait, and the engine that computes along the edges | the two above |
+//! | `er_dense` | `engine::dense`: the engine on dfdx | the three above |
+//! | `er_training` | [`data`], [`run`], [`train`] | all above |
+//! | `er_programs` | [`config`], [`cli`], [`report`] | all above but `er_dense` |
 
-pub mod cli;
-pub mod config;
-pub mod data;
-pub mod density;
-pub mod engine;
-pub mod error;
-pub mod graph;
-pub mod init;
-pub mod model;
-pub mod names;
-pub mod report;
-pub mod rng;
-pub mod run;
-pub mod schedule;
-pub mod score;
-pub mod statistics;
-pub mod threshold;
-pub mod topology;
-pub mod train;
+pub use er_graphs::{Error, Result, density, error, graph, names, rng};
+pub use er_networks::{init, model, schedule, score, threshold, topology};
+pub use er_programs::{cli, config, report};
+pub use er_training::{data, run, train};
 
-pub use error::{Error, Result};
+/// What can be measured of masks as graphs, and of networks.
+pub mod statistics {
+    pub use er_graphs::statistics::{bipartite, compare, spectrum};
+    pub use er_networks::statistics::{Distance, LARGEST, LayerDistance, Matched, network, network_distance};
+}
+
+/// Where networks are computed: the [`Engine`](engine::Engine) trait and its implementations.
+pub mod engine {
+    #[cfg(feature = "dense")]
+    pub use er_dense as dense;
+    pub use er_engine::*;
+    pub use er_training::Backend;
+}

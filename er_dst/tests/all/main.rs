@@ -1,0 +1,19 @@
+//! Tests of `er_dst` by its real binary.
+
+// A test may panic, and numbers of files are copied.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+#[path = "../../../shared/tests/common/mod.rs"]
+mod common;
+mod configs;
+mod engines;
+mod flops;
+mod graph;
+mod mistakes;
+mod options;
+mod readme;
+#[cfg(unix)]
+mod resume;
+mod runs;
+mod show;
+mod trace;

@@ -1,0 +1,17 @@
+//! Tests of `er_slt` by its real binary.
+
+// A test may panic, and numbers of files are copied.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+#[path = "../../../shared/tests/common/mod.rs"]
+mod common;
+mod configs;
+mod engines;
+mod mistakes;
+mod options;
+mod readme;
+#[cfg(unix)]
+mod resume;
+mod runs;
+mod search;
+mod show;

@@ -1,0 +1,13 @@
+//! Tests of `er_wlt` by its real binary.
+
+// A test may panic, and numbers of files are copied.
+#![allow(clippy::unwrap_used, clippy::float_cmp)]
+
+#[path = "../../../shared/tests/common/mod.rs"]
+mod common;
+mod engines;
+mod mask_files;
+mod mistakes;
+mod readme;
+mod runs;
+mod show;

@@ -1,0 +1,457 @@
+//! The published methods: one row of a table each, whose entries options may replace.
+
+use std::fmt;
+
+use super::{Count, Drop, DropBy, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
+use crate::schedule::{CubicDensity, Decay, DropFraction};
+use er_graphs::error::{Error, Result};
+use er_graphs::names::{self, Choice};
+
+/// Names of methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // described in `CHOICES`
+pub enum MethodName {
+    GraNet,
+    GraNetUniform,
+    Dst,
+    Gmp,
+    GmpUniform,
+    Set,
+    Snfs,
+    RigL,
+    RigLSg,
+    RigLSm,
+    Pruning,
+    Static,
+    TopKast,
+    Dense,
+    SmallDense,
+}
+
+impl MethodName {
+    /// All methods with their names.
+    pub const CHOICES: &[Choice<Self>] = &[
+        Choice {
+            value: Self::GraNet,
+            name: "GraNet",
+            aliases: &[],
+            about: "prunes over all layers, then regenerates by gradient",
+        },
+        Choice { value: Self::GraNetUniform, name: "GraNet_uniform", aliases: &[], about: "GraNet, pruning layer by layer" },
+        Choice { value: Self::Dst, name: "DST", aliases: &[], about: "GraNet's regeneration at a fixed density" },
+        Choice { value: Self::Gmp, name: "GMP", aliases: &[], about: "gradual magnitude pruning over all layers" },
+        Choice { value: Self::GmpUniform, name: "GMP_uniform", aliases: &[], about: "GMP, layer by layer" },
+        Choice { value: Self::Set, name: "SET", aliases: &[], about: "drops the smallest, grows at random" },
+        Choice { value: Self::Snfs, name: "SNFS", aliases: &[], about: "grows and redistributes by momentum" },
+        Choice { value: Self::RigL, name: "RigL", aliases: &[], about: "grows by gradient" },
+        Choice { value: Self::RigLSg, name: "RigL-SG", aliases: &[], about: "RigL, redistributing by gradient" },
+        Choice { value: Self::RigLSm, name: "RigL-SM", aliases: &[], about: "RigL, redistributing by momentum" },
+        Choice {
+            value: Self::Pruning,
+            name: "pruning",
+            aliases: &["zhu-gupta"],
+            about: "Zhu and Gupta's pruning of a dense network",
+        },
+        Choice { value: Self::Static, name: "static", aliases: &["scratch"], about: "the first mask stays" },
+        Choice {
+            value: Self::TopKast,
+            name: "Top-KAST",
+            aliases: &["topkast"],
+            about: "uses the largest of all weights, trains more",
+        },
+        Choice { value: Self::Dense, name: "dense", aliases: &[], about: "no mask" },
+        Choice { value: Self::SmallDense, name: "small_dense", aliases: &[], about: "no mask, but narrower layers" },
+    ];
+
+    /// The method's row.
+    #[must_use]
+    pub fn method(self) -> Method {
+        let granet = Method::GRANET;
+        let gmp = Method { start: Start::Full, densities: [1.0, 0.05], exchange: None, ..granet };
+        let uniform = Some(Pruning { by: Falling::Fractions, ..Pruning::GRANET });
+        let rigl = Method::RIGL;
+        let exchange = Exchanging::RIGL;
+        match self {
+            Self::GraNet => granet,
+            Self::GraNetUniform => Method { prune: uniform, ..granet },
+            Self::Dst => Method { densities: [0.5, 0.5], prune: None, ..granet },
+            Self::Gmp => gmp,
+            Self::GmpUniform => Method { prune: uniform, ..gmp },
+            Self::Set => Method { exchange: Some(Exchanging { grow: Grow::Random, ..exchange }), replaces_step: false, ..rigl },
+            Self::Snfs => Method {
+                exchange: Some(Exchanging { grow: Grow::Momentum, redistribute: Redistribute::Momentum, ..exchange }),
+                replaces_step: false,
+                ..rigl
+            },
+            Self::RigL => rigl,
+            Self::RigLSg => Method { exchange: Some(Exchanging { redistribute: Redistribute::Gradient, ..exchange }), ..rigl },
+            Self::RigLSm => Method { exchange: Some(Exchanging { redistribute: Redistribute::Momentum, ..exchange }), ..rigl },
+            Self::Pruning => Method {
+                start: Start::Full,
+                densities: [1.0, 0.05],
+                prune: Some(Pruning { by: Falling::Steps, ..Pruning::GRANET }),
+                exchange: None,
+                replaces_step: false,
+                ..rigl
+            },
+            Self::TopKast => {
+                Method { start: Start::Full, backward: Some(0.1), prune: None, exchange: None, replaces_step: false, ..rigl }
+            }
+            Self::Static => Method { prune: None, exchange: None, replaces_step: false, ..rigl },
+            Self::Dense | Self::SmallDense => {
+                Method { start: Start::Full, densities: [1.0, 1.0], prune: None, exchange: None, replaces_step: false, ..rigl }
+            }
+        }
+    }
+}
+
+names::named!(MethodName, "method");
+
+/// The masks that training begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Random graphs.
+    Drawn,
+    /// All edges.
+    Full,
+}
+
+/// What the density falls by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Falling {
+    /// Whole updates between two epochs, over all layers ([`CubicDensity::by_updates`]).
+    Updates,
+    /// Updates and parts of them between two epochs, layer by layer ([`CubicDensity::by_fractions`]).
+    Fractions,
+    /// The steps between [`When::begin`] and [`When::end`], over all layers ([`CubicDensity::by_steps`]).
+    Steps,
+}
+
+/// How a method prunes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruning {
+    /// What edges are compared by.
+    pub score: EdgeScore,
+    /// What the density falls by.
+    pub by: Falling,
+    /// Epochs in which it begins and ends to fall, but for [`Falling::Steps`].
+    pub epochs: [u64; 2],
+    /// As [`CubicDensity::reaches`].
+    pub reaches: bool,
+}
+
+impl Pruning {
+    const GRANET: Self = Self { score: EdgeScore::Magnitude, by: Falling::Updates, epochs: [0, 110], reaches: false };
+}
+
+/// How a method exchanges edges.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exchanging {
+    /// Which edges go.
+    pub drop: Drop,
+    /// Which come.
+    pub grow: Grow,
+    /// Where they come.
+    pub redistribute: Redistribute,
+    /// α, the first drop fraction.
+    pub rate: f64,
+    /// η, the last.
+    pub floor: f64,
+    /// How it falls.
+    pub decay: Decay,
+    /// What edges that come begin with.
+    pub value: GrownValue,
+    /// Whether edges that go and come back at once keep their values.
+    pub regrown_keeps: bool,
+}
+
+impl Exchanging {
+    const RIGL: Self = Self {
+        drop: Drop { by: DropBy::MAGNITUDE, count: Count::Floor },
+        grow: Grow::Gradient,
+        redistribute: Redistribute::None,
+        rate: 0.3,
+        floor: 0.0,
+        decay: Decay::Cosine,
+        value: GrownValue::Zero,
+        regrown_keeps: true,
+    };
+
+    /// The regeneration of ITOP, GraNet and the programs that descend from them.
+    pub const GRANET: Self =
+        Self { drop: Drop { count: Count::CeilAndTies, ..Self::RIGL.drop }, rate: 0.5, floor: 0.005, ..Self::RIGL };
+}
+
+/// A method: a rule whose steps are not counted yet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Method {
+    /// First masks.
+    pub start: Start,
+    /// First and last density.
+    pub densities: [f64; 2],
+    /// How the network gets sparser.
+    pub prune: Option<Pruning>,
+    /// How edges are exchanged.
+    pub exchange: Option<Exchanging>,
+    /// Density of the weights that are trained, if these are more than those used (Top-KAST).
+    pub backward: Option<f64>,
+    /// ΔT.
+    pub interval: u64,
+    /// First step with an update.
+    pub begin: u64,
+    /// T_end.
+    pub end: End,
+    /// Batches whose gradients are averaged.
+    pub accumulate: u64,
+    /// As [`Rule::replaces_step`].
+    pub replaces_step: bool,
+    /// As [`Rule::keeps_flow`].
+    pub keeps_flow: bool,
+}
+
+/// When the last update is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum End {
+    /// Edges move until training ends.
+    Training,
+    /// T_end as a part of all steps.
+    Part(f64),
+    /// T_end in steps.
+    Step(u64),
+}
+
+/// How long a training is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Length {
+    /// Steps an epoch.
+    pub batches_per_epoch: u64,
+    /// Epochs, stretched by the multiplier.
+    pub epochs: u64,
+    /// The multiplier, which stretches everything that is counted in epochs or in parts of the training.
+    pub multiplier: u64,
+}
+
+impl Length {
+    /// Steps of the whole training.
+    #[must_use]
+    pub fn steps(self) -> u64 {
+        self.batches_per_epoch * self.epochs
+    }
+}
+
+impl Method {
+    const GRANET: Self = Self {
+        start: Start::Drawn,
+        densities: [0.5, 0.05],
+        prune: Some(Pruning::GRANET),
+        exchange: Some(Exchanging::GRANET),
+        backward: None,
+        interval: 100,
+        begin: 0,
+        end: End::Training,
+        accumulate: 1,
+        replaces_step: false,
+        keeps_flow: false,
+    };
+
+    const RIGL: Self = Self {
+        densities: [0.05, 0.05],
+        prune: None,
+        exchange: Some(Exchanging::RIGL),
+        end: End::Part(0.75),
+        replaces_step: true,
+        ..Self::GRANET
+    };
+
+    /// When edges move in a training of this length, but for what a schedule of the density says.
+    #[must_use]
+    pub fn when(&self, length: Length) -> When {
+        let begin = self.begin * length.multiplier;
+        When { interval: self.interval, begin, end: self.end_step(length), accumulate: self.accumulate }
+    }
+
+    /// Whether edges move at all.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        self.prune.is_some() || self.exchange.is_some() || self.backward.is_some()
+    }
+
+    /// The rule for a training of this length; none if no edges are pruned or exchanged.
+    ///
+    /// # Errors
+    /// A usage error if no step would be an update, or if the density could not fall, or not to its end.
+    pub fn rule(&self, length: Length) -> Result<Option<Rule>> {
+        if self.prune.is_none() && self.exchange.is_none() {
+            return Ok(None);
+        }
+        let steps = length.steps();
+        let mut when = self.when(length);
+        let end = when.end;
+        let prune = self.prune.map(|prune| self.pruning(prune, when, length));
+        if let Some(by) = self.prune.filter(|p| p.by != Falling::Steps) {
+            // Nothing moves before the density does (GraNet).
+            when.begin = when.begin.max(by.epochs[0] * length.multiplier * length.batches_per_epoch);
+        }
+        let exchange = self.exchange.map(|x| Exchange {
+            drop: x.drop,
+            grow: x.grow,
+            redistribute: x.redistribute,
+            fraction: DropFraction { initial: x.rate, floor: x.floor, decay: x.decay, end: end.unwrap_or(steps) },
+            value: x.value,
+            regrown_keeps: x.regrown_keeps,
+        });
+        if let (Some(prune), None) = (&prune, &exchange) {
+            when.end = Some(prune.density.last_update(self.interval) + 1);
+        }
+        let rule = Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow };
+        self.check(&rule, length).map(|()| Some(rule))
+    }
+
+    /// Whether a training of this length has updates, and enough of them.
+    fn check(&self, rule: &Rule, length: Length) -> Result<()> {
+        let (steps, interval) = (length.steps(), self.interval);
+        let Some(prune) = &rule.prune else {
+            if rule.when.last(steps).is_some() {
+                return Ok(());
+            }
+            let (begin, end) = (rule.when.begin, rule.when.end.map_or(steps, |end| end.min(steps)));
+            let what = format!(
+                "no edge would move: no multiple of the {interval} steps of an update lies between steps {begin} and {end}"
+            );
+            return Err(Error::usage(what).help("lower --update-frequency, or train for longer"));
+        };
+        let (density, settled) = (&prune.density, prune.density.last_update(interval));
+        let last = rule.when.last(steps.min(settled));
+        if !last.is_some_and(|last| (last / density.unit) as f64 > density.begin) {
+            let place = match self.prune.map(|p| (p.by, p.epochs)) {
+                Some((Falling::Updates | Falling::Fractions, [first, last])) => {
+                    format!("epochs {first} and {last} of {} steps", length.batches_per_epoch)
+                }
+                _ => format!("steps {} and {}", density.begin, density.end),
+            };
+            let what = format!("no update of every {interval} steps lies between {place}, where the density falls");
+            return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
+        }
+        if settled > steps {
+            let what = format!("the density falls until the update of step {settled}, but training ends after step {steps}");
+            return Err(Error::usage(what).help("train for longer, lower --update-frequency, or let the density fall sooner"));
+        }
+        if rule.exchange.is_some() && rule.when.end.is_some_and(|end| end <= settled) {
+            let end = rule.when.end.unwrap_or_default();
+            let what = format!("the density falls until the update of step {settled}, but T_end = {end} is before");
+            return Err(Error::usage(what).help("raise --t-end or --t-end-fraction, or lower --final-prune-epoch"));
+        }
+        Ok(())
+    }
+
+    /// Epochs after which the density stays, if it falls before.
+    #[must_use]
+    pub fn settled_after(&self, length: Length) -> Option<u64> {
+        let prune = self.prune?;
+        Some(match prune.by {
+            Falling::Updates | Falling::Fractions => prune.epochs[1] * length.multiplier,
+            // The first update at T_end or after it is the last.
+            Falling::Steps => {
+                let density = self.pruning(prune, self.when(length), length).density;
+                density.last_update(self.interval).div_ceil(length.batches_per_epoch)
+            }
+        })
+    }
+
+    /// T_end in steps.
+    fn end_step(&self, length: Length) -> Option<u64> {
+        match self.end {
+            End::Training => None,
+            End::Part(part) => Some((part * length.steps() as f64) as u64),
+            End::Step(step) => Some(step * length.multiplier),
+        }
+    }
+
+    fn pruning(&self, prune: Pruning, when: When, length: Length) -> Prune {
+        let (n, interval) = (length.batches_per_epoch, self.interval);
+        let epochs = prune.epochs.map(|e| e * length.multiplier);
+        let (density, scope) = match prune.by {
+            Falling::Updates => (CubicDensity::by_updates(self.densities, epochs, n, interval), PruneScope::GlobalAboveThreshold),
+            Falling::Fractions => (CubicDensity::by_fractions(self.densities, epochs, n, interval), PruneScope::Layer),
+            Falling::Steps => {
+                (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
+            }
+        };
+        let density = CubicDensity { reaches: prune.reaches, ..density };
+        Prune { density, score: prune.score, scope }
+    }
+}
+
+/// What happens at an update, one line an act, with the symbols of the papers.
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, _] = self.densities;
+        if !self.moves() {
+            return write!(f, "no edges move: density {first}");
+        }
+        match self.start {
+            Start::Drawn => write!(f, "first masks: random graphs of density {first}")?,
+            Start::Full => write!(f, "first masks: all edges")?,
+        }
+        let begin = if self.begin == 0 { String::new() } else { format!(" from step {} on", self.begin) };
+        let until = if self.exchange.is_some() || self.backward.is_some() {
+            self.end.to_string()
+        } else {
+            "until the density has fallen".to_owned()
+        };
+        let instead = if self.replaces_step { "in place of" } else { "after" };
+        write!(f, "\nupdates: every ΔT = {} steps{begin}, {until}, {instead} the optimiser's step", self.interval)?;
+        if let Some(backward) = self.backward {
+            write!(f, "\nused: the largest weights of each layer, density {first}")?;
+            write!(f, "\ntrained: more of the largest, density {backward}; those not used decay 1 / {first} times as fast")?;
+        }
+        if let Some(prune) = &self.prune {
+            self.pruning_in_words(prune, f)?;
+        }
+        if let Some(exchange) = &self.exchange {
+            self.exchange_in_words(exchange, f)?;
+        }
+        if self.keeps_flow { f.write_str("\nunits without edges: get one in place of another") } else { Ok(()) }
+    }
+}
+
+impl Method {
+    fn pruning_in_words(&self, prune: &Pruning, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ([first, last], [begin, end]) = (self.densities, prune.epochs);
+        let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
+        write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
+        match prune.by {
+            Falling::Steps => write!(f, "from step {} {}", self.begin, self.end.to_string().replace("before", "to")),
+            _ if prune.reaches => write!(f, "between epochs {begin} and {end}, and is that at the last update"),
+            _ => write!(f, "between epochs {begin} and {end}"),
+        }
+    }
+
+    fn exchange_in_words(&self, x: &Exchanging, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = match x.drop.count {
+            Count::Floor => "⌊f·n⌋",
+            Count::CeilAndTies => "⌈f·n⌉ and equal ones",
+        };
+        let from = if x.drop.by.scope == DropScope::Network { "over all layers" } else { "of the n edges of each layer" };
+        write!(f, "\ndrop: the least by {}, {number} {from}; f from {} to {} ({})", x.drop.by, x.rate, x.floor, x.decay)?;
+        write!(f, "\ngrow: as many by {}", x.grow)?;
+        if x.grow.reads_gradient() && self.accumulate > 1 {
+            write!(f, ", averaged over {} batches", self.accumulate)?;
+        }
+        if x.redistribute != Redistribute::None {
+            write!(f, ", redistributed by {}", x.redistribute)?;
+        }
+        write!(f, "; they begin with {} and without optimiser state", x.value)?;
+        write!(f, "\ndropped and grown at once: {}", if x.regrown_keeps { "keeps its weight" } else { "begins anew" })
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Training => f.write_str("to the end of training"),
+            Self::Part(part) => write!(f, "before T_end = {part} of all steps"),
+            Self::Step(step) => write!(f, "before T_end = step {step}"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Moving edges while a network trains: which go, which come, how many and when.
+//!
+//! A method is a row of one table, a [`Rule`]; [`update`] applies it to the layers of a network.
+
+mod change;
+mod drop;
+mod grow;
+mod memory;
+mod methods;
+mod redistribute;
+mod update;
+
+pub use change::{keep, places, replace};
+pub use drop::{Count, Drop, DropBy, DropScope, EdgeScore};
+pub use er_graphs::graph::Real;
+pub use grow::{Grow, GrownValue};
+pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
+pub use methods::{End, Exchanging, Falling, Length, Method, MethodName, Pruning, Start};
+pub use redistribute::{Redistribute, Share, proportional, shares};
+pub use update::{Evidence, LayerChange, Network, update};
+
+use crate::schedule::{CubicDensity, DropFraction};
+
+/// How edges move: drop × grow × redistribute × density × drop fraction × when.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// Makes the network sparser, first.
+    pub prune: Option<Prune>,
+    /// Then exchanges edges for others.
+    pub exchange: Option<Exchange>,
+    /// At which steps.
+    pub when: When,
+    /// Whether the step of an update moves no weights (RigL), or does so before (all others).
+    pub replaces_step: bool,
+    /// Whether units that lose all their edges get one for another edge of the layer.
+    pub keeps_flow: bool,
+}
+
+/// Edges that go for good, until the density is that of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prune {
+    /// The density of all movable layers together.
+    pub density: CubicDensity,
+    /// Which edges go first: those with the least.
+    pub score: EdgeScore,
+    /// What is compared with what.
+    pub scope: PruneScope,
+}
+
+/// Where edges are compared when a network is pruned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PruneScope {
+    /// Over all layers: those strictly above the K-th largest score stay, K = ⌊d·N⌋, so K − 1 of them (GraNet, GMP).
+    GlobalAboveThreshold,
+    /// Over all layers: the N − ⌈(1 − d)·N⌉ largest stay (Zhu and Gupta's pruning as rigl-reproducibility applies it).
+    Global,
+    /// In each layer: its ⌊d·N_l⌋ largest stay. Below a density of 0.2 the classifier is held at 0.2 and the others share what is
+    /// left (the `_uniform` methods).
+    Layer,
+}
+
+/// Edges that go, and as many that come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exchange {
+    /// Which go.
+    pub drop: Drop,
+    /// Which come.
+    pub grow: Grow,
+    /// How many of those that went come back to each layer.
+    pub redistribute: Redistribute,
+    /// The part of a layer's edges that goes.
+    pub fraction: DropFraction,
+    /// What edges that come begin with.
+    pub value: GrownValue,
+    /// Whether an edge that goes and comes back in the same update keeps weight and optimiser state.
+    pub regrown_keeps: bool,
+}
+
+/// Steps at which edges move, counted from 1: the multiples of `interval` from `begin` to before `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// ΔT.
+    pub interval: u64,
+    /// First step that may be one.
+    pub begin: u64,
+    /// T_end: first step that may not; none if edges move to the end of training.
+    pub end: Option<u64>,
+    /// Batches whose gradients are averaged, that of the update included.
+    pub accumulate: u64,
+}
+
+impl When {
+    /// Whether edges move at this step.
+    #[must_use]
+    pub fn is_update(&self, step: u64) -> bool {
+        step > 0 && step.is_multiple_of(self.interval) && step >= self.begin && self.end.is_none_or(|end| step < end)
+    }
+
+    /// The last update in a training of this many steps.
+    #[must_use]
+    pub fn last(&self, steps: u64) -> Option<u64> {
+        let most = self.end.map_or(steps, |end| steps.min(end.saturating_sub(1)));
+        let last = most - most % self.interval;
+        self.is_update(last).then_some(last)
+    }
+
+    /// Whether the gradient of this step counts for an update.
+    #[must_use]
+    pub fn gathers(&self, step: u64) -> bool {
+        let update = step.next_multiple_of(self.interval);
+        self.is_update(update) && update - step < self.accumulate
+    }
+}
+
+impl Rule {
+    /// Whether every step's gradient of all weights is needed.
+    #[must_use]
+    pub fn needs_every_gradient(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|x| x.grow.reads_momentum())
+    }
+
+    /// Whether updates read the gradient of all weights.
+    #[must_use]
+    pub fn reads_gradient(&self) -> bool {
+        let score = |s: EdgeScore| s == EdgeScore::Snip;
+        self.prune.as_ref().is_some_and(|p| score(p.score))
+            || self.exchange.as_ref().is_some_and(|x| {
+                x.grow.reads_gradient()
+                    || x.redistribute == Redistribute::Gradient
+                    || x.value.reads_gradient()
+                    || score(x.drop.by.score)
+            })
+    }
+
+    /// Whether updates read SynFlow scores.
+    #[must_use]
+    pub fn reads_synflow(&self) -> bool {
+        let score = |s: EdgeScore| s == EdgeScore::Synflow;
+        self.prune.as_ref().is_some_and(|p| score(p.score)) || self.exchange.as_ref().is_some_and(|x| score(x.drop.by.score))
+    }
+}

@@ -1,0 +1,82 @@
+//! `data`: which data sets are there, and where to get the others.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use super::exit::Exit;
+use super::output::print;
+use er_graphs::error::Result;
+use er_training::data::{Listed, listing, search_path};
+use er_training::run::pretty;
+
+pub(super) fn command() -> Command {
+    Command::new("data")
+        .about("Lists the data sets: which are there, where they were looked for, where to get them")
+        .arg(
+            Arg::new("data_dir")
+                .long("data-dir")
+                .value_name("FOLDER")
+                .value_parser(value_parser!(PathBuf))
+                .help("Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]"),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["text", "json"])
+                .ignore_case(true)
+                .default_value("text")
+                .help("How to write the answer"),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<Exit> {
+    let folder = matches.get_one::<PathBuf>("data_dir");
+    let er_data = std::env::var_os("ER_DATA");
+    let roots = search_path(folder.map(PathBuf::as_path), er_data.as_deref());
+    let sets = listing(&roots);
+    let json = matches.get_one::<String>("format").is_some_and(|f| f.eq_ignore_ascii_case("json"));
+    print(if json { pretty(&sets)? } else { text(&sets, &roots) }.trim_end())?;
+    Ok(Exit::Done)
+}
+
+/// A table; where exactly each set was looked for is in the JSON answer.
+fn text(sets: &[Listed], roots: &[PathBuf]) -> String {
+    let places: Vec<String> = roots.iter().map(|p| p.display().to_string()).collect();
+    let mut text = format!("looked in {} and their usual folders\n", places.join(", "));
+    for set in sets {
+        let state = match (&set.found, set.built_in, set.missing.is_empty()) {
+            (_, true, _) => "built in".to_owned(),
+            (Some(place), _, true) => format!("found     {}", place.display()),
+            (Some(place), ..) => format!("incomplete {}", place.display()),
+            (None, ..) => "missing".to_owned(),
+        };
+        let _ = writeln!(text, "{:<14} {:>9} {:>5} classes  {state}", set.name, set.image, set.classes);
+        if !set.missing.is_empty() {
+            let _ = writeln!(text, "    lacks   {}", set.missing.join(", "));
+            let _ = writeln!(text, "    get it  {}", set.page.unwrap_or_default());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_found_or_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("mnist")).unwrap();
+        std::fs::write(folder.path().join("mnist/train-images-idx3-ubyte"), "").unwrap();
+        let roots = search_path(Some(folder.path()), None);
+        let text = text(&listing(&roots), &roots);
+        let of = |name: &str| text.lines().skip_while(|l| !l.starts_with(name)).take(3).collect::<Vec<_>>().join("\n");
+        assert!(text.starts_with(&format!("looked in {}", folder.path().display())), "{text}");
+        assert!(of("digits").contains("built in") && of("cifar10").contains("missing"), "{text}");
+        assert!(of("cifar10").contains("get it  https://"), "{text}");
+        assert!(of("mnist").contains("incomplete") && of("mnist").contains("t10k-images-idx3-ubyte"), "{text}");
+    }
+}

@@ -1,0 +1,207 @@
+//! The experiment of a program: trains what its options ask for; once or with several seeds.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Program;
+use super::exit::Exit;
+use super::output::{note, print};
+use super::show::Shown;
+use crate::config::{Deciding, Experiment};
+use crate::config::{Given, RunOptions};
+use er_engine::ModelState;
+use er_graphs::density::rounded;
+use er_graphs::error::{Error, Result};
+use er_networks::model::ModelSpec;
+use er_training::run::{self, Device, Signals, Stop, Sums};
+use er_training::train::{Evaluated, Launched, Training};
+
+/// What the table over seeds takes of one of them: seed, folder, test accuracy.
+type Row = (u64, PathBuf, Option<f64>);
+
+/// Trains with every seed that is asked for.
+///
+/// # Errors
+/// Options that do not fit together, and everything that can go wrong in a run.
+pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: &Given, words: &[String]) -> Result<Exit> {
+    let seed = options.shared().train.seed;
+    let more = run.iters as u64 - 1;
+    let last = seed.checked_add(more).ok_or_else(|| Error::usage(format!("--seed {seed}: seed {seed} + {more} is too large")))?;
+    let of_seed = |seed| Experiment::new(P::NAME, &options, run, seed, given);
+    // Only the seeds differ, so the first stands for all.
+    let first = of_seed(seed)?;
+    first.notes.iter().for_each(|remark| note(remark));
+    let threads = run.threads();
+    // Masks and weights are drawn in the global pool, steps in one of the engine's own.
+    super::start_threads(threads)?;
+    if let Some(checkpoint) = options.evaluates() {
+        print(&evaluated(checkpoint, &first)?)?;
+        return Ok(Exit::Done);
+    }
+    let command = std::iter::once(P::NAME.to_owned()).chain(words.iter().cloned()).collect();
+    let program = run::Program {
+        name: P::NAME,
+        version: P::VERSION,
+        revision: P::REVISION,
+        command,
+        device: Device::this(threads, first.training.backend),
+    };
+    let signals = Signals::listen()?;
+    let mut done = Vec::new();
+    for (i, seed) in (seed..=last).enumerate() {
+        let experiment = of_seed(seed)?;
+        let launched = launch(&experiment, &program, &signals)?;
+        match &launched.end {
+            Ok(summary) => {
+                print(&told(&launched, summary))?;
+                done.push((seed, launched.folder.clone(), summary["test_accuracy"].as_f64()));
+            }
+            Err(stop) => return Ok(stopped(*stop, &launched.folder)),
+        }
+        // A run about to end is not interrupted; the next one must not begin.
+        if let Some(stop) = signals.stop().filter(|_| seed < last) {
+            note(&format!("interrupted after {} of {} runs; the same command goes on from there", i + 1, run.iters));
+            return Ok(stop.into());
+        }
+    }
+    if run.iters > 1 {
+        all(&program, &first, &done)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Resolves a run and draws its masks.
+///
+/// # Errors
+/// Options that do not fit together.
+pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Given) -> Result<Shown> {
+    let seed = options.shared().train.seed;
+    let Experiment { config, training, notes, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
+    let Training { spec, approach, start, .. } = training;
+    for remark in &notes {
+        note(remark);
+    }
+    if start.resume.is_some() {
+        note("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
+    }
+    let drawn = approach.draw(&spec)?;
+    Ok(Shown { config, spec, drawn, approach })
+}
+
+fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {
+    let fresh = || {
+        let Training { approach, spec, backend, .. } = &experiment.training;
+        let (state, saved) = approach.begin(spec, *backend)?;
+        if let Some(remark) = empty_layers(spec, &state) {
+            note(&remark);
+        }
+        Ok((state, saved))
+    };
+    experiment.training.launch(program, &experiment.destination(program.name), fresh, signals)
+}
+
+/// One line on a checkpoint.
+fn evaluated(checkpoint: &Path, experiment: &Experiment) -> Result<String> {
+    let Evaluated { validation, test, edges } = experiment.training.evaluate(checkpoint)?;
+    let percent = |accuracy: Option<f64>| format!("{:.2} %", 100.0 * accuracy.unwrap_or_default());
+    let of = |sums: Sums| format!("{} (top 5 {})", percent(sums.accuracy()), percent(sums.accuracy_5()));
+    let weights = experiment.training.spec.weight_count();
+    Ok(format!(
+        "test accuracy {}, validation accuracy {}, density {:.6} ({edges} of {weights} weights): {}",
+        of(test),
+        of(validation),
+        edges as f64 / weights as f64,
+        checkpoint.display(),
+    ))
+}
+
+/// Remark on layers that the mask leaves without an edge.
+fn empty_layers(spec: &ModelSpec, state: &ModelState) -> Option<String> {
+    let layers = spec.layers().iter().zip(&state.layers);
+    let empty: Vec<&str> = layers.filter(|(_, s)| s.mask.edges() == 0).map(|(l, _)| l.name.as_str()).collect();
+    let (n, of) = (empty.len(), spec.layers().len());
+    (n > 0).then(|| format!("{n} of {of} layers have no edge, so nothing passes through them: {}", empty.join(", ")))
+}
+
+/// One line on a finished run.
+fn told(launched: &Launched, summary: &Value) -> String {
+    let percent = |key: &str| summary[key].as_f64().map_or_else(|| "unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
+    let number = |key: &str| summary[key].as_f64().unwrap_or_default();
+    let density = format!("{:.6}", number("density"));
+    let density = match (summary["density_requested"].as_f64(), summary["mask_density_requested"].as_f64()) {
+        (Some(asked), _) => {
+            // Layers that stay dense are outside the density.
+            let all = summary["edges"].as_f64().zip(summary["weights"].as_f64()).map(|(edges, weights)| edges / weights);
+            let of = if all == summary["density"].as_f64() { "" } else { " in the masked layers" };
+            format!("{} requested, {density} achieved{of}", json!(rounded(asked)))
+        }
+        (None, Some(asked)) => {
+            format!("{density} inside masks of {} requested, {:.6} achieved", json!(rounded(asked)), number("mask_density"))
+        }
+        (None, None) => density,
+    };
+    format!(
+        "{}test accuracy {} (best epoch {} of {}, validation accuracy {}), density {density} ({} of {} weights): {}",
+        if launched.before { "already finished: " } else { "" },
+        percent("test_accuracy"),
+        summary["best_epoch"],
+        summary["epochs"],
+        percent("validation_accuracy"),
+        summary["edges"],
+        summary["weights"],
+        launched.folder.display(),
+    )
+}
+
+fn stopped(stop: Stop, folder: &Path) -> Exit {
+    note(&format!("interrupted and saved in {}; the same command goes on from there", folder.display()));
+    stop.into()
+}
+
+/// Mean and standard deviation over seeds: printed, and written beside the folders of the runs.
+fn all(program: &run::Program, first: &Experiment, done: &[Row]) -> Result<()> {
+    let accuracies: Vec<f64> = done.iter().filter_map(|(.., accuracy)| *accuracy).collect();
+    let (mean, std) = mean_and_std(&accuracies);
+    let seeds: Vec<u64> = done.iter().map(|(seed, ..)| *seed).collect();
+    let Some(last) = seeds.last() else { return Ok(()) };
+    let hash = first.config.hash();
+    let name = first.slug(program.name, &format!("s{}-{last}", seeds[0]));
+    let mut path = run::RunFolder::path_of(&first.run.out, &name, &hash).into_os_string();
+    path.push(".json");
+    let path = PathBuf::from(path);
+    let table = json!({
+        "program": program.name,
+        "seeds": seeds,
+        "test_accuracy": { "mean": mean, "std": std, "values": accuracies },
+        "folders": done.iter().map(|(_, folder, _)| folder).collect::<Vec<_>>(),
+    });
+    run::replace_text(&path, &run::pretty(&table)?)?;
+    let n = accuracies.len();
+    print(&format!(
+        "test accuracy {:.2} % ± {:.2} % (mean and standard deviation of {n} seeds): {}",
+        100.0 * mean,
+        100.0 * std,
+        path.display()
+    ))
+}
+
+/// Mean and sample standard deviation (n − 1); 0 for fewer than two values.
+fn mean_and_std(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    (mean, if values.len() < 2 { 0.0 } else { (squares / (n - 1.0)).sqrt() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_standard_deviation_divides_by_one_less() {
+        let (mean, std) = mean_and_std(&[1.0, 2.0, 3.0, 4.0]);
+        assert!((mean - 2.5).abs() < 1e-12 && (std - (5.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!(mean_and_std(&[0.7]).1.abs() < 1e-12);
+    }
+}

@@ -1,0 +1,152 @@
+//! `flops`: what a network costs: operations, bytes, trainings.
+
+mod measure;
+mod report;
+
+use clap::{Args, Command};
+
+use super::drawn::DrawnOptions;
+use super::exit::Exit;
+use super::output::{TableFormat, print};
+use crate::config::{Checks, Given, values};
+use er_graphs::density::{Density, rounded};
+use er_graphs::error::{Error, Result};
+use er_networks::model::{Convention, CostMethod};
+use er_training::run::pretty;
+use report::Report;
+
+/// What to count.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    drawn: DrawnOptions,
+    #[command(flatten)]
+    counting: Counting,
+    #[command(flatten)]
+    measuring: Measuring,
+    /// How to write the answer
+    #[arg(long, default_value = "table", ignore_case = true, value_name = "FORMAT", help_heading = None)]
+    format: TableFormat,
+}
+
+/// What counts, and for which training.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Counting")]
+struct Counting {
+    /// What counts as an operation: macs (two a multiply-accumulate), rigl (as RigL's tables do, with a bias and a ReLU in every layer)
+    /// or rigl-reproducibility
+    #[arg(long, default_value = "macs", value_parser = values::parsed::<Convention>, value_name = "NAME")]
+    convention: Convention,
+    /// Count with the densities asked for in place of those of the masks drawn, as published tables do
+    #[arg(long)]
+    expected: bool,
+    /// Method whose cost of training is training_ratio: dense, small_dense, static, SNIP, SET, RigL, SNFS, pruning, GraNet, lottery,
+    /// Top-KAST or DNW; the cost of all of them is listed
+    #[arg(long, default_value = "RigL", value_parser = values::parsed::<CostMethod>, value_name = "NAME")]
+    method: CostMethod,
+    /// Length of the training relative to that of the dense network
+    #[arg(long, default_value = "1", value_parser = values::positive, value_name = "FACTOR")]
+    multiplier: f64,
+    /// ΔT: steps between two updates
+    #[arg(long, default_value = "100", value_parser = values::count, value_name = "STEPS")]
+    update_frequency: usize,
+    /// Steps of the training, for methods whose density falls
+    #[arg(long, default_value = "32000", value_parser = values::count)]
+    steps: usize,
+    /// Step at which the density begins to fall (pruning, lottery, GraNet)
+    #[arg(long, default_value = "0", value_parser = values::whole, value_name = "STEP")]
+    prune_begin: usize,
+    /// Step at which it has fallen [default: three quarters of --steps]
+    #[arg(long, value_parser = values::count, value_name = "STEP")]
+    prune_end: Option<usize>,
+    /// First density of GraNet
+    #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
+    init_density: Density,
+    /// Density of the weights that Top-KAST trains [default: twice that of those it uses]
+    #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
+    backward_density: Option<Density>,
+}
+
+/// What is timed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Measuring")]
+struct Measuring {
+    /// Time training steps and inference on this machine, with these masks and with all weights, on noise
+    #[arg(long)]
+    measure: bool,
+    /// Images a step
+    #[arg(long, default_value = "128", value_parser = values::count, value_name = "N")]
+    batch_size: usize,
+    /// Threads [default: one a core]
+    #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
+    threads: Option<usize>,
+}
+
+pub(super) fn command() -> Command {
+    Options::augment_args(Command::new("flops"))
+        .about("Counts operations and bytes of a network with masks, and what trainings cost; needs no data")
+}
+
+pub(super) fn run(options: Options, given: &Given) -> Result<Exit> {
+    let Options { drawn, mut counting, measuring, format } = options;
+    let mut checks = Checks::new(given);
+    counting.check(&mut checks);
+    if !measuring.measure {
+        for option in ["batch-size", "threads"] {
+            checks.no_effect(option, "without --measure", "add --measure");
+        }
+        // Times are those of masks that are drawn.
+        if counting.expected {
+            for option in ["sampling", "flow-preservation"] {
+                checks.no_effect(option, "with --expected, for which no masks are drawn", "leave one of the two out");
+            }
+        }
+    }
+    let seed = drawn.seed;
+    let (spec, drawn) = drawn.draw(checks)?;
+    let mut report = Report::new(&spec, &drawn, &counting)?;
+    if measuring.measure {
+        report.measured = Some(measuring.run(&spec, &drawn, seed)?);
+    }
+    print(&match format {
+        TableFormat::Table => report.to_string(),
+        TableFormat::Json => pretty(&report)?,
+        TableFormat::Csv => report.csv()?,
+    })?;
+    Ok(Exit::Done)
+}
+
+impl Counting {
+    /// Fills in the step at which the density has fallen.
+    fn check(&mut self, checks: &mut Checks) {
+        let (begin, steps) = (self.prune_begin, self.steps);
+        let end = *self.prune_end.get_or_insert((steps * 3 / 4).max(1));
+        if begin >= end || end > steps {
+            let what = format!("the density would fall from step {begin} to step {end} of {steps}");
+            checks.problems.add_with_help(what, "choose --prune-begin below --prune-end, and that up to --steps");
+        }
+        if self.update_frequency > steps {
+            let what = format!("no update of every {} steps comes in {steps} steps", self.update_frequency);
+            checks.problems.add_with_help(what, "lower --update-frequency or raise --steps");
+        }
+    }
+
+    /// First density of GraNet, and density of the weights that Top-KAST trains, for masks of this density, whose draw may have given a
+    /// few edges more than were asked for.
+    ///
+    /// # Errors
+    /// If Top-KAST is to train fewer weights than it uses.
+    fn others(&self, requested: f64, density: f64) -> Result<[f64; 2]> {
+        let used = requested.min(density);
+        let no_less = |other: f64| if other >= used { other.max(density) } else { other };
+        let backward = match self.backward_density {
+            None => (2.0 * density).min(1.0),
+            Some(backward) if backward.get() >= used => no_less(backward.get()),
+            Some(backward) => {
+                let what = format!("--backward-density: {backward} is below the density {} of the weights used", rounded(used));
+                return Err(Error::usage(what).help("Top-KAST trains at least the weights it uses: raise it"));
+            }
+        };
+        Ok([no_less(self.init_density.get()), backward])
+    }
+}

@@ -1,0 +1,133 @@
+//! `graph`: statistics of masks as graphs, drawn now, of a file, or along a run.
+
+mod against;
+mod files;
+mod measured;
+mod subject;
+mod text;
+mod training;
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, Args, Command};
+use serde_json::Value;
+
+use self::against::Against;
+use self::measured::{Answer, Wanted};
+use self::subject::{Graphs, Subject};
+use super::drawn::DrawnOptions;
+use super::exit::Exit;
+use super::output::{TableFormat, print};
+use super::tables::{csv, rows};
+use crate::config::{Checks, Given, values};
+use er_graphs::error::Result;
+use er_graphs::graph::View;
+use er_graphs::statistics::bipartite::Effort;
+use er_training::run::pretty;
+
+/// The first columns of the table for spreadsheets.
+const COLUMNS: [&str; 8] =
+    ["name", "shape", "weights", "edges", "density_requested", "density", "effective_edges", "effective_density"];
+
+/// Most edges of `--shape`, in expectation: 8 bytes each.
+const MOST_EDGES: f64 = 4e9;
+
+/// What to measure, and where to write it.
+#[derive(Debug, Clone, Args)]
+struct Options {
+    /// Checkpoint, file of masks, or folder of a run [default: masks that the options under Mask draw]
+    #[arg(value_name = "FILE|FOLDER", help_heading = None)]
+    masks: Option<PathBuf>,
+    /// One random graph of this size instead, without a network
+    #[arg(long, value_parser = size, value_name = "OUTxIN", help_heading = None)]
+    shape: Option<(usize, usize)>,
+    /// Checkpoint or file of masks of the same network to compare with
+    #[arg(long, value_name = "FILE", help_heading = None)]
+    against: Option<PathBuf>,
+    /// Nodes of a convolution's graph: weights (inputs are channels and kernel positions, an edge a weight) or channels
+    #[arg(long, default_value = "weights", value_parser = values::parsed::<View>, value_name = "VIEW", help_heading = None)]
+    view: View,
+    /// Singular values and Ramanujan criteria as well
+    #[arg(long, help_heading = None)]
+    spectra: bool,
+    /// How to write the answer
+    #[arg(long, default_value = "table", ignore_case = true, value_name = "FORMAT", help_heading = None)]
+    format: TableFormat,
+    /// Draw a picture: densities, and one layer's degrees against chance and edges; of a run, its masks over time
+    #[arg(long, value_name = "FILE", help_heading = None)]
+    svg: Option<PathBuf>,
+    /// Write the network's graph of channels for Graphviz; with --layer that of one layer
+    #[arg(long, value_name = "FILE", help_heading = None)]
+    dot: Option<PathBuf>,
+    /// Write the edges of one layer's graph, a line each
+    #[arg(long, value_name = "FILE", help_heading = None)]
+    edges: Option<PathBuf>,
+    /// The layer of --svg, --dot and --edges [default: the one with the most weights]
+    #[arg(long, value_name = "NAME", help_heading = None)]
+    layer: Option<String>,
+    /// Threads [default: one a core]
+    #[arg(long, value_parser = values::threads, value_name = "N", help_heading = None)]
+    threads: Option<usize>,
+    #[command(flatten)]
+    drawn: DrawnOptions,
+}
+
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let wrong = || format!("'{text}' is not like 300x784: outputs x inputs, each from 1 to {}", u32::MAX);
+    let (right, left) = text.split_once(['x', '×']).ok_or_else(wrong)?;
+    let side = |text: &str| text.trim().parse::<u32>().ok().filter(|n| *n > 0).map(|n| n as usize).ok_or_else(wrong);
+    Ok((side(right)?, side(left)?))
+}
+
+pub(super) fn command() -> Command {
+    Options::augment_args(Command::new("graph"))
+        .about("Measures masks as graphs: drawn now, of a file, or over a run; needs no data")
+        .mut_arg("density", |arg| arg.help("Kept fraction of the weights, in (0, 1]; with --shape, of the pairs"))
+}
+
+pub(super) fn run(matches: &ArgMatches, given: &Given) -> Result<Exit> {
+    let options: Options = super::options(matches)?;
+    if let Some(threads) = options.threads {
+        super::start_threads(threads)?;
+    }
+    let mut checks = Checks::new(given);
+    if options.svg.is_none() && options.dot.is_none() && options.edges.is_none() {
+        checks.no_effect("layer", "without --svg, --dot or --edges", "add one of them");
+    }
+    let subject = Subject::new(&options, checks)?;
+    let layer = files::chosen(&subject, options.layer.as_deref(), given)?;
+    let effort = Effort { seed: options.drawn.seed, ..Effort::default() };
+    let mut answer = Answer::new(&subject, Wanted { view: options.view, spectra: options.spectra, effort });
+    if let Graphs::Network(network) = &subject.graphs {
+        if let Some(path) = &options.against {
+            answer.against = Some(Against::new(path, network)?);
+        }
+        if let Some(run) = options.masks.as_ref().filter(|path| path.is_dir()) {
+            answer.training = Some(training::moments(run, network)?);
+        }
+    }
+    if let Some(path) = &options.svg {
+        files::picture(path, &subject, &answer, layer)?;
+    }
+    if let Some(path) = &options.dot {
+        files::dot(path, &subject, options.layer.as_ref().map(|_| layer), options.view)?;
+    }
+    if let Some(path) = &options.edges {
+        files::edges(path, &subject, layer, options.view)?;
+    }
+    print(&match options.format {
+        TableFormat::Table => text::of(&subject.title, &answer),
+        TableFormat::Json => pretty(&answer)?.trim_end().to_owned(),
+        TableFormat::Csv => csv(&COLUMNS, &layer_rows(&answer)?),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// A row for each layer, with what is compared of it.
+fn layer_rows(answer: &Answer) -> Result<Vec<Value>> {
+    let mut rows = rows(&answer.layers)?;
+    for (row, other) in rows.iter_mut().zip(answer.against.iter().flat_map(|against| &against.layers)) {
+        row["against"] = serde_json::json!(other.overlap);
+    }
+    Ok(rows)
+}

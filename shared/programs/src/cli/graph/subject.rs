@@ -1,0 +1,170 @@
+//! What is measured: masks drawn now, those of a file or a run, or one random graph without a network.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{MOST_EDGES, Options};
+use crate::cli::drawn::DrawnOptions;
+use crate::config::{Checks, MaskOptions, values};
+use er_graphs::error::{Error, Result};
+use er_graphs::graph::{Biadjacency, Mask};
+use er_networks::model::{self, ModelSpec};
+use er_training::run::{MaskFile, RunFolder, read_masks};
+
+/// Something to measure.
+#[derive(Debug)]
+pub(super) struct Subject {
+    /// What it is, for the answer's `source`.
+    pub(super) source: Value,
+    /// In a few words.
+    pub(super) title: String,
+    /// The graphs.
+    pub(super) graphs: Graphs,
+}
+
+/// Graphs to measure.
+#[derive(Debug)]
+pub(super) enum Graphs {
+    /// The masks of a network.
+    Network(Network),
+    /// One graph, drawn with this density.
+    Alone(Biadjacency, f64),
+}
+
+/// A network with its masks.
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) spec: ModelSpec,
+    pub(super) masks: Vec<Mask>,
+    /// What was asked for, where that is known.
+    pub(super) requested: Option<Requested>,
+}
+
+/// The densities that masks were drawn with.
+#[derive(Debug)]
+pub(super) struct Requested {
+    /// Of each layer.
+    pub(super) densities: Vec<f64>,
+    /// Of all layers that are not dense.
+    pub(super) overall: f64,
+    /// Which layers are dense.
+    pub(super) dense: Vec<bool>,
+}
+
+/// Options that say how masks are drawn.
+fn refuse_drawing(why: &str, advice: &str, checks: &mut Checks) {
+    for option in MaskOptions::NAMES.into_iter().filter(|o| *o != "density" && *o != "sampling") {
+        checks.no_effect(option, why, advice);
+    }
+}
+
+impl Subject {
+    /// What the options name. Tells all their problems, and those that `checks` has found before.
+    ///
+    /// # Errors
+    /// One usage error with all problems; files that are missing, damaged, or do not fit.
+    pub(super) fn new(options: &Options, mut checks: Checks) -> Result<Self> {
+        match (&options.masks, options.shape) {
+            (Some(path), None) => {
+                refuse_drawing("with masks from a file", "leave it out", &mut checks);
+                checks.no_effect("density", "with masks from a file", "leave it out");
+                checks.no_effect("sampling", "with masks from a file", "leave it out");
+                Self::of_path(path, &options.drawn, checks)
+            }
+            (None, Some(shape)) => Self::alone(shape, &options.drawn, checks),
+            (None, None) => Self::drawn(options.drawn.clone(), checks),
+            (Some(path), Some(_)) => {
+                let what = format!("{} is to be measured, and a graph of --shape: there can be one", path.display());
+                checks.problems.add_with_help(what, "leave one of them out");
+                checks.finish()?;
+                unreachable!("there is a problem")
+            }
+        }
+    }
+
+    fn drawn(options: DrawnOptions, checks: Checks) -> Result<Self> {
+        let (init, law, seed) = (options.mask.sparse_init.clone(), options.mask.drawing.sampling, options.seed);
+        let (spec, drawn) = options.draw(checks)?;
+        let density = drawn.requested.get();
+        Ok(Self {
+            source: json!({
+                "kind": "drawn",
+                "sparse_init": init.to_string(),
+                "density_requested": density,
+                "sampling": law.to_string(),
+                "seed": seed,
+                "edges_added_by_flow": drawn.repairs.iter().map(|r| r.added).sum::<usize>(),
+                "edges_removed_by_flow": drawn.repairs.iter().map(|r| r.removed).sum::<usize>(),
+            }),
+            title: format!("{init} masks of {}, density {density}, seed {seed}", spec.name()),
+            graphs: Graphs::Network(Network {
+                spec,
+                requested: Some(Requested { densities: drawn.densities_requested, overall: density, dense: drawn.dense }),
+                masks: drawn.masks,
+            }),
+        })
+    }
+
+    fn alone((right, left): (usize, usize), options: &DrawnOptions, mut checks: Checks) -> Result<Self> {
+        for option in ["data", "input", "classes", "model", "view", "against", "layer"] {
+            checks.no_effect(option, "with --shape, a graph without a network", "leave it out");
+        }
+        refuse_drawing("with --shape, a graph without a network", "leave it out", &mut checks);
+        let (density, law, seed) = (options.mask.density.get(), options.mask.drawing.sampling, options.seed);
+        let expected = left as f64 * right as f64 * density;
+        if expected > MOST_EDGES {
+            let what = format!(
+                "--shape {right}x{left} at density {density} has {expected:.3e} edges: up to {MOST_EDGES:.0e} can be drawn"
+            );
+            checks.problems.add_with_help(what, "lower the density or the size");
+        }
+        checks.finish()?;
+        let graph = Biadjacency::sample(left, right, density, law, seed);
+        Ok(Self {
+            source: json!({ "kind": "random graph", "density_requested": density, "sampling": law.to_string(), "seed": seed }),
+            title: format!("random graph {right}×{left}, density {density}, seed {seed}"),
+            graphs: Graphs::Alone(graph, density),
+        })
+    }
+
+    fn of_path(path: &Path, options: &DrawnOptions, mut checks: Checks) -> Result<Self> {
+        let is_run = path.is_dir();
+        let file = if is_run { RunFolder::last_in(path)? } else { path.to_owned() };
+        let about = MaskFile::read(&file)?;
+        let spec = network_of(path, &about, options, &mut checks)?;
+        checks.finish()?;
+        let masks = read_masks(&file, &spec)?;
+        let program = about.origin.as_ref().map(|o| o.program.as_str());
+        Ok(Self {
+            source: json!({
+                "kind": if is_run { "run" } else { "file" },
+                "path": path,
+                "program": program,
+                "epoch": about.epoch,
+                "step": about.step,
+            }),
+            title: format!("masks of {}, {}", spec.name(), path.display()),
+            graphs: Graphs::Network(Network { spec, masks, requested: None }),
+        })
+    }
+}
+
+/// The network of a file: the one it names, or, where it names none, that of the options.
+fn network_of(path: &Path, about: &MaskFile, options: &DrawnOptions, checks: &mut Checks) -> Result<ModelSpec> {
+    let names = ["model", "data", "input", "classes"];
+    let Some(origin) = &about.origin else {
+        if names.iter().any(|name| checks.given.has(name)) {
+            return options.network.clone().resolve();
+        }
+        let what = format!("{} does not say of which network its masks are", path.display());
+        return Err(Error::usage(what).help("say so with --model and --data"));
+    };
+    for name in names {
+        checks.no_effect(name, "with a file that names its network", "leave it out");
+    }
+    let wrong =
+        |why: &dyn std::fmt::Display| Error::failure(format!("{} names a network that cannot be built: {why}", path.display()));
+    let image = values::image(&origin.input).map_err(|e| wrong(&e))?;
+    model::build(&origin.model, image, origin.classes).map_err(|e| wrong(&e.what()))
+}

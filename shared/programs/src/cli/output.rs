@@ -1,0 +1,57 @@
+//! Results to standard output, everything else to standard error.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write, stderr, stdout};
+
+use er_graphs::error::{Error, Result};
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// Options as a file for `--config`.
+    Yaml,
+}
+
+/// How an answer that is a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum TableFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For spreadsheets: a line a layer.
+    Csv,
+}
+
+/// Prints an answer. A reader that has gone away (`| head`) is no error.
+///
+/// # Errors
+/// If standard output cannot be written, for example because a disk is full.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::failure(format!("cannot write standard output: {e}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a remark. A closed standard error is no reason to stop.
+pub fn note(text: &str) {
+    let _ = writeln!(stderr(), "note: {text}");
+}
+
+/// Prints an error: a line for each problem, and what to do.
+pub(super) fn error(error: &Error) {
+    let mut text = String::new();
+    for line in error.what().lines() {
+        let _ = writeln!(text, "error: {line}");
+    }
+    if let Some(help) = error.help_text() {
+        let _ = writeln!(text, "  help: {help}");
+    }
+    let _ = stderr().write_all(text.as_bytes());
+}

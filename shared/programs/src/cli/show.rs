@@ -1,0 +1,108 @@
+//! `show`: what a command would run. Draws the masks, needs no data.
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::output::{Format, print};
+use crate::config::Resolved;
+use er_graphs::error::Result;
+use er_networks::model::ModelSpec;
+use er_networks::topology::{DensityReport, Drawn};
+use er_training::run::pretty;
+use er_training::train::Approach;
+
+/// A run that is resolved but not run.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Its options.
+    pub(super) config: Resolved,
+    /// The network.
+    pub(super) spec: ModelSpec,
+    /// Its masks.
+    pub(super) drawn: Drawn,
+    /// What is done to the network.
+    pub(super) approach: Box<dyn Approach>,
+}
+
+pub(super) fn with_format(command: Command) -> Command {
+    command.about("Shows what the same options would run: network, masks, options; needs no data").arg(
+        Arg::new("format")
+            .long("format")
+            .value_name("FORMAT")
+            .value_parser(value_parser!(Format))
+            .ignore_case(true)
+            .default_value("text")
+            .help("How to write the answer")
+            .help_heading(None),
+    )
+}
+
+pub(super) fn run(shown: &Shown, matches: &ArgMatches) -> Result<Exit> {
+    let text = match matches.get_one("format").copied().unwrap_or(Format::Text) {
+        Format::Text => shown.text(),
+        Format::Json => pretty(&shown.json())?,
+        Format::Yaml => shown.config.to_yaml(),
+    };
+    print(text.trim_end())?;
+    Ok(Exit::Done)
+}
+
+impl Shown {
+    fn edges(&self) -> usize {
+        self.drawn.masks.iter().map(er_graphs::graph::Mask::edges).sum()
+    }
+
+    fn text(&self) -> String {
+        let spec = &self.spec;
+        format!(
+            "model {}: images {}, {} classes, {} parameters, {} weights, {} edges\n\n{}\n\n{}\n\n{}",
+            spec.name(),
+            spec.input(),
+            spec.classes(),
+            spec.parameter_count(),
+            spec.weight_count(),
+            self.edges(),
+            DensityReport::new(spec, &self.drawn),
+            self.approach,
+            self.config.to_yaml(),
+        )
+    }
+
+    fn json(&self) -> Value {
+        let report = DensityReport::new(&self.spec, &self.drawn);
+        let layers: Vec<Value> = report
+            .layers
+            .iter()
+            .map(|l| {
+                json!({
+                    "name": l.name,
+                    "shape": l.shape,
+                    "weights": l.weights,
+                    "dense": l.dense,
+                    "density_requested": l.density_requested,
+                    "edges": l.edges,
+                })
+            })
+            .collect();
+        json!({
+            "model": {
+                "name": self.spec.name(),
+                "input": self.spec.input().to_string(),
+                "classes": self.spec.classes(),
+                "parameters": self.spec.parameter_count(),
+                "weights": self.spec.weight_count(),
+            },
+            "density_requested": report.density_requested,
+            "density": report.density_achieved,
+            "edges": self.edges(),
+            "edges_added_by_flow": report.edges_added_by_flow,
+            "edges_removed_by_flow": report.edges_removed_by_flow,
+            "constant": report.constant,
+            "layers": layers,
+            "method": self.approach.to_string().lines().collect::<Vec<_>>(),
+            "options": self.config.to_json(),
+            "config_hash": self.config.hash(),
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! Options: one table that command lines, YAML files, help texts and run folders all read.
+
+mod checks;
+mod experiment;
+mod moving;
+mod options;
+mod problems;
+mod resolved;
+mod source;
+mod table;
+pub mod values;
+mod words;
+mod yaml;
+
+pub use checks::Checks;
+pub use experiment::{Deciding, Experiment, Meaning};
+pub use options::{
+    DataOptions, DrawingOptions, EngineName, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, NetworkOptions,
+    OptimizerName, PublishedOptions, RunOptions, SelectOn, Shared, SparseOptions, TrainOptions,
+};
+pub use problems::Problems;
+pub use resolved::Resolved;
+pub use source::{Asked, Given, read};
+pub use table::on_unless_switched_off;

@@ -1,0 +1,43 @@
+//! What options of masks and of edges that move mean: a training in a random mask whose edges stay or move by a rule.
+
+use er_graphs::density::Density;
+use er_graphs::graph::Mask;
+use er_networks::model::ModelSpec;
+use er_networks::topology::rule::{Method, Start};
+use er_training::train::{Beginning, Moving};
+
+use super::{Checks, ExperimentOptions, Meaning};
+
+impl ExperimentOptions {
+    /// What these options mean with this method and the masks `given` by a file, if there is one. Without a mask, options of masks
+    /// are problems but for those in `but`, with `advice` on what to do.
+    pub fn moving(
+        &mut self,
+        method: Method,
+        given: Option<Vec<Mask>>,
+        spec: Option<ModelSpec>,
+        (advice, but): (&str, &[&str]),
+        checks: &mut Checks,
+    ) -> Option<Meaning> {
+        let seed = self.train.seed;
+        let init = self.init.resolve(checks);
+        if !self.sparse.sparse {
+            self.sparse.refuse(advice, but, checks);
+        }
+        let mut masks = self.sparse.plan(spec.as_ref(), init, seed, checks);
+        let spec = spec?;
+        let mut densities = Vec::new();
+        if let (Some(_), Some(masks)) = (method.backward, &masks) {
+            densities = checks.take(masks.draw(&spec, None))?.densities_requested;
+        }
+        if let Some(masks) = masks.as_mut().filter(|_| method.start == Start::Full) {
+            masks.density = Density::FULL;
+        }
+        let contents = given.iter().map(|masks| ("sparse-init", masks.iter().flat_map(Mask::to_bytes).collect()));
+        let contents = contents.collect();
+        let beginning = Beginning { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
+        let moving = Moving::new(&spec, beginning, method, densities);
+        let (name, facts) = (moving.name(), moving.facts(&spec));
+        Some(Meaning { spec, approach: Box::new(moving), name, facts, contents, notes: Vec::new() })
+    }
+}

@@ -1,0 +1,194 @@
+//! Options about edges that move during training.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::{Checks, values};
+use er_networks::schedule::Decay;
+use er_networks::topology::rule::{DropBy, End, Falling, Grow, GrownValue, Method, Redistribute};
+
+/// How edges move. What is left out is as the method has it.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Moving edges")]
+#[serde(rename_all = "kebab-case")]
+pub struct MovingOptions {
+    /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or
+    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: as show tells]
+    #[arg(long, value_parser = values::parsed::<DropBy>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    pub death: Option<DropBy>,
+    /// Which edges grow: random, random_unfired (those never active first), gradient, momentum or momentum_neuron; the last two
+    /// keep velocities of all weights, so that every step costs their gradients [default: as show tells]
+    #[arg(long, value_parser = values::parsed::<Grow>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    pub growth: Option<Grow>,
+    /// What a layer's share of the edges that grow is proportional to: none (what it lost), momentum, gradient, magnitude or
+    /// nonzeros [default: as show tells]
+    #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    pub redistribution: Option<Redistribute>,
+    /// Alpha, the part of the edges that is exchanged at first [default: as show tells]
+    #[arg(long, visible_alias = "death-rate", alias = "alpha", value_parser = values::part, value_name = "FRACTION")]
+    pub prune_rate: Option<f64>,
+    /// Where that part ends [default: as show tells]
+    #[arg(long, value_parser = values::part, value_name = "FRACTION")]
+    pub prune_rate_floor: Option<f64>,
+    /// How it gets there: cosine, linear, constant or inverse-power-K [default: as show tells]
+    #[arg(long, value_parser = values::parsed::<Decay>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    pub decay_schedule: Option<Decay>,
+    /// Delta T, the steps between two updates [default: as show tells]
+    #[arg(long, visible_alias = "delta", value_parser = values::count, value_name = "STEPS")]
+    pub update_frequency: Option<usize>,
+    /// First step that may be an update; where the density of pruning begins to fall [default: 0]
+    #[arg(long, value_parser = values::whole, value_name = "STEP")]
+    pub t_begin: Option<usize>,
+    /// T_end: the first step that may not be an update, where the part of the edges has reached its end; where the density of
+    /// pruning ends to fall [default: as show tells]
+    #[arg(long, value_parser = values::count, value_name = "STEP")]
+    pub t_end: Option<usize>,
+    /// T_end as a part of all steps instead; 1: updates until training ends
+    #[arg(long, alias = "t-end-percent", value_parser = values::part, value_name = "FRACTION")]
+    pub t_end_fraction: Option<f64>,
+    /// Batches whose gradients are averaged for an update, that of the update included; fewer than between two updates
+    #[arg(long, value_parser = values::count, value_name = "N")]
+    pub grad_accumulation_n: Option<usize>,
+    /// Whether the step of an update moves no weights [default: as show tells]
+    #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub update_replaces_step: Option<bool>,
+    /// What edges that grow begin with: zeros, random_normal, random_uniform, grad_scale or grad_sign, the last four with an
+    /// optional divisor, such as grad_scale_10 [default: zeros]
+    #[arg(long, value_parser = values::parsed::<GrownValue>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    pub grow_init: Option<GrownValue>,
+    /// Whether an edge that is dropped and grown in one update begins anew instead of keeping its weight
+    #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub reinit_regrown: Option<bool>,
+    /// Whether units that an update leaves without edges get one, in place of another
+    #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub flow_at_updates: Option<bool>,
+}
+
+impl MovingOptions {
+    /// Options about edges that are exchanged.
+    const EXCHANGING: [&str; 10] = [
+        "death",
+        "growth",
+        "redistribution",
+        "prune-rate",
+        "prune-rate-floor",
+        "decay-schedule",
+        "grad-accumulation-n",
+        "update-replaces-step",
+        "grow-init",
+        "reinit-regrown",
+    ];
+
+    /// Options about all edges that move.
+    const MOVING: [&str; 5] = ["update-frequency", "t-begin", "t-end", "t-end-fraction", "flow-at-updates"];
+
+    /// Names of all these options.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::EXCHANGING.into_iter().chain(Self::MOVING)
+    }
+
+    /// Completes the options by the method and the method by the options; those that mean nothing to it are problems. `of` names
+    /// the method in messages.
+    pub fn complete(&mut self, method: &mut Method, of: &str, checks: &mut Checks) {
+        let help = "leave it out, or choose another --method";
+        if method.exchange.is_none() {
+            for option in Self::EXCHANGING {
+                checks.no_effect(option, &format!("with {of}: no edges are exchanged"), help);
+            }
+        }
+        if !method.moves() {
+            for option in Self::MOVING {
+                checks.no_effect(option, &format!("with {of}: no edges move"), help);
+            }
+            return;
+        }
+        method.interval = *self.update_frequency.get_or_insert(method.interval as usize) as u64;
+        method.begin = *self.t_begin.get_or_insert(method.begin as usize) as u64;
+        if method.backward.is_some() {
+            checks.no_effect("flow-at-updates", &format!("with {of}: the largest weights are used"), help);
+        } else {
+            method.keeps_flow = *self.flow_at_updates.get_or_insert(method.keeps_flow);
+        }
+        match &method.prune {
+            // Nothing is left to end when the density has fallen.
+            Some(prune) if method.exchange.is_none() && prune.by != Falling::Steps => {
+                for option in ["t-end", "t-end-fraction"] {
+                    checks.no_effect(
+                        option,
+                        &format!("with {of}: edges move until the density has fallen"),
+                        "see --final-prune-epoch",
+                    );
+                }
+            }
+            _ => self.end(method, checks),
+        }
+        let Some(exchange) = &mut method.exchange else { return };
+        exchange.drop.by = *self.death.get_or_insert(exchange.drop.by);
+        exchange.grow = *self.growth.get_or_insert(exchange.grow);
+        exchange.redistribute = *self.redistribution.get_or_insert(exchange.redistribute);
+        exchange.rate = *self.prune_rate.get_or_insert(exchange.rate);
+        // A floor above the rate would let the fraction rise.
+        exchange.floor = *self.prune_rate_floor.get_or_insert(exchange.floor.min(exchange.rate));
+        exchange.decay = *self.decay_schedule.get_or_insert(exchange.decay);
+        exchange.value = *self.grow_init.get_or_insert(exchange.value);
+        exchange.regrown_keeps = !*self.reinit_regrown.get_or_insert(!exchange.regrown_keeps);
+        if exchange.decay == Decay::Constant {
+            checks.no_effect(
+                "prune-rate-floor",
+                "with --decay-schedule constant",
+                "leave it out, or choose another --decay-schedule",
+            );
+        } else if exchange.floor > exchange.rate {
+            let what =
+                format!("{}: {} is above the rate {}", checks.given.show("prune-rate-floor"), exchange.floor, exchange.rate);
+            checks.problems.add_with_help(what, "the part of the edges falls from --prune-rate to --prune-rate-floor");
+        }
+        let reads_gradient = exchange.grow.reads_gradient();
+        method.replaces_step = *self.update_replaces_step.get_or_insert(method.replaces_step);
+        self.accumulation(method, reads_gradient, checks);
+    }
+
+    fn end(&mut self, method: &mut Method, checks: &mut Checks) {
+        match (self.t_end, self.t_end_fraction) {
+            (Some(_), Some(_)) => {
+                checks.problems.add(format!("{} and --t-end-fraction say the same: give one", checks.given.show("t-end")));
+            }
+            (Some(step), None) => method.end = End::Step(step as u64),
+            (None, Some(part)) => method.end = if part >= 1.0 { End::Training } else { End::Part(part) },
+            (None, None) => match method.end {
+                End::Training => self.t_end_fraction = Some(1.0),
+                End::Part(part) => self.t_end_fraction = Some(part),
+                End::Step(step) => self.t_end = Some(step as usize),
+            },
+        }
+        if let End::Step(end) = method.end
+            && end <= method.begin
+        {
+            let what = format!("{}: step {end} is not after --t-begin {}", checks.given.show("t-end"), method.begin);
+            checks.problems.add_with_help(what, "updates come from --t-begin on and before --t-end");
+        }
+    }
+
+    fn accumulation(&mut self, method: &mut Method, reads_gradient: bool, checks: &mut Checks) {
+        if !reads_gradient {
+            checks.no_effect("grad-accumulation-n", "unless edges grow by gradient", "add --growth gradient, or leave it out");
+            return;
+        }
+        method.accumulate = *self.grad_accumulation_n.get_or_insert(method.accumulate as usize) as u64;
+        // One batch is that of the update itself, which is there even if every step is one.
+        if method.accumulate > 1 && method.accumulate >= method.interval {
+            let what = format!(
+                "{}: {} batches are not fewer than the {} steps between two updates",
+                checks.given.show("grad-accumulation-n"),
+                method.accumulate,
+                method.interval
+            );
+            checks.problems.add_with_help(what, "lower it, or raise --update-frequency");
+        }
+    }
+}

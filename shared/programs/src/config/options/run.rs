@@ -1,0 +1,95 @@
+//! Options about running.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::config::{Checks, values};
+use er_engine::Device;
+use er_training::Backend;
+
+/// The engines, by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// Along the edges, on the CPU.
+    #[default]
+    Sparse,
+    /// With all weights, on the CPU or a GPU.
+    Dense,
+}
+
+/// How, where and how often to run: nothing here changes a result, but that engines and devices round in other ways.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Running")]
+#[serde(rename_all = "kebab-case")]
+pub struct RunOptions {
+    /// YAML file of options; those of the command line win
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Folder in which each run gets a folder of its own
+    #[arg(long, default_value = "runs", value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Word that the name of the run's folder begins with [default: the program's name]
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "WORD")]
+    pub save: Option<String>,
+    /// Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Threads [default: one a core]
+    #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
+    pub threads: Option<usize>,
+    /// What computes: sparse (along the edges, on the CPU) or dense (with all weights, on the CPU or a GPU); results agree to
+    /// rounding
+    #[arg(long, default_value = "sparse", ignore_case = true, value_name = "NAME")]
+    pub engine: EngineName,
+    /// What --engine dense computes on: cpu, cuda (the first GPU) or cuda:N (GPU N, from 0); results agree to rounding
+    #[arg(long, default_value = "cpu", value_parser = values::parsed::<Device>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display")]
+    pub device: Device,
+    /// Steps between two lines of metrics
+    #[arg(long, default_value = "100", value_parser = values::count, value_name = "STEPS")]
+    pub log_interval: usize,
+    /// Steps between two checkpoints; there is one after each epoch in any case
+    #[arg(long, default_value = "1000", value_parser = values::count, value_name = "STEPS")]
+    pub checkpoint_interval: usize,
+    /// Epochs between two files in the run's folder masks/, from before the first one on, which graph follows [default: none]
+    #[arg(long, value_parser = values::count, value_name = "EPOCHS")]
+    pub save_masks: Option<usize>,
+    /// Show no progress
+    #[arg(long)]
+    pub quiet: bool,
+    /// Train this many times, with seeds --seed, --seed + 1, …; then print mean and standard deviation
+    #[arg(long, default_value = "1", value_parser = values::count, value_name = "N")]
+    #[serde(skip)]
+    pub iters: usize,
+}
+
+impl RunOptions {
+    /// Threads to use: those asked for, else one a core.
+    pub fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// The engine and its device. Whether they are there is for [`Backend::check`] to tell.
+    pub fn backend(&self, checks: &mut Checks) -> Backend {
+        if let Device::Cuda(_) = self.device {
+            // As it is usually typed.
+            let device = self.device.to_string();
+            let what = format!("{} {}", checks.given.show("device"), device.trim_end_matches(":0"));
+            if self.engine == EngineName::Sparse {
+                let problem = format!("{what}: the sparse engine computes on the CPU");
+                checks.problems.add_with_help(problem, "add --engine dense");
+            }
+            if checks.given.has("no-cuda") {
+                checks.problems.add_with_help(format!("{what} contradicts --no-cuda"), "give one of the two");
+            }
+        }
+        match self.engine {
+            EngineName::Sparse => Backend::Sparse,
+            EngineName::Dense => Backend::Dense(self.device),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a program adds to the shared options reaches its run: name, configuration, summary, the way its edges move.
+
+use clap::{Args, Command, FromArgMatches};
+use serde::Serialize;
+use shared::Result;
+use shared::config::{Asked, Checks, Deciding, Experiment, ExperimentOptions, Meaning, RunOptions, Shared, read, values};
+use shared::engine::{Backend, Device as On};
+use shared::model::ModelSpec;
+use shared::run::{Device, Program, Signals};
+use shared::topology::rule::{Method, MethodName};
+use shared::train::Training;
+
+/// Options of a program with one option of its own.
+#[derive(Clone, Args, Serialize)]
+struct Options {
+    #[command(flatten)]
+    #[serde(flatten)]
+    shared: ExperimentOptions,
+    #[arg(long, default_value = "2", value_parser = values::count)]
+    period: usize,
+}
+
+impl Deciding for Options {
+    fn shared(&mut self) -> Shared<'_> {
+        self.shared.shared()
+    }
+
+    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
+        if !self.shared.sparse.sparse {
+            checks.no_effect("period", "without --sparse", "add --sparse");
+        }
+        let method = Method { interval: self.period as u64, ..MethodName::Set.method() };
+        let advice = ("add --sparse", [].as_slice());
+        let Some(mut meaning) = self.shared.moving(method, None, named, advice, checks) else { return Ok(None) };
+        meaning.name.push_str("-often");
+        meaning.facts.insert("period".into(), self.period.into());
+        meaning.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));
+        Ok(Some(meaning))
+    }
+}
+
+fn experiment(line: &str, seed: u64) -> Result<Experiment> {
+    let command = RunOptions::augment_args(Options::augment_args(Command::new("program")));
+    let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let Asked::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
+    let options = Options::from_arg_matches(&matches).unwrap();
+    let run = RunOptions::from_arg_matches(&matches).unwrap();
+    Experiment::new("program", &options, &run, seed, &given)
+}
+
+#[test]
+fn own_options_name_the_run_and_decide_how_edges_move() {
+    let out = tempfile::tempdir().unwrap();
+    let line = format!("--sparse --model mlp-8 --epochs 1 --quiet --threads 1 --period 3 --out {}", out.path().display());
+    let experiment = experiment(&line, 5);
+    let experiment = experiment.unwrap();
+    assert_eq!(experiment.slug("program", "s5"), "program-mlp-8-digits-ERK-0.05-often-s5");
+    assert_eq!(experiment.config.get("seed").unwrap(), 5);
+    assert_eq!(experiment.notes, ["asked"]);
+    let Training { approach, spec, backend, .. } = &experiment.training;
+    let device = Device::this(1, *backend);
+    let program = Program { name: "program", version: "0", revision: None, command: Vec::new(), device };
+    let fresh = || approach.begin(spec, *backend);
+    let to = experiment.destination("program");
+    let launched = experiment.training.launch(&program, &to, fresh, &Signals::none()).unwrap();
+    let summary = launched.end.unwrap();
+    // Three quarters of eleven steps, every third of them.
+    assert_eq!((&summary["period"], &summary["steps"], &summary["updates"]), (&3.into(), &11.into(), &2.into()));
+}
+
+#[test]
+fn the_seed_and_own_options_that_decide_change_the_hash() {
+    let hash = |line: &str, seed| experiment(line, seed).unwrap().config.hash();
+    assert_eq!(hash("--sparse --period 2 --iters 4 --out x", 1), hash("--sparse", 1));
+    assert_ne!(hash("--sparse --period 3", 1), hash("--sparse", 1));
+    assert_ne!(hash("--sparse", 2), hash("--sparse", 1));
+    assert!(experiment("", 1).unwrap().config.get("period").is_none());
+}
+
+#[test]
+fn engines_and_devices_are_chosen_together_and_decide_no_hash() {
+    let base = experiment("", 1).unwrap();
+    for (line, backend) in [
+        ("", Backend::Sparse),
+        ("--engine sparse --device cpu", Backend::Sparse),
+        ("--engine Dense", Backend::Dense(On::Cpu)),
+        ("--engine dense --no-cuda", Backend::Dense(On::Cpu)),
+        ("--engine dense --device cuda", Backend::Dense(On::Cuda(0))),
+        ("--engine dense --device cuda:2", Backend::Dense(On::Cuda(2))),
+    ] {
+        let experiment = experiment(line, 1).unwrap();
+        assert_eq!((experiment.training.backend, experiment.config.hash()), (backend, base.config.hash()), "{line}");
+    }
+    for (line, what, help) in [
+        ("--device cuda", "--device cuda: the sparse engine computes on the CPU", "add --engine dense"),
+        ("--device cuda:0", "--device cuda: the sparse engine computes on the CPU", "add --engine dense"),
+        ("--device cuda:10", "--device cuda:10: the sparse engine computes on the CPU", "add --engine dense"),
+        ("--engine dense --device cuda --no-cuda", "--device cuda contradicts --no-cuda", "give one of the two"),
+    ] {
+        let error = experiment(line, 1).unwrap_err();
+        assert_eq!((error.what(), error.help_text()), (what, Some(help)), "{line}");
+    }
+}
+
+#[test]
+fn own_problems_are_told_with_the_shared_ones() {
+    let error = experiment("--period 3 --density 0.1 --fp16 --device cuda", 1).unwrap_err();
+    let names: Vec<&str> = error.what().lines().map(|line| line.split([' ', ':']).next().unwrap()).collect();
+    assert_eq!(names, ["--fp16", "--period", "--density", "--device"]);
+    assert!(error.what().contains("(add --sparse)"), "{error:?}");
+}

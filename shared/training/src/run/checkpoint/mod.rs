@@ -1,0 +1,405 @@
+//! Checkpoints: everything a run needs to go on, in one `SafeTensors` file.
+//!
+//! Tensors, where `<p>` is a parameter's name as in a state dictionary and `<i>` counts the optimiser's slots from 0:
+//!
+//! | name | type | shape | what |
+//! |---|---|---|---|
+//! | `mask.<p>` | U8 | ⌈weights / 8⌉ | one bit a weight, row-major, lowest bit first |
+//! | `edges.<p>` | F32 | edges | the weights that exist, ascending by position |
+//! | `optim.<p>.<i>` | F32 | edges | optimiser state of these weights |
+//! | `model.<p>` | F32 | as in the state dictionary | biases, scales, shifts, running statistics |
+//! | `optim.<p>.<i>` | F32 | same | optimiser state of these parameters |
+//! | `method.<name>` | U8 or F32 | length | what the method of training remembers ([`Saved`]) |
+//!
+//! `__metadata__` says what the file belongs to ([`Origin`]) and how far the run has come ([`Progress`]). Equal states give equal
+//! bytes.
+
+mod reader;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+pub use self::reader::{MaskFile, read_masks};
+
+use self::reader::Reader;
+use super::files;
+use super::progress::Progress;
+use super::saved::{Saved, SavedTensor};
+use er_engine::ModelState;
+use er_graphs::error::{Error, Result};
+use er_graphs::graph::Mask;
+use er_networks::model::{ModelSpec, ParamKind, Parameter};
+
+/// Version of the layout above; other versions are refused.
+const FORMAT: &str = "1";
+
+/// What the names of masks begin with.
+const MASK: &str = "mask.";
+
+/// What the names of a [`Saved`]'s tensors begin with.
+const METHOD: &str = "method.";
+
+/// What a checkpoint belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// Program that wrote it.
+    pub program: String,
+    /// Model name.
+    pub model: String,
+    /// Input shape, `CxHxW`.
+    pub input: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Hash of the options that decide the result.
+    pub config_hash: String,
+}
+
+impl Origin {
+    /// A checkpoint of this model in a run with this configuration hash.
+    pub fn new(program: &str, spec: &ModelSpec, config_hash: &str) -> Self {
+        Self {
+            program: program.to_owned(),
+            model: spec.name().to_owned(),
+            input: spec.input().to_string(),
+            classes: spec.classes(),
+            config_hash: config_hash.to_owned(),
+        }
+    }
+}
+
+/// What a checkpoint file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What it belongs to.
+    pub origin: Origin,
+    /// How far the run had come.
+    pub progress: Progress,
+    /// Masks, parameters, optimiser state.
+    pub state: ModelState,
+    /// What the method of training remembers.
+    pub saved: Saved,
+}
+
+/// Names a parameter with a value that is not a finite number, if there is one. O(values).
+pub fn not_finite(spec: &ModelSpec, state: &ModelState) -> Option<String> {
+    let bad = |values: &[f32], slots: &[Vec<f32>]| !values.iter().chain(slots.iter().flatten()).all(|v| v.is_finite());
+    let layer = spec.layers().iter().zip(&state.layers).find(|(_, s)| bad(&s.weights, &s.slots)).map(|(l, _)| l.name.clone());
+    layer.or_else(|| state.dense.iter().find(|d| bad(&d.values, &d.slots)).map(|d| d.name.clone()))
+}
+
+/// The values of one tensor.
+enum Data<'a> {
+    Bits(Cow<'a, [u8]>),
+    Floats(&'a [f32]),
+}
+
+struct Tensor<'a> {
+    name: String,
+    shape: Vec<usize>,
+    data: Data<'a>,
+}
+
+impl Checkpoint {
+    /// Writes the file as a whole: it is either the old or the new one.
+    ///
+    /// # Errors
+    /// Full or read-only disk.
+    pub fn write(
+        path: &Path,
+        spec: &ModelSpec,
+        origin: &Origin,
+        progress: &Progress,
+        state: &ModelState,
+        saved: &Saved,
+    ) -> Result<()> {
+        let mut metadata = texts(progress)?;
+        metadata.insert("optimizer_steps".into(), state.steps.to_string());
+        if !saved.note.is_null() {
+            metadata.insert("method".into(), saved.note.to_string());
+        }
+        write_file(path, origin, metadata, &tensors(spec, state, saved))
+    }
+
+    /// Reads a checkpoint of this model and checks all of it: model, names, shapes, lengths, and that every mask has as many bits
+    /// as there are edge values.
+    ///
+    /// # Errors
+    /// Names the file and the first thing that does not fit.
+    pub fn read(path: &Path, spec: &ModelSpec) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
+        Reader::open("checkpoint", path, &bytes)?.checkpoint(spec)
+    }
+}
+
+/// Writes masks alone: a file for `--sparse-init`, and how far the run had come. As a whole, as checkpoints.
+///
+/// # Errors
+/// Full or read-only disk.
+pub fn write_masks(path: &Path, spec: &ModelSpec, origin: &Origin, progress: &Progress, masks: &[&Mask]) -> Result<()> {
+    let tensors: Vec<Tensor> = spec.layers().iter().zip(masks).map(|(layer, mask)| packed(&layer.name, mask)).collect();
+    let metadata = [("step", progress.step), ("epoch", progress.epoch)].map(|(key, n)| (key.to_owned(), n.to_string()));
+    write_file(path, origin, metadata.into(), &tensors)
+}
+
+fn write_file(path: &Path, origin: &Origin, mut metadata: BTreeMap<String, String>, tensors: &[Tensor]) -> Result<()> {
+    metadata.insert("format".to_owned(), FORMAT.to_owned());
+    metadata.extend(texts(origin)?);
+    let header = header(tensors, &metadata)?;
+    files::replace(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        tensors.iter().try_for_each(|tensor| write_data(file, &tensor.data))
+    })
+}
+
+/// A layer's mask as packed bits.
+fn packed(layer: &str, mask: &Mask) -> Tensor<'static> {
+    let bits = mask.to_bytes();
+    Tensor { name: format!("{MASK}{layer}"), shape: vec![bits.len()], data: Data::Bits(bits.into()) }
+}
+
+fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec<Tensor<'a>> {
+    let mut all = Vec::new();
+    let mut floats = |name: String, shape: &[usize], values: &'a [f32], slots: &'a [Vec<f32>], of: &str| {
+        all.push(Tensor { name, shape: shape.to_vec(), data: Data::Floats(values) });
+        all.extend(slots.iter().enumerate().map(|(i, slot)| Tensor {
+            name: format!("optim.{of}.{i}"),
+            shape: shape.to_vec(),
+            data: Data::Floats(slot),
+        }));
+    };
+    for (layer, s) in spec.layers().iter().zip(&state.layers) {
+        floats(format!("edges.{}", layer.name), &[s.mask.edges()], &s.weights, &s.slots, &layer.name);
+    }
+    let parameters = dense_parameters(spec);
+    for (parameter, s) in parameters.iter().zip(&state.dense) {
+        floats(format!("model.{}", s.name), &parameter.shape, &s.values, &s.slots, &s.name);
+    }
+    for (name, tensor) in &saved.tensors {
+        if let SavedTensor::Floats(values) = tensor {
+            floats(format!("{METHOD}{name}"), &[values.len()], values, &[], "");
+        }
+    }
+    // Bytes come last so that every float tensor begins at a multiple of four bytes.
+    for (layer, s) in spec.layers().iter().zip(&state.layers) {
+        all.push(packed(&layer.name, &s.mask));
+    }
+    for (name, tensor) in &saved.tensors {
+        if let SavedTensor::Bits(bits) = tensor {
+            all.push(Tensor { name: format!("{METHOD}{name}"), shape: vec![bits.len()], data: Data::Bits(bits.into()) });
+        }
+    }
+    all
+}
+
+fn dense_parameters(spec: &ModelSpec) -> Vec<Parameter> {
+    spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect()
+}
+
+/// The JSON header, padded so that the data begins at a multiple of eight bytes. Written here because the library's own writer
+/// puts the metadata in random order.
+fn header(tensors: &[Tensor], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), to_json(metadata)?);
+    let mut offset = 0;
+    for tensor in tensors {
+        let (kind, bytes) = match &tensor.data {
+            Data::Bits(b) => ("U8", b.len()),
+            Data::Floats(f) => ("F32", 4 * f.len()),
+        };
+        let entry = serde_json::json!({ "dtype": kind, "shape": tensor.shape, "data_offsets": [offset, offset + bytes] });
+        header.insert(tensor.name.clone(), entry);
+        offset += bytes;
+    }
+    let mut text = Value::Object(header).to_string().into_bytes();
+    text.resize(text.len().next_multiple_of(8), b' ');
+    Ok(text)
+}
+
+fn write_data(file: &mut dyn Write, data: &Data) -> std::io::Result<()> {
+    match data {
+        Data::Bits(bits) => file.write_all(bits),
+        Data::Floats(values) => values
+            .chunks(16 * 1024)
+            .try_for_each(|part| file.write_all(&part.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>())),
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::failure(format!("cannot write checkpoint metadata: {e}")))
+}
+
+/// A struct as texts, one a field: what `__metadata__` can hold.
+fn texts(value: &impl Serialize) -> Result<BTreeMap<String, String>> {
+    let Value::Object(fields) = to_json(value)? else { return Ok(BTreeMap::new()) };
+    Ok(fields.into_iter().map(|(k, v)| (k, v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::progress::{Best, Sums};
+    use er_engine::{DenseState, LayerState};
+    use er_graphs::graph::LayerShape;
+    use er_networks::model::{DefaultInit, Image, Op};
+
+    fn spec(name: &str, width: usize) -> ModelSpec {
+        let mut spec = ModelSpec::new(name, Image::new(1, 2, 2), DefaultInit::FanInUniform);
+        let a = spec.push("fc1", Op::Linear { shape: LayerShape::linear(width, 4), bias: true }, &[0]).unwrap();
+        let b = spec.push("bn1", Op::BatchNorm { affine: true }, &[a]).unwrap();
+        spec.push("fc2", Op::Linear { shape: LayerShape::linear(2, width), bias: false }, &[b]).unwrap();
+        spec
+    }
+
+    fn state(spec: &ModelSpec, slots: usize) -> ModelState {
+        let mut next = 0.0_f32;
+        let mut values = |n: usize| -> Vec<f32> {
+            (0..n)
+                .map(|_| {
+                    next += 0.1;
+                    next
+                })
+                .collect()
+        };
+        let layers = spec.layers().iter().map(|l| {
+            let mask = Mask::from_positions(l.shape, (0..l.shape.weights()).step_by(3));
+            let n = mask.edges();
+            LayerState { mask, weights: values(n), slots: (0..slots).map(|_| values(n)).collect() }
+        });
+        let layers = layers.collect();
+        let dense = dense_parameters(spec).into_iter().map(|p| DenseState {
+            name: p.name.clone(),
+            values: values(p.len()),
+            slots: if p.kind.trained() { (0..slots).map(|_| values(p.len())).collect() } else { Vec::new() },
+        });
+        ModelState { layers, dense: dense.collect(), steps: 7 }
+    }
+
+    fn progress() -> Progress {
+        let sums = Sums { loss: 0.1 + 0.2, correct: 2, correct_5: 3, samples: 4 };
+        let best = Some(Best { epoch: 1, accuracy: 1.0 / 3.0, accuracy_5: Some(2.0 / 3.0) });
+        Progress { step: 7, epoch: 1, batch: 2, interval: sums, train: sums, validation: sums, best }
+    }
+
+    fn saved() -> Saved {
+        let tensors = [("ever.fc1", SavedTensor::Bits(vec![1, 2, 3])), ("velocity", SavedTensor::Floats(vec![0.5, -1.0]))];
+        let tensors = tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into();
+        Saved { note: serde_json::json!({ "updates": 3, "flops": 0.1 }), tensors }
+    }
+
+    fn written(spec: &ModelSpec, state: &ModelState) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        Checkpoint::write(&path, spec, &Origin::new("test", spec, "abc"), &progress(), state, &saved()).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_equal_states_give_equal_bytes() {
+        for slots in [0, 1, 2] {
+            let spec = spec("net", 5);
+            let state = state(&spec, slots);
+            let (_a, first) = written(&spec, &state);
+            let (_b, second) = written(&spec, &state);
+            assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(second).unwrap());
+            let read = Checkpoint::read(&first, &spec).unwrap();
+            assert_eq!(
+                read,
+                Checkpoint { origin: Origin::new("test", &spec, "abc"), progress: progress(), state, saved: saved() }
+            );
+        }
+    }
+
+    #[test]
+    fn another_model_is_named() {
+        let small = spec("net", 5);
+        let (_keep, path) = written(&small, &state(&small, 1));
+        let read = |spec: &ModelSpec| Checkpoint::read(&path, spec).unwrap_err().what().replace(path.to_str().unwrap(), "X");
+        assert_eq!(read(&spec("vgg", 5)), "checkpoint X is of model net, this run is vgg");
+        assert_eq!(read(&spec("net", 7)), "checkpoint X has a wrong mask.fc1.weight: mask of shape 7×4 has 3 bytes, expected 4");
+        assert_eq!(read(&spec("net", 6)), "checkpoint X has model.fc1.bias of shape [5], expected [6]");
+    }
+
+    #[test]
+    fn damage_is_found() {
+        let spec = spec("net", 5);
+        let (_keep, path) = written(&spec, &state(&spec, 1));
+        let whole = std::fs::read(&path).unwrap();
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Checkpoint::read(&path, &spec).unwrap_err().what().replace(path.to_str().unwrap(), "X")
+        };
+        for cut in [0, 7, 100, whole.len() - 1] {
+            assert!(read(&whole[..cut]).starts_with("checkpoint X is damaged"), "{cut}");
+        }
+        let saved_bits = 3;
+        // One more bit in the last mask: as many values as before, so the counts disagree.
+        let mut flipped = whole.clone();
+        let at = flipped.len() - saved_bits;
+        flipped[at - 1] |= 0b11;
+        assert!(read(&flipped).starts_with("checkpoint X has edges.fc2.weight of shape [4], expected [5]"), "{}", read(&flipped));
+        let find = |text: &str| whole.windows(text.len()).position(|w| w == text.as_bytes()).unwrap();
+        let at = find("\"format\":\"1\"");
+        let mut newer = whole.clone();
+        newer[at + 10] = b'9';
+        assert_eq!(read(&newer), "checkpoint X has format 9, this program reads format 1");
+        let mut renamed = whole.clone();
+        let at = find("optim.fc1.bias.0");
+        renamed[at + 15] = b'5';
+        assert_eq!(read(&renamed), "checkpoint X has a tensor 'optim.fc1.bias.5' that model net has not");
+    }
+
+    #[test]
+    fn masks_are_read_whatever_else_a_file_holds() {
+        // Of another model, with biases that the reader has not.
+        let wide = spec("net", 5);
+        let (_keep, path) = written(&wide, &state(&wide, 1));
+        let whole = std::fs::read(&path).unwrap();
+        let mut plain = ModelSpec::new("plain", Image::new(1, 2, 2), DefaultInit::FanInUniform);
+        let a = plain.push("fc1", Op::Linear { shape: LayerShape::linear(5, 4), bias: false }, &[0]).unwrap();
+        plain.push("fc2", Op::Linear { shape: LayerShape::linear(2, 5), bias: false }, &[a]).unwrap();
+        let masks: Vec<Mask> = state(&wide, 0).layers.into_iter().map(|l| l.mask).collect();
+        assert_eq!(read_masks(&path, &plain).unwrap(), masks);
+
+        let told = |spec: &ModelSpec| {
+            let error = read_masks(&path, spec).unwrap_err();
+            assert!(error.help_text().unwrap().starts_with(&format!("give a checkpoint of {}", spec.name())), "{error}");
+            error.what().replace(path.to_str().unwrap(), "X")
+        };
+        assert_eq!(told(&spec("net", 7)), "mask file X has a wrong mask.fc1.weight: mask of shape 7×4 has 3 bytes, expected 4");
+        let mut deeper = plain.clone();
+        deeper.push("fc3", Op::Linear { shape: LayerShape::linear(2, 2), bias: false }, &[2]).unwrap();
+        assert_eq!(told(&deeper), "mask file X has no tensor 'mask.fc3.weight'");
+        let mut shallower = ModelSpec::new("flat", Image::new(1, 2, 2), DefaultInit::FanInUniform);
+        shallower.push("fc1", Op::Linear { shape: LayerShape::linear(5, 4), bias: false }, &[0]).unwrap();
+        assert_eq!(told(&shallower), "mask file X has a tensor 'mask.fc2.weight' that model flat has not");
+
+        // One more bit in the last mask: the values of its edges tell.
+        let mut flipped = whole.clone();
+        let at = flipped.len() - 3;
+        flipped[at - 1] |= 0b11;
+        std::fs::write(&path, flipped).unwrap();
+        assert_eq!(told(&plain), "mask file X has edges.fc2.weight of shape [4], expected [5]");
+        let at = whole.windows(12).position(|w| w == b"\"format\":\"1\"").unwrap();
+        std::fs::write(&path, [&whole[..at + 10], b"9", &whole[at + 11..]].concat()).unwrap();
+        assert_eq!(told(&plain), "mask file X has format 9, this program reads format 1");
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_named() {
+        let spec = spec("net", 5);
+        let good = state(&spec, 1);
+        assert_eq!(not_finite(&spec, &good), None);
+        let mut weights = good.clone();
+        weights.layers[1].weights[0] = f32::NAN;
+        assert_eq!(not_finite(&spec, &weights).as_deref(), Some("fc2.weight"));
+        let mut slots = good;
+        slots.dense[0].slots[0][1] = f32::INFINITY;
+        assert_eq!(not_finite(&spec, &slots).as_deref(), Some("fc1.bias"));
+    }
+}

@@ -1,0 +1,233 @@
+//! Reading checkpoints and masks.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::{Checkpoint, FORMAT, MASK, METHOD, Origin, dense_parameters};
+use crate::run::progress::Progress;
+use crate::run::saved::{Saved, SavedTensor};
+use er_engine::{DenseState, LayerState, ModelState};
+use er_graphs::error::{Error, Result};
+use er_graphs::graph::{LayerShape, Mask};
+use er_networks::model::{ModelSpec, Parameter};
+
+/// Reads the masks of this model's layers from a file that has them under their names: a checkpoint of any model and program, or
+/// a file of masks alone. Layers that the model has not are refused, since the file is then of another network.
+///
+/// # Errors
+/// Names the file and the first tensor that does not fit.
+pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
+    let read = || {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
+        Reader::open("mask file", path, &bytes)?.masks(spec)
+    };
+    let help = format!("give a checkpoint of {}, or a file with a tensor of packed bits for every layer's mask", spec.name());
+    read().map_err(|e| e.or_help(&help))
+}
+
+/// What a file with masks says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskFile {
+    /// What it belongs to; none if no program here wrote it.
+    pub origin: Option<Origin>,
+    /// Steps of the training before.
+    pub step: Option<u64>,
+    /// Epochs of the training before.
+    pub epoch: Option<u64>,
+}
+
+impl MaskFile {
+    /// Reads what a checkpoint or file of masks says of itself.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no safetensors file, or has no masks.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = || {
+            let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
+            let reader = Reader::open("mask file", path, &bytes)?;
+            if !reader.left.iter().any(|name| name.starts_with(MASK)) {
+                return Err(reader.wrong("has no mask"));
+            }
+            let count = |key| reader.number(key).ok();
+            Ok(Self { origin: reader.origin().ok(), step: count("step"), epoch: count("epoch") })
+        };
+        read().map_err(|e| e.or_help("give a checkpoint, or a file with a tensor of packed bits for every layer's mask"))
+    }
+}
+
+/// A file that is read.
+pub(super) struct Reader<'a> {
+    /// What messages call the file.
+    kind: &'static str,
+    path: &'a Path,
+    tensors: safetensors::SafeTensors<'a>,
+    metadata: HashMap<String, String>,
+    /// Tensors not asked for yet.
+    left: BTreeSet<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn open(kind: &'static str, path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
+        let damaged = |e: &dyn std::fmt::Display| {
+            Error::failure(format!("{kind} {} is damaged or no safetensors file: {e}", path.display()))
+        };
+        let (_, header) = safetensors::SafeTensors::read_metadata(bytes).map_err(|e| damaged(&e))?;
+        let tensors = safetensors::SafeTensors::deserialize(bytes).map_err(|e| damaged(&e))?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let left = tensors.names().into_iter().map(str::to_owned).collect();
+        Ok(Self { kind, path, tensors, metadata, left })
+    }
+
+    fn wrong(&self, what: impl std::fmt::Display) -> Error {
+        Error::failure(format!("{} {} {what}", self.kind, self.path.display()))
+    }
+
+    fn meta(&self, key: &str) -> Result<&str> {
+        self.metadata.get(key).map(String::as_str).ok_or_else(|| self.wrong(format!("has no '{key}' in its metadata")))
+    }
+
+    fn number<T: FromStr>(&self, key: &str) -> Result<T> {
+        let text = self.meta(key)?;
+        text.parse().map_err(|_| self.wrong(format!("has a wrong '{key}' in its metadata: {text}")))
+    }
+
+    fn origin(&self) -> Result<Origin> {
+        Ok(Origin {
+            program: self.meta("program")?.to_owned(),
+            model: self.meta("model")?.to_owned(),
+            input: self.meta("input")?.to_owned(),
+            classes: self.number("classes")?,
+            config_hash: self.meta("config_hash")?.to_owned(),
+        })
+    }
+
+    fn progress(&self) -> Result<Progress> {
+        let fields = self.metadata.iter().filter_map(|(k, v)| Some((k.clone(), serde_json::from_str(v).ok()?)));
+        serde_json::from_value(Value::Object(fields.collect())).map_err(|e| self.wrong(format!("has incomplete metadata: {e}")))
+    }
+
+    fn format(&self) -> Result<()> {
+        let format = self.meta("format")?;
+        if format == FORMAT {
+            return Ok(());
+        }
+        Err(self.wrong(format!("has format {format}, this program reads format {FORMAT}")))
+    }
+
+    pub(super) fn checkpoint(mut self, spec: &ModelSpec) -> Result<Checkpoint> {
+        self.format()?;
+        let origin = self.origin()?;
+        let this = Origin::new("", spec, "");
+        for (what, theirs, ours) in [
+            ("model", &origin.model, &this.model),
+            ("input", &origin.input, &this.input),
+            ("classes", &origin.classes.to_string(), &this.classes.to_string()),
+        ] {
+            if theirs != ours {
+                let wrong = if what == "model" {
+                    self.wrong(format!("is of model {theirs}, this run is {ours}"))
+                } else {
+                    self.wrong(format!("has {what} {theirs}, this run has {ours}"))
+                };
+                return Err(wrong.help("use the options of the run that wrote it"));
+            }
+        }
+        let progress = self.progress()?;
+        let steps = self.number("optimizer_steps")?;
+        let layers = spec.layers().iter().map(|l| self.layer(&l.name, l.shape)).collect::<Result<Vec<_>>>()?;
+        let dense = dense_parameters(spec).iter().map(|p| self.dense(p)).collect::<Result<Vec<_>>>()?;
+        let saved = self.saved()?;
+        if let Some(extra) = self.left.first() {
+            return Err(self.wrong(format!("has a tensor '{extra}' that model {} has not", spec.name())));
+        }
+        Ok(Checkpoint { origin, progress, state: ModelState { layers, dense, steps }, saved })
+    }
+
+    fn masks(mut self, spec: &ModelSpec) -> Result<Vec<Mask>> {
+        // Other writers of safetensors files have a 'format' of their own.
+        if self.metadata.contains_key("program") {
+            self.format()?;
+        }
+        let mut masks = Vec::new();
+        for layer in spec.layers() {
+            let mask = self.mask(&layer.name, layer.shape)?;
+            let edges = format!("edges.{}", layer.name);
+            // A checkpoint says twice how many edges there are, so damage shows.
+            if self.left.contains(&edges) {
+                self.tensor(&edges, safetensors::Dtype::F32, Some(&[mask.edges()]))?;
+            }
+            masks.push(mask);
+        }
+        match self.left.iter().find(|name| name.starts_with(MASK)) {
+            Some(extra) => Err(self.wrong(format!("has a tensor '{extra}' that model {} has not", spec.name()))),
+            None => Ok(masks),
+        }
+    }
+
+    fn saved(&mut self) -> Result<Saved> {
+        let mut saved = Saved::default();
+        if let Some(note) = self.metadata.get("method") {
+            saved.note =
+                serde_json::from_str(note).map_err(|e| self.wrong(format!("has a wrong 'method' in its metadata: {e}")))?;
+        }
+        for name in self.left.iter().filter(|n| n.starts_with(METHOD)).cloned().collect::<Vec<_>>() {
+            let bits = self.tensors.tensor(&name).is_ok_and(|t| t.dtype() == safetensors::Dtype::U8);
+            let tensor = if bits {
+                SavedTensor::Bits(self.tensor(&name, safetensors::Dtype::U8, None)?.to_vec())
+            } else {
+                SavedTensor::Floats(self.floats(&name, None)?)
+            };
+            saved.tensors.insert(name[METHOD.len()..].to_owned(), tensor);
+        }
+        Ok(saved)
+    }
+
+    fn mask(&mut self, name: &str, shape: LayerShape) -> Result<Mask> {
+        let bits = self.tensor(&format!("{MASK}{name}"), safetensors::Dtype::U8, None)?;
+        Mask::from_bytes(shape, bits).map_err(|e| self.wrong(format!("has a wrong {MASK}{name}: {}", e.what())))
+    }
+
+    fn layer(&mut self, name: &str, shape: LayerShape) -> Result<LayerState> {
+        let mask = self.mask(name, shape)?;
+        let weights = self.floats(&format!("edges.{name}"), Some(&[mask.edges()]))?;
+        let slots = self.slots(name, &[mask.edges()])?;
+        Ok(LayerState { mask, weights, slots })
+    }
+
+    fn dense(&mut self, parameter: &Parameter) -> Result<DenseState> {
+        let values = self.floats(&format!("model.{}", parameter.name), Some(&parameter.shape))?;
+        let slots = self.slots(&parameter.name, &parameter.shape)?;
+        Ok(DenseState { name: parameter.name.clone(), values, slots })
+    }
+
+    fn slots(&mut self, name: &str, shape: &[usize]) -> Result<Vec<Vec<f32>>> {
+        let mut slots = Vec::new();
+        loop {
+            let next = format!("optim.{name}.{}", slots.len());
+            if self.tensors.tensor(&next).is_err() {
+                return Ok(slots);
+            }
+            slots.push(self.floats(&next, Some(shape))?);
+        }
+    }
+
+    fn floats(&mut self, name: &str, shape: Option<&[usize]>) -> Result<Vec<f32>> {
+        let bytes = self.tensor(name, safetensors::Dtype::F32, shape)?;
+        Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+    }
+
+    fn tensor(&mut self, name: &str, kind: safetensors::Dtype, shape: Option<&[usize]>) -> Result<&'a [u8]> {
+        let tensor = self.tensors.tensor(name).map_err(|_| self.wrong(format!("has no tensor '{name}'")))?;
+        if tensor.dtype() != kind {
+            return Err(self.wrong(format!("has {name} of type {:?}, expected {kind:?}", tensor.dtype())));
+        }
+        if let Some(shape) = shape.filter(|s| *s != tensor.shape()) {
+            return Err(self.wrong(format!("has {name} of shape {:?}, expected {shape:?}", tensor.shape())));
+        }
+        self.left.remove(name);
+        Ok(tensor.data())
+    }
+}

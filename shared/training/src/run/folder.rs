@@ -1,0 +1,356 @@
+//! The folder of one run.
+//!
+//! ```text
+//! OUT/<slug>-<8 digits of the configuration's hash>/
+//!   config.yaml              every option; `--config` reads it back
+//!   manifest.json            version, command, device, times, status
+//!   metrics.jsonl            losses and accuracies; no clock values, so equal runs give equal bytes
+//!   timing.jsonl             seconds and images a second of each epoch
+//!   checkpoints/             last.safetensors, best.safetensors
+//!   tickets/                 level-1.safetensors, …: the best network of each level (er_slt)
+//!   masks/                   epoch-0.safetensors, …: masks alone (--save-masks)
+//!   results.csv              a row every ten epochs (er_slt)
+//!   summary.json             results, once finished
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::files::{create_folder, replace_text};
+use super::manifest::{Device, Manifest, Status, now};
+use er_graphs::error::{Error, Result};
+
+/// A run's folder, locked against other processes while this value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    manifest: Manifest,
+    _lock: File,
+}
+
+/// Where the networks of levels are.
+const TICKETS: &str = "tickets";
+
+/// What ran, and how it ended.
+const MANIFEST: &str = "manifest.json";
+
+/// The latest checkpoint.
+const LAST: &str = "checkpoints/last.safetensors";
+
+/// Losses, accuracies and what happens to edges.
+const METRICS: &str = "metrics.jsonl";
+
+/// Where masks are.
+const MASKS: &str = "masks";
+
+impl RunFolder {
+    /// `out/<slug>-<first 8 digits of hash>`. `hash` is that of the options that decide the result.
+    pub fn path_of(out: &Path, slug: &str, hash: &str) -> PathBuf {
+        out.join(format!("{}-{}", clean(slug), hash.get(..8).unwrap_or(hash)))
+    }
+
+    /// The summary of a run that has finished in this folder.
+    ///
+    /// # Errors
+    /// If its manifest says so but the summary is damaged.
+    pub fn summary(path: &Path) -> Result<Option<Value>> {
+        let finished = read_json::<Manifest>(&path.join(MANIFEST))?.is_some_and(|m| m.status == Status::Finished);
+        if !finished {
+            return Ok(None);
+        }
+        Ok(read_json(&path.join("summary.json"))?.map(Value::Object))
+    }
+
+    /// Opens the folder of a run, or creates it, and locks it. Writes nothing but the lock.
+    ///
+    /// # Errors
+    /// If the folder cannot be created, is in use by another process, or belongs to a run with another hash.
+    pub fn open(path: &Path, hash: &str, program: &Program) -> Result<Self> {
+        create_folder(&path.join("checkpoints"))?;
+        let lock = lock(path)?;
+        let manifest = read_json::<Manifest>(&path.join(MANIFEST))?;
+        if manifest.as_ref().is_some_and(|m| m.config_hash != hash) {
+            let what = format!("run folder {} belongs to a run with other options", path.display());
+            return Err(Error::failure(what).help("move it away, or use another --out"));
+        }
+        let manifest = manifest.unwrap_or_else(|| fresh(program, hash.to_owned()));
+        Ok(Self { path: path.to_owned(), manifest, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hash of the options that decide the result.
+    pub fn config_hash(&self) -> &str {
+        &self.manifest.config_hash
+    }
+
+    /// Where the losses and accuracies go.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join(METRICS)
+    }
+
+    /// Where clock values go.
+    pub fn timing(&self) -> PathBuf {
+        self.path.join("timing.jsonl")
+    }
+
+    /// The latest checkpoint.
+    pub fn last(&self) -> PathBuf {
+        self.path.join(LAST)
+    }
+
+    /// The checkpoint of the best epoch.
+    pub fn best(&self) -> PathBuf {
+        Self::best_in(&self.path)
+    }
+
+    /// The checkpoint of the best epoch in the folder of another run.
+    pub fn best_in(run: &Path) -> PathBuf {
+        run.join("checkpoints/best.safetensors")
+    }
+
+    /// The networks of levels.
+    pub fn tickets(&self) -> PathBuf {
+        self.path.join(TICKETS)
+    }
+
+    /// That of a level, from 1.
+    pub fn ticket(&self, level: u64) -> PathBuf {
+        Self::ticket_in(&self.path, level)
+    }
+
+    /// That of a level, from 1, in the folder of another run.
+    pub fn ticket_in(run: &Path, level: u64) -> PathBuf {
+        run.join(TICKETS).join(format!("level-{level}.safetensors"))
+    }
+
+    /// The latest checkpoint in the folder of another run.
+    ///
+    /// # Errors
+    /// If this is no run's folder.
+    pub fn last_in(run: &Path) -> Result<PathBuf> {
+        if run.join(MANIFEST).exists() {
+            return Ok(run.join(LAST));
+        }
+        let what = format!("{} is no run's folder: it has no {MANIFEST}", run.display());
+        Err(Error::failure(what).help("give the folder of one run, as programs print it at the end, or a file"))
+    }
+
+    /// Every file in a run's folder that has the masks of its network at some time: [`RunFolder::masks`] first, then levels and
+    /// checkpoints, by name.
+    pub fn mask_files(run: &Path) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for within in [MASKS, TICKETS, "checkpoints"] {
+            let Ok(entries) = fs::read_dir(run.join(within)) else { continue };
+            let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            found.retain(|path| path.extension().is_some_and(|e| e == "safetensors"));
+            found.sort();
+            files.extend(found);
+        }
+        files
+    }
+
+    /// The lines of metrics of one kind in a run's folder; those that are cut short are left out.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be read.
+    pub fn lines_in(run: &Path, kind: &str) -> Result<Vec<Value>> {
+        let path = run.join(METRICS);
+        let text = fs::read_to_string(&path).map_err(|e| Error::io("read", &path, &e))?;
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        Ok(lines.filter(|line| line["kind"] == kind).collect())
+    }
+
+    /// The masks after so many epochs.
+    pub fn masks(&self, epoch: u64) -> PathBuf {
+        self.path.join(MASKS).join(format!("epoch-{epoch}.safetensors"))
+    }
+
+    /// The table of a search.
+    pub fn table(&self) -> PathBuf {
+        self.path.join("results.csv")
+    }
+
+    /// Begins a session: writes the options, as YAML, and the manifest.
+    pub fn begin(&mut self, options: &str, program: &Program) -> Result<()> {
+        replace_text(&self.path.join("config.yaml"), options)?;
+        let before = self.path.join(MANIFEST).exists();
+        let this = fresh(program, self.manifest.config_hash.clone());
+        self.manifest =
+            if before { Manifest { started: self.manifest.started.clone(), resumed: Some(now()), ..this } } else { this };
+        self.write_manifest()
+    }
+
+    /// Ends a session.
+    pub fn end(&mut self, status: Status, error: Option<&Error>) -> Result<()> {
+        self.manifest.status = status;
+        self.manifest.ended = Some(now());
+        self.manifest.error = error.map(|e| e.what().to_owned());
+        self.write_manifest()
+    }
+
+    /// Writes the results of a run.
+    pub fn write_summary(&self, summary: &impl Serialize) -> Result<()> {
+        replace_text(&self.path.join("summary.json"), &pretty(summary)?)
+    }
+
+    fn write_manifest(&self) -> Result<()> {
+        replace_text(&self.path.join(MANIFEST), &pretty(&self.manifest)?)
+    }
+}
+
+/// What is written into manifests about the process.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Name.
+    pub name: &'static str,
+    /// Version.
+    pub version: &'static str,
+    /// Revision of its source, where the build found one.
+    pub revision: Option<&'static str>,
+    /// Words of the command line.
+    pub command: Vec<String>,
+    /// What it computes on.
+    pub device: Device,
+}
+
+fn fresh(program: &Program, config_hash: String) -> Manifest {
+    Manifest {
+        program: program.name.to_owned(),
+        version: program.version.to_owned(),
+        revision: program.revision.map(str::to_owned),
+        command: program.command.clone(),
+        config_hash,
+        device: program.device.clone(),
+        started: now(),
+        resumed: None,
+        ended: None,
+        status: Status::Running,
+        error: None,
+    }
+}
+
+/// Reads a JSON file, if it exists.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
+        other => other.map_err(|e| Error::io("read", path, &e))?,
+    };
+    let damaged = |e| {
+        Error::failure(format!("{} is damaged: {e}", path.display())).help("remove it or the run's folder, or use another --out")
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(".lock");
+    let file = File::create(&path).map_err(|e| Error::io("write", &path, &e).help("choose another folder with --out"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::failure(format!("run folder {} is in use by another process", folder.display()))
+                .help("wait for it to end, or use another --out"))
+        }
+        // Some network file systems have no locks; the lock only guards against a mistake.
+        Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, &e)),
+    }
+}
+
+/// A value as readable JSON with a final line break.
+pub fn pretty(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::failure(format!("cannot write as JSON: {e}")))?;
+    Ok(text + "\n")
+}
+
+/// A text that is safe as part of a file name everywhere; its end is cut off where names would become too long (255 bytes).
+pub fn clean(slug: &str) -> String {
+    slug.chars().take(200).map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
+
+/// Largest memory this process has used so far, in bytes; none where the system does not say (`VmHWM` of Linux).
+pub fn peak_rss_bytes() -> Option<u64> {
+    bytes_in("/proc/self/status", "VmHWM:")
+}
+
+/// Bytes of memory that this machine has left, where it tells.
+pub fn free_memory_bytes() -> Option<u64> {
+    bytes_in("/proc/meminfo", "MemAvailable:")
+}
+
+/// A line `<key> <number> kB` of a file of the system.
+fn bytes_in(file: &str, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Backend;
+
+    fn program() -> Program {
+        let command = vec!["test".into(), "--seed".into()];
+        Program { name: "test", version: "1", revision: None, command, device: Device::this(1, Backend::Sparse) }
+    }
+
+    const HASH: &str = "0123456789abcdef";
+
+    #[test]
+    fn a_run_begins_ends_and_is_found_again() {
+        let out = tempfile::tempdir().unwrap();
+        let path = RunFolder::path_of(out.path(), "a b/c", HASH);
+        assert_eq!(path, out.path().join("a-b-c-01234567"));
+        let long = RunFolder::path_of(out.path(), &"x".repeat(1000), HASH);
+        assert_eq!(long, out.path().join(format!("{}-01234567", "x".repeat(200))));
+        let open = || RunFolder::open(&path, HASH, &program());
+        let summary = || RunFolder::summary(&path).unwrap();
+        assert_eq!(summary(), None);
+        let mut run = open().unwrap();
+        run.begin("seed: 1\n", &program()).unwrap();
+        let in_use = open().unwrap_err();
+        assert!(in_use.what().contains("a-b-c-01234567") && in_use.what().contains("in use"), "{in_use}");
+        run.end(Status::Failed, Some(&Error::failure("boom"))).unwrap();
+        let started = run.manifest.started.clone();
+        drop(run);
+
+        let mut again = open().unwrap();
+        assert_eq!((again.manifest.status, again.manifest.error.as_deref()), (Status::Failed, Some("boom")));
+        again.begin("seed: 1\n", &program()).unwrap();
+        assert!(again.manifest.resumed.is_some() && again.manifest.started == started && again.manifest.error.is_none());
+        again.write_summary(&serde_json::json!({"test_accuracy": 0.5})).unwrap();
+        assert_eq!(summary(), None);
+        again.end(Status::Finished, None).unwrap();
+        assert_eq!(summary().unwrap()["test_accuracy"], 0.5);
+    }
+
+    #[test]
+    fn a_folder_of_other_options_is_refused() {
+        let out = tempfile::tempdir().unwrap();
+        let mut run = RunFolder::open(out.path(), HASH, &program()).unwrap();
+        run.begin("seed: 1\n", &program()).unwrap();
+        let path = run.path().join("manifest.json");
+        drop(run);
+        let other = fs::read_to_string(&path).unwrap().replace(HASH, "0123456789");
+        fs::write(&path, other).unwrap();
+        let error = RunFolder::open(out.path(), HASH, &program()).unwrap_err();
+        assert!(error.what().contains("other options"), "{error}");
+        fs::write(&path, "{").unwrap();
+        assert!(RunFolder::open(out.path(), HASH, &program()).unwrap_err().what().contains("manifest.json is damaged"));
+    }
+
+    #[test]
+    fn this_process_uses_memory() {
+        if Path::new("/proc/self/status").exists() {
+            assert!(peak_rss_bytes().unwrap() > 1 << 20);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Run folders: the only code that knows the names of a run's files.
+
+mod checkpoint;
+mod files;
+mod folder;
+pub mod layerwise;
+mod lines;
+mod manifest;
+mod progress;
+mod saved;
+mod signals;
+mod start;
+
+pub use checkpoint::{Checkpoint, MaskFile, Origin, not_finite, read_masks, write_masks};
+pub use files::{create_folder, replace, replace_text};
+pub use folder::{Program, RunFolder, clean, free_memory_bytes, peak_rss_bytes, pretty};
+pub use lines::Lines;
+pub use manifest::{Device, Manifest, Status, now};
+pub use progress::{Best, Progress, Sums};
+pub use saved::{Saved, SavedTensor};
+pub use signals::{Signals, Stop};
+pub use start::Start;

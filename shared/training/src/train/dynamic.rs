@@ -1,0 +1,129 @@
+//! Optimiser steps, and edges that move by a rule.
+
+use serde_json::{Map, Value};
+
+use super::ledger::Ledger;
+use super::{Event, Stepped, Stepper, Update};
+use crate::run::{Saved, SavedTensor};
+use er_engine::{Batch, Engine, Outcome};
+use er_graphs::error::Result;
+use er_networks::score;
+use er_networks::topology::rule::{Evidence, Momentum, MomentumKind, Network, Rule, update};
+
+/// Trains, and moves edges by a rule if there is one. Gradients of weights without an edge are computed only at steps whose
+/// gradient the rule reads; all other steps cost what they cost with fixed masks.
+#[derive(Debug)]
+pub struct Dynamic {
+    rule: Option<Rule>,
+    momentum: MomentumKind,
+    /// Gradients of all weights, averaged over the steps since the rule began to gather.
+    gathered: Vec<Vec<f32>>,
+    ledger: Ledger,
+}
+
+impl Dynamic {
+    /// A training of the network in this engine, `step` steps after its beginning. `momentum` is that of the optimiser, for rules
+    /// that read velocities of all weights; `saved` is what the checkpoint holds that the engine's state is from, which may be one
+    /// of another method.
+    ///
+    /// # Errors
+    /// If what is saved does not fit the network.
+    pub fn new(
+        rule: Option<Rule>,
+        network: Network,
+        momentum: MomentumKind,
+        engine: &dyn Engine,
+        step: u64,
+        saved: &Saved,
+    ) -> Result<Self> {
+        let mut ledger = Ledger::new(network, engine, step, saved)?;
+        let mut gathered = vec![Vec::new(); ledger.names.len()];
+        let is_of_this_step = ledger.is_of_this_step(saved);
+        for (l, gathered) in gathered.iter_mut().enumerate() {
+            let stored = ledger.stored(saved, l);
+            let momentum = Momentum { first: stored.floats("momentum.0")?, second: stored.floats("momentum.1")? };
+            // A run that goes on elsewhere gathers anew.
+            if is_of_this_step {
+                *gathered = stored.floats("gradient")?;
+            }
+            ledger.memory.layers[l].momentum = momentum;
+        }
+        Ok(Self { rule, momentum, gathered, ledger })
+    }
+
+    /// Forward, backward, and an optimiser step where there is a rate; with the gradients that the rule needs.
+    fn compute(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: Option<f64>, needs: [bool; 2]) -> Result<Outcome> {
+        let [gathers, every] = needs;
+        let all = gathers || every;
+        let weight_gradients = if all { self.ledger.dense } else { self.ledger.sparse };
+        self.ledger.enter_step(batch.labels.len(), weight_gradients);
+        if let (false, Some(rate)) = (all, rate) {
+            return engine.train_step(batch, rate);
+        }
+        let layers: Vec<bool> = self.ledger.network.movable.iter().map(|m| *m && all).collect();
+        let batches = self.rule.as_ref().map_or(1, |r| r.when.accumulate);
+        let share = 1.0 / batches as f32;
+        let (gathered, memory, momentum) = (&mut self.gathered, &mut self.ledger.memory, self.momentum);
+        engine.train_step_with(batch, rate, &layers, &mut |l, gradient| {
+            if every {
+                memory.layers[l].momentum.add(momentum, &gradient);
+            }
+            if gathers && batches == 1 {
+                gathered[l] = gradient;
+            } else if gathers {
+                gathered[l].resize(gradient.len(), 0.0);
+                gathered[l].iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += share * g);
+            }
+        })
+    }
+
+    fn update(&mut self, engine: &mut dyn Engine, rule: &Rule, step: u64) -> Result<Update> {
+        let synflow = if rule.reads_synflow() { score::synflow(engine.spec(), &engine.state()?) } else { Vec::new() };
+        let fresh = vec![Vec::new(); self.gathered.len()];
+        let mut evidence = Evidence { gradients: std::mem::replace(&mut self.gathered, fresh), synflow };
+        let mut changes = Vec::new();
+        let Ledger { network, memory, .. } = &mut self.ledger;
+        engine.rewire(&mut |layers| changes = update(rule, step, network, layers, &mut evidence, memory))?;
+        let target = rule.prune.as_ref().and_then(|p| p.density.at(step));
+        let fraction = rule.exchange.as_ref().map(|x| x.fraction.at(step));
+        Ok(self.ledger.enter_update(engine.spec(), &changes, [target, fraction]))
+    }
+}
+
+impl Stepper for Dynamic {
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
+        self.ledger.step = step;
+        let Some(rule) = self.rule else {
+            return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2])?, event: None });
+        };
+        let is_update = rule.when.is_update(step);
+        let gathers = rule.reads_gradient() && rule.when.gathers(step);
+        let rate = (!is_update || !rule.replaces_step).then_some(rate);
+        let outcome = self.compute(engine, batch, rate, [gathers, rule.needs_every_gradient()])?;
+        // Edges do not move by gradients that are not numbers.
+        let moves = is_update && outcome.loss_sum.is_finite();
+        let event = if moves { Some(Event::Update(self.update(engine, &rule, step)?)) } else { None };
+        Ok(Stepped { outcome, event })
+    }
+
+    fn saved(&self, _: &dyn Engine) -> Result<Saved> {
+        if self.rule.is_none() {
+            return Ok(Saved { note: self.ledger.note(), ..Saved::default() });
+        }
+        Ok(self.ledger.saved(|l, put| {
+            let Momentum { first, second } = &self.ledger.memory.layers[l].momentum;
+            let floats = [("momentum.0", first), ("momentum.1", second), ("gradient", &self.gathered[l])];
+            for (what, values) in floats.into_iter().filter(|(_, values)| !values.is_empty()) {
+                put(what, SavedTensor::Floats(values.clone()));
+            }
+        }))
+    }
+
+    fn results(&self) -> Map<String, Value> {
+        self.ledger.results(self.rule.is_some())
+    }
+
+    fn told(&self) -> Option<String> {
+        self.rule.as_ref().map(|_| self.ledger.table())
+    }
+}

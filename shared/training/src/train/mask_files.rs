@@ -1,0 +1,43 @@
+//! Files of masks along a training.
+
+use super::{Epoch, Hook, Stepper};
+use crate::run::{Origin, Progress, RunFolder, create_folder, write_masks};
+use er_engine::Engine;
+use er_graphs::error::Result;
+
+/// Writes the masks of the network before the first step and after every so many epochs.
+#[derive(Debug)]
+pub(super) struct MaskFiles<'a> {
+    folder: &'a RunFolder,
+    origin: Origin,
+    epochs: u64,
+}
+
+impl<'a> MaskFiles<'a> {
+    pub(super) fn new(folder: &'a RunFolder, origin: Origin, epochs: u64) -> Self {
+        Self { folder, origin, epochs }
+    }
+
+    /// Writes the masks as they are.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written; a device that fails.
+    pub(super) fn write(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper) -> Result<()> {
+        let path = self.folder.masks(progress.epoch);
+        if let Some(folder) = path.parent() {
+            create_folder(folder)?;
+        }
+        let state = stepper.network(engine)?;
+        let masks: Vec<_> = state.layers.iter().map(|layer| &layer.mask).collect();
+        write_masks(&path, engine.spec(), &self.origin, progress, &masks)
+    }
+}
+
+impl Hook for MaskFiles<'_> {
+    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+        if epoch.progress.epoch.is_multiple_of(self.epochs) {
+            self.write(epoch.progress, engine, epoch.stepper)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! The training loop. It only trains: everything else that happens along the way is a [`Hook`].
+
+mod approach;
+mod display;
+mod dynamic;
+mod iterative;
+mod launch;
+mod ledger;
+mod mask_files;
+mod moving;
+mod network;
+mod popup;
+mod record;
+mod reparam;
+mod session;
+mod stepper;
+mod stopwatch;
+mod stored;
+mod top_kast;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use approach::{Approach, Situation};
+pub use display::Display;
+pub use dynamic::Dynamic;
+pub use iterative::{Iterative, IterativeOptions, IterativePruning, Load, LoadMode, after_levels};
+pub use launch::{Destination, Evaluated, Launched, Training};
+pub use moving::Moving;
+pub use network::{Beginning, drawn};
+pub use popup::{Popup, PopupOptions, Search, allowed_masks};
+pub use record::Recorder;
+pub use reparam::{Decays, Law, Published, Reparam, ReparamOptions, Reparameterisation};
+pub use session::{Finish, Results, Session};
+pub use stepper::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Stepped, Stepper, Update};
+pub use stopwatch::Stopwatch;
+pub use stopwatch::median;
+pub use top_kast::{TopKast, TopKastOptions};
+
+use stepper::settle;
+
+use crate::data::{DataSet, Loader, Part, Prefetch};
+use crate::run::{Best, Checkpoint, Origin, Progress, Signals, Stop, Sums};
+use er_engine::{Batch, Engine, Outcome};
+use er_graphs::error::{Error, Result};
+use er_networks::schedule::LearningRates;
+
+/// The three parts of a data set, in batches.
+#[derive(Debug)]
+pub struct Data {
+    /// Training images, one batch ahead.
+    pub train: Prefetch,
+    /// Validation images.
+    pub validation: Loader,
+    /// Test images.
+    pub test: Loader,
+}
+
+impl Data {
+    /// Batches of a data set, with `validation` as the part to choose the best epoch on. `seed` decides the order and augmentation
+    /// of the training images.
+    ///
+    /// # Errors
+    /// As [`Loader::new`] and [`Prefetch::new`].
+    pub fn new(set: DataSet, batch_size: usize, test_batch_size: usize, validation: Part, seed: u64) -> Result<Self> {
+        let set = Arc::new(set);
+        let loader = |part, size| Loader::new(Arc::clone(&set), part, size, seed);
+        Ok(Self {
+            train: Prefetch::new(loader(Part::Train, batch_size)?)?,
+            validation: loader(validation, test_batch_size)?,
+            test: loader(Part::Test, test_batch_size)?,
+        })
+    }
+}
+
+/// How long to train, and how fast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Epochs in all.
+    pub epochs: u64,
+    /// Stop after this many steps, whatever the epoch.
+    pub max_steps: Option<u64>,
+    /// Steps between two lines of metrics.
+    pub log_interval: u64,
+    /// Learning rate of every epoch.
+    pub learning_rate: LearningRates,
+    /// Which epochs compete for being the best.
+    pub contest: Contest,
+}
+
+/// Which epochs compete for being the best.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Contest {
+    /// All.
+    #[default]
+    All,
+    /// Those after this many, after which the density no longer falls; until then the latest is the best.
+    After(u64),
+    /// Each so many of them among themselves; the best of the last ones is that of the training.
+    Each(u64),
+}
+
+impl Contest {
+    /// Whether this epoch, counted from 1, competes with none before it.
+    fn begins_anew(self, epoch: u64) -> bool {
+        match self {
+            Self::All => false,
+            Self::After(settled) => epoch <= settled + 1,
+            Self::Each(epochs) => (epoch - 1).is_multiple_of(epochs),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether nothing is left to train.
+    pub fn is_done(&self, progress: &Progress) -> bool {
+        progress.epoch >= self.epochs || self.stops_at(progress.step)
+    }
+
+    fn stops_at(&self, step: u64) -> bool {
+        self.max_steps.is_some_and(|max| step >= max)
+    }
+}
+
+/// What a hook learns after a step.
+pub struct Step<'a> {
+    /// Progress, this step included.
+    pub progress: &'a Progress,
+    /// Learning rate of the step.
+    pub rate: f64,
+    /// Loss and hits of the batch before the update.
+    pub outcome: Outcome,
+    /// Seconds the step took, waiting for its batch included.
+    pub seconds: f64,
+    /// Seconds of these spent waiting for the batch.
+    pub waited: f64,
+    /// Losses since the last line of metrics, if it is time for one.
+    pub interval: Option<Sums>,
+    /// Whether the epoch ends with this step.
+    pub ends_epoch: bool,
+    /// Batches in a whole epoch.
+    pub batches: u64,
+    /// What happened to the edges, if it is worth a line.
+    pub event: Option<&'a Event>,
+    /// What made the step.
+    pub stepper: &'a dyn Stepper,
+}
+
+/// What a hook learns after an epoch.
+pub struct Epoch<'a> {
+    /// Progress, this epoch and its evaluation included.
+    pub progress: &'a Progress,
+    /// Learning rate of the epoch.
+    pub rate: f64,
+    /// Whether its validation accuracy is the best so far.
+    pub is_best: bool,
+    /// Seconds of its training steps, without evaluation.
+    pub seconds: f64,
+    /// Images trained on in these seconds.
+    pub images: usize,
+    /// What made its steps.
+    pub stepper: &'a dyn Stepper,
+}
+
+impl Epoch<'_> {
+    /// Writes a checkpoint of the network after this epoch.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::write`], and those of the engine.
+    pub fn write(&self, path: &Path, origin: &Origin, engine: &dyn Engine) -> Result<()> {
+        let (state, saved) = (self.stepper.network(engine)?, self.stepper.saved(engine)?);
+        Checkpoint::write(path, engine.spec(), origin, self.progress, &state, &saved)
+    }
+}
+
+/// Something that happens during training. Hooks are called in the order in which they are given; the first error ends the
+/// training.
+pub trait Hook {
+    /// After each step.
+    fn after_step(&mut self, _step: &Step, _engine: &mut dyn Engine) -> Result<()> {
+        Ok(())
+    }
+
+    /// After each epoch and its evaluation.
+    fn after_epoch(&mut self, _epoch: &Epoch, _engine: &mut dyn Engine) -> Result<()> {
+        Ok(())
+    }
+
+    /// When the training is asked to stop between two steps of an epoch.
+    fn at_stop(&mut self, _progress: &Progress, _engine: &mut dyn Engine, _stepper: &dyn Stepper) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is left to train.
+    Done,
+    /// It was asked to stop; hooks have saved.
+    Stopped(Stop),
+}
+
+/// Trains, step by step with `stepper`, from `progress` on until the plan is done or a signal arrives. After every epoch, and where `max_steps` ends one early,
+/// the validation images are evaluated.
+///
+/// The losses that are reported do not depend on where a training was interrupted and resumed.
+///
+/// # Errors
+/// A training or validation loss that is not finite; errors of the engine and of hooks.
+pub fn train(
+    engine: &mut dyn Engine,
+    stepper: &mut dyn Stepper,
+    data: &mut Data,
+    plan: &Plan,
+    progress: &mut Progress,
+    hooks: &mut [&mut dyn Hook],
+    signals: &Signals,
+) -> Result<Ended> {
+    let mut batch = Batch::default();
+    while !plan.is_done(progress) {
+        let (mut seconds, mut images) = (0.0, 0);
+        let rate = loop {
+            let rate = plan.learning_rate.at_step(progress.epoch as usize, progress.step);
+            let before = Instant::now();
+            data.train.fill(progress.epoch, progress.batch as usize, &mut batch);
+            let waited = before.elapsed().as_secs_f64();
+            let Stepped { outcome, event } = one_step(engine, stepper, progress, rate, &batch)?;
+            let took = before.elapsed().as_secs_f64();
+            (seconds, images) = (seconds + took, images + outcome.samples);
+            let batches = data.train.loader().batches_per_epoch() as u64;
+            let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
+            let interval = progress.step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
+            let (stepper, event) = (&*stepper, event.as_ref());
+            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches, event, stepper };
+            hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
+            if ends_epoch {
+                break rate;
+            }
+            if let Some(stop) = signals.stop() {
+                hooks.iter_mut().try_for_each(|hook| hook.at_stop(progress, engine, stepper))?;
+                return Ok(Ended::Stopped(stop));
+            }
+        };
+        stepper.settle(engine, data, progress.epoch, &mut batch)?;
+        let is_best = end_epoch(engine, data, plan, progress, &mut batch)?;
+        let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
+        hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
+        if let Some(stop) = signals.stop().filter(|_| !plan.is_done(progress)) {
+            return Ok(Ended::Stopped(stop));
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// One step and its place in the sums.
+fn one_step(
+    engine: &mut dyn Engine,
+    stepper: &mut dyn Stepper,
+    progress: &mut Progress,
+    rate: f64,
+    batch: &Batch,
+) -> Result<Stepped> {
+    let stepped = stepper.step(engine, batch, progress.step + 1, rate)?;
+    let outcome = stepped.outcome;
+    if progress.batch == 0 {
+        progress.train = Sums::default();
+    }
+    progress.step += 1;
+    progress.batch += 1;
+    progress.train.add(outcome);
+    progress.interval.add(outcome);
+    if outcome.loss_sum.is_finite() {
+        return Ok(stepped);
+    }
+    let what = format!("loss is not finite at step {} (epoch {})", progress.step, progress.epoch + 1);
+    Err(Error::failure(what).help("the training diverged: lower --lr, or let it warm up longer"))
+}
+
+/// Evaluates and moves on to the next epoch; returns whether this one is the best so far.
+fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut Progress, batch: &mut Batch) -> Result<bool> {
+    progress.validation = evaluate(engine, &data.validation, batch)?;
+    progress.epoch += 1;
+    progress.batch = 0;
+    if plan.contest.begins_anew(progress.epoch) {
+        progress.best = None;
+    }
+    if !progress.validation.loss.is_finite() {
+        let what = format!("validation loss is not finite after epoch {}", progress.epoch);
+        return Err(Error::failure(what).help("the training diverged: lower --lr, or let it warm up longer"));
+    }
+    let accuracy = progress.validation.accuracy().unwrap_or_default();
+    let is_best = progress.best.is_none_or(|best| accuracy > best.accuracy);
+    if is_best {
+        progress.best = Some(Best { epoch: progress.epoch, accuracy, accuracy_5: progress.validation.accuracy_5() });
+    }
+    Ok(is_best)
+}
+
+/// Loss and hits over all batches of a loader.
+///
+/// # Errors
+/// Those of the engine.
+pub fn evaluate(engine: &mut dyn Engine, loader: &Loader, batch: &mut Batch) -> Result<Sums> {
+    let mut sums = Sums::default();
+    for step in 0..loader.batches_per_epoch() {
+        loader.fill(0, step, batch);
+        sums.add(engine.evaluate(batch)?);
+    }
+    Ok(sums)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! A search for tickets: what is allowed, the frozen values, the first scores, the levels.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::layer::{Layer, bias_shape};
+use super::tickets::{Ticket, Tickets, tested};
+use super::{CHANGED, Claim, Note, Popup, PopupOptions, bias_places};
+use crate::Backend;
+use crate::run::{Checkpoint, Origin, RunFolder, Saved};
+use crate::train::network::{drawn, edges_of};
+use crate::train::{Approach, Contest, Data, Hook, Situation, Stepper};
+use er_engine::{Engine, ModelState, TrainOptions};
+use er_graphs::density::rounded;
+use er_graphs::error::{Error, Result};
+use er_graphs::graph::{Mask, sample};
+use er_graphs::rng::{Purpose, stream};
+use er_networks::init::{FrozenOptions, ScoreInit, frozen_state, scores};
+use er_networks::model::ModelSpec;
+use er_networks::topology::rule::{Length, keep};
+use er_networks::topology::{Drawn, MaskPlan};
+
+/// Masks of biases are drawn from streams numbered from here by layer, those of weights from 0.
+const BIASES: u64 = 1 << 32;
+
+/// A search for a network with frozen weights inside random masks (strong lottery tickets), by edge-popup.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// What the masks of allowed weights are drawn from.
+    pub masks: MaskPlan,
+    /// These masks, where they come from a file.
+    pub given: Option<Vec<Mask>>,
+    /// Whether the allowed biases of a layer are drawn with the density of its weights; else all are allowed.
+    pub mask_biases: bool,
+    /// What weights and biases are.
+    pub values: FrozenOptions,
+    /// What scores begin with.
+    pub scores: ScoreInit,
+    /// Fraction of the weights and biases of each layer that a level keeps.
+    pub densities: Vec<f64>,
+    /// Epochs of a level.
+    pub level_epochs: u64,
+    /// Whether values are rescaled after each epoch.
+    pub rescales: bool,
+    /// Batches through which running statistics settle before each evaluation.
+    pub settle_batches: usize,
+    /// Network and scores to begin with instead of fresh ones; its masks are [`Search::given`], too.
+    pub load: Option<PathBuf>,
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+}
+
+impl Search {
+    fn allowed(&self, spec: &ModelSpec) -> Result<Drawn> {
+        drawn(spec, Some(&self.masks), self.given.as_ref())
+    }
+
+    /// A fresh network and its scores.
+    fn fresh(&self, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+        let drawn = self.allowed(spec)?;
+        let mut state = frozen_state(spec, &drawn.masks, &self.values, self.seed);
+        let mut saved = Saved::default();
+        let names = spec.layers().iter().map(|l| &l.name);
+        for (l, (bias, name)) in bias_places(spec)?.into_iter().zip(names).enumerate() {
+            let weights = drawn.masks[l].clone();
+            let biases = self.biases(l, &weights, drawn.densities_requested[l]);
+            let of_biases = biases.iter().map(|o| state.dense[bias].values[o]);
+            let frozen = state.layers[l].weights.iter().copied().chain(of_biases).collect();
+            let scores = scores(l, &weights, &biases, self.scores, self.seed);
+            let mut layer = Layer::new([weights, biases], frozen, scores, 0, bias);
+            layer.choose(self.densities[0]);
+            state.dense[bias].values.fill(0.0);
+            let edges = layer.weights.edges();
+            layer.show(&mut vec![0.0; edges], &mut state.dense[bias].values);
+            keep(&mut state.layers[l], &layer.chosen[..edges]);
+            layer.save(|what, tensor| drop(saved.tensors.insert(format!("{what}.{name}"), tensor)));
+        }
+        saved.note = json!(Note::new(self.densities[0]));
+        Ok((state, saved))
+    }
+
+    /// The biases of a layer that may be chosen.
+    fn biases(&self, layer: usize, weights: &Mask, density: f64) -> Mask {
+        let shape = bias_shape(weights.shape());
+        if !self.mask_biases {
+            return Mask::full(shape);
+        }
+        sample(shape, density, self.masks.law, &mut stream(self.seed, Purpose::Mask, BIASES + layer as u64))
+    }
+
+    fn options(&self, length: Length) -> PopupOptions {
+        PopupOptions {
+            densities: self.densities.clone(),
+            level_steps: self.level_epochs * length.batches_per_epoch,
+            rescale_steps: self.rescales.then_some(length.batches_per_epoch),
+            settle_batches: self.settle_batches,
+        }
+    }
+}
+
+/// A checkpoint of a search.
+fn read(path: &Path, spec: &ModelSpec) -> Result<(Checkpoint, Note)> {
+    let mut checkpoint = Checkpoint::read(path, spec)?;
+    let note = serde_json::from_value(checkpoint.saved.note.take())
+        .map_err(|_| Error::failure(format!("{} has no scores", path.display())).help("give a checkpoint or ticket of er_slt"))?;
+    Ok((checkpoint, note))
+}
+
+/// The masks of weights that may be chosen in the network of a checkpoint, for [`Search::given`].
+///
+/// # Errors
+/// If the file is missing or damaged, or is not of a search in this network.
+pub fn allowed_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
+    let (Checkpoint { saved, .. }, _) = read(path, spec)?;
+    let damaged = |what: &str| Error::failure(format!("{}: {what}", path.display())).help(CHANGED);
+    let mask = |of: &er_networks::model::Layer| {
+        let layer = Layer::stored(&saved, &of.name, of.shape, 0, 0).map_err(|e| damaged(e.what()))?;
+        // Values that are not in use can do harm later.
+        if layer.frozen.iter().chain(&layer.scores).all(|v| v.is_finite()) {
+            Ok(layer.weights)
+        } else {
+            Err(damaged(&format!("the frozen values or scores of {} are not finite", of.name)))
+        }
+    };
+    spec.layers().iter().map(mask).collect()
+}
+
+/// The network and scores of a file, and what it says of their accuracy.
+fn loaded(path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
+    let (Checkpoint { mut state, mut saved, progress, .. }, note) = read(path, spec)?;
+    // After an epoch, the evaluation is of this very network.
+    let validation = progress.validation;
+    let claim = (progress.batch == 0 && validation.samples > 0).then(|| Claim {
+        file: path.display().to_string(),
+        images: note.images.clone(),
+        correct: validation.correct,
+        samples: validation.samples,
+    });
+    saved.note = json!(Note { claim, scale: note.scale, ..Note::new(note.density) });
+    saved.tensors.retain(|name, _| !name.starts_with("velocity."));
+    state.steps = 0;
+    Ok((state, saved))
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (levels, epochs) = (self.densities.len(), self.level_epochs);
+        let same = self.densities.iter().all(|d| d.to_bits() == self.densities[0].to_bits());
+        let kept = self.densities.iter().take(if same { 1 } else { levels }).map(|d| rounded(*d).to_string());
+        let kept: Vec<String> = kept.collect();
+        match &self.load {
+            Some(_) => write!(f, "edge-popup: the frozen values of the file, its scores are trained on")?,
+            None => write!(f, "edge-popup: frozen values ({}), scores ({}) are trained", self.values.init, self.scores)?,
+        }
+        writeln!(f, "; the largest |score| of each layer are used")?;
+        let biases = match (&self.load, self.mask_biases) {
+            (Some(_), _) => "those biases that the file allows",
+            (None, true) => "biases drawn with the same densities",
+            (None, false) => "all biases",
+        };
+        writeln!(f, "allowed: the edges above, and {biases}")?;
+        write!(f, "kept (--sparsity): {} of all weights and biases of each layer, if so many are allowed", kept.join(", "))?;
+        write!(f, "; {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
+        if self.rescales {
+            write!(f, "\nvalues are rescaled after each epoch")?;
+        }
+        if self.settle_batches > 0 {
+            write!(f, "\nrunning statistics settle through {} batches before each evaluation", self.settle_batches)?;
+        }
+        Ok(())
+    }
+}
+
+impl Approach for Search {
+    fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
+        self.allowed(spec)
+    }
+
+    fn begin(&self, spec: &ModelSpec, _: Backend) -> Result<(ModelState, Saved)> {
+        match &self.load {
+            Some(path) => loaded(path, spec),
+            None => self.fresh(spec),
+        }
+    }
+
+    /// Each level has a best epoch.
+    fn contest(&self, _: Length) -> Contest {
+        Contest::Each(self.level_epochs)
+    }
+
+    /// Scores move, weights do not.
+    fn engine_options(&self, asked: TrainOptions) -> TrainOptions {
+        TrainOptions { optimizer: er_engine::Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..asked }
+    }
+
+    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(Popup::new(self.options(situation.length), situation, engine)?))
+    }
+
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+        Ok(vec![Box::new(Tickets::new(self, folder, origin, situation)?)])
+    }
+
+    fn measured(&self, state: &ModelState) -> Map<String, Value> {
+        edges_of(state, |_| true)
+    }
+
+    /// What the best network of each level does on the test images.
+    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
+        let mut levels: Vec<Ticket> = Vec::new();
+        for (i, density) in self.densities.iter().enumerate() {
+            let path = folder.ticket(i as u64 + 1);
+            if path.exists() {
+                levels.push(tested(&path, i as u64 + 1, *density, engine, data)?);
+            }
+        }
+        Ok(Map::from_iter([("levels".to_owned(), json!(levels))]))
+    }
+}

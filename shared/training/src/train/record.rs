@@ -1,0 +1,165 @@
+//! Metrics and checkpoints of a run folder.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Epoch, Event, Hook, Step, Stepper};
+use crate::run::{Checkpoint, Lines, Origin, Progress, RunFolder, not_finite};
+use er_engine::Engine;
+use er_graphs::error::{Error, Result};
+
+/// Version of the lines of `metrics.jsonl` and `timing.jsonl`.
+const SCHEMA: u32 = 1;
+
+/// First line of a file of metrics.
+#[derive(Serialize)]
+struct Head<'a> {
+    schema: u32,
+    program: &'a str,
+    model: &'a str,
+    config_hash: &'a str,
+}
+
+/// A line of metrics every few steps: means over the steps since the last one.
+#[derive(Serialize)]
+struct StepLine {
+    kind: &'static str,
+    step: u64,
+    epoch: u64,
+    learning_rate: f64,
+    loss: Option<f64>,
+    accuracy: Option<f64>,
+}
+
+/// A line of metrics at each step at which something happens to the edges; the event brings its kind.
+#[derive(Serialize)]
+struct EventLine<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    step: u64,
+    epoch: u64,
+}
+
+/// A line of metrics at the end of each epoch: means over the epoch.
+#[derive(Serialize)]
+struct EpochLine {
+    kind: &'static str,
+    step: u64,
+    epoch: u64,
+    learning_rate: f64,
+    train_loss: Option<f64>,
+    train_accuracy: Option<f64>,
+    train_accuracy_top5: Option<f64>,
+    validation_loss: Option<f64>,
+    validation_accuracy: Option<f64>,
+    validation_accuracy_top5: Option<f64>,
+    best_epoch: Option<u64>,
+}
+
+/// A line of clock values at the end of each epoch; those of an epoch that was resumed count from there.
+#[derive(Serialize)]
+struct TimingLine {
+    step: u64,
+    epoch: u64,
+    train_seconds: f64,
+    images_per_second: f64,
+}
+
+/// Writes metrics, clock values and checkpoints.
+#[derive(Debug)]
+pub struct Recorder<'a> {
+    folder: &'a RunFolder,
+    origin: Origin,
+    checkpoint_interval: u64,
+    metrics: Lines,
+    timing: Lines,
+}
+
+impl<'a> Recorder<'a> {
+    /// Opens the files of a folder and rewinds them to this progress. A checkpoint is written after every epoch, when the training is
+    /// asked to stop, and every `checkpoint_interval` steps.
+    ///
+    /// # Errors
+    /// If files cannot be read or written, or if metrics from before this progress are damaged or missing.
+    pub fn open(folder: &'a RunFolder, origin: Origin, progress: &Progress, checkpoint_interval: u64) -> Result<Self> {
+        let step = progress.step;
+        let head = Head { schema: SCHEMA, program: &origin.program, model: &origin.model, config_hash: &origin.config_hash };
+        let metrics = Lines::open(&folder.metrics(), &head, step)?;
+        if progress.best.is_some() {
+            // The last epoch is one of this run, and it has a line.
+            metrics.must_reach(step.saturating_sub(progress.batch))?;
+        }
+        let timing = Lines::open(&folder.timing(), &head, step)?;
+        Ok(Self { folder, origin, checkpoint_interval, metrics, timing })
+    }
+
+    /// Writes the latest state, and the best one if it is that. The lines of metrics up to here are durable before the checkpoint
+    /// is, so a resumed run finds them.
+    fn save(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper, is_best: bool) -> Result<()> {
+        let state = stepper.network(engine)?;
+        let saved = stepper.saved(engine)?;
+        if let Some(name) = not_finite(engine.spec(), &state).or_else(|| saved.not_finite()) {
+            let what = format!("{name} is not finite after step {}", progress.step);
+            return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
+        }
+        self.metrics.sync()?;
+        let write = |path: PathBuf| Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved);
+        if is_best {
+            write(self.folder.best())?;
+        }
+        write(self.folder.last())
+    }
+}
+
+impl Hook for Recorder<'_> {
+    fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
+        let progress = step.progress;
+        if let Some(event) = step.event {
+            self.metrics.append(&EventLine { event, step: progress.step, epoch: progress.epoch + 1 })?;
+        }
+        if let Some(sums) = step.interval {
+            self.metrics.append(&StepLine {
+                kind: "step",
+                step: progress.step,
+                epoch: progress.epoch + 1,
+                learning_rate: step.rate,
+                loss: sums.mean_loss(),
+                accuracy: sums.accuracy(),
+            })?;
+        }
+        // The end of the epoch saves anyway, and then with its evaluation.
+        if !step.ends_epoch && progress.step.is_multiple_of(self.checkpoint_interval) {
+            self.save(progress, engine, step.stepper, false)?;
+        }
+        Ok(())
+    }
+
+    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+        let progress = epoch.progress;
+        self.metrics.append(&EpochLine {
+            kind: "epoch",
+            step: progress.step,
+            epoch: progress.epoch,
+            learning_rate: epoch.rate,
+            train_loss: progress.train.mean_loss(),
+            train_accuracy: progress.train.accuracy(),
+            train_accuracy_top5: progress.train.accuracy_5(),
+            validation_loss: progress.validation.mean_loss(),
+            validation_accuracy: progress.validation.accuracy(),
+            validation_accuracy_top5: progress.validation.accuracy_5(),
+            best_epoch: progress.best.map(|b| b.epoch),
+        })?;
+        self.timing.append(&TimingLine {
+            step: progress.step,
+            epoch: progress.epoch,
+            train_seconds: epoch.seconds,
+            images_per_second: epoch.images as f64 / epoch.seconds,
+        })?;
+        self.save(progress, engine, epoch.stepper, epoch.is_best)
+    }
+
+    fn at_stop(&mut self, progress: &Progress, engine: &mut dyn Engine, stepper: &dyn Stepper) -> Result<()> {
+        self.save(progress, engine, stepper, false)
+    }
+}

@@ -1,0 +1,173 @@
+//! An experiment of the STR programs: masks, first weights, what becomes of them, and the published files.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::files::{EveryEpochs, Published};
+use super::{Decays, Law, Reparam, ReparamOptions, reparameterised};
+use crate::Backend;
+use crate::run::{Origin, RunFolder, Saved};
+use crate::train::network::{drawn, edges_of};
+use crate::train::{Approach, Contest, Data, Hook, Situation, Stepper};
+use er_engine::{Engine, ModelState, TrainOptions};
+use er_graphs::density::rounded;
+use er_graphs::error::Result;
+use er_graphs::graph::Mask;
+use er_networks::init::{FanInit, fan_state};
+use er_networks::model::ModelSpec;
+use er_networks::topology::rule::Length;
+use er_networks::topology::{Drawn, MaskPlan};
+
+/// A network inside random masks, or a dense one, whose weights in use are a function of those that are trained.
+#[derive(Debug, Clone)]
+pub struct Reparameterisation {
+    /// What the masks are drawn from; none keeps all weights.
+    pub masks: Option<MaskPlan>,
+    /// These masks, where they come from a file.
+    pub given: Option<Vec<Mask>>,
+    /// Whether each layer counts for the density: dense and depthwise ones do not.
+    pub counts: Vec<bool>,
+    /// First weights.
+    pub init: FanInit,
+    /// Weights and thresholds to begin with instead: of a checkpoint of this program.
+    pub pretrained: Option<PathBuf>,
+    /// One a layer; where there is none, weights are used as they are.
+    pub laws: Vec<Option<Law>>,
+    /// Weight decay of thresholds, if it is not that of all other parameters.
+    pub threshold_decay: Option<f64>,
+    /// Whether normalisations have none: see [`Decays::norms`].
+    pub spare_norms: bool,
+    /// Whether the weights of layers that count for the density stay as they are.
+    pub freeze: bool,
+    /// Batches through which running statistics settle before each evaluation.
+    pub settle_batches: usize,
+    /// What the published files say of the run.
+    pub published: Published,
+    /// Epochs from one checkpoint that is kept to the next.
+    pub save_every: Option<u64>,
+    /// Seed of the weights.
+    pub seed: u64,
+}
+
+impl Reparameterisation {
+    /// How parameters move.
+    pub(in crate::train) fn how(&self, asked: TrainOptions) -> ReparamOptions {
+        let with = |weight_decay| TrainOptions { weight_decay, ..asked };
+        let decays = Decays {
+            weights: asked,
+            thresholds: with(self.threshold_decay.unwrap_or(asked.weight_decay)),
+            norms: with(if self.spare_norms { 0.0 } else { asked.weight_decay }),
+        };
+        let freeze = self.counts.iter().map(|counts| self.freeze && *counts).collect();
+        ReparamOptions { laws: self.laws.clone(), decays, freeze, settle_batches: self.settle_batches }
+    }
+}
+
+impl fmt::Display for Reparameterisation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pretrained {
+            Some(path) => writeln!(f, "weights: of {}", path.display())?,
+            None => writeln!(f, "weights: {}", self.init)?,
+        }
+        let mut kinds: Vec<(Option<Law>, usize)> = Vec::new();
+        for law in &self.laws {
+            match kinds.iter_mut().find(|(kind, _)| same_kind(kind.as_ref(), law.as_ref())) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((*law, 1)),
+            }
+        }
+        for (i, (law, count)) in kinds.iter().enumerate() {
+            let layers = match count {
+                _ if kinds.len() == 1 => String::new(),
+                1 => "1 layer: ".to_owned(),
+                _ => format!("{count} layers: "),
+            };
+            write!(f, "{}{layers}", if i > 0 { "\n" } else { "" })?;
+            match law {
+                None => write!(f, "the weights of the edges are used as they are")?,
+                Some(Law::SoftThreshold { function, first }) => write!(
+                    f,
+                    "in use is sign(W)*max(|W| - g(s), 0), g = {function}; s begins with {first}, so g with {:.3e}, and is trained",
+                    function.at(*first)
+                )?,
+                Some(Law::Largest { rate })
+                    if kinds.iter().filter(|(l, _)| matches!(l, Some(Law::Largest { .. }))).count() == 1 =>
+                {
+                    write!(f, "in use are all but {} of the weights, the largest |W|; all have gradients", rounded(*rate))?;
+                }
+                Some(Law::Largest { .. }) => write!(f, "in use are the largest |W|; all have gradients")?,
+                Some(Law::Rising(rate)) => write!(
+                    f,
+                    "in use are the largest |W|, and only they have gradients; the part left out grows from 0 in epoch {} to {:.6} in \
+                     epoch {}",
+                    rate.first + 1,
+                    rate.at(rate.last),
+                    rate.last + 1,
+                )?,
+            }
+        }
+        if let Some(decay) = self.threshold_decay {
+            write!(f, "\nweight decay of thresholds: {decay}")?;
+        }
+        if self.spare_norms {
+            write!(f, "\nno weight decay of normalisations with bn in their names")?;
+        }
+        if self.settle_batches > 0 {
+            write!(f, "\nrunning statistics settle through {} batches before each evaluation", self.settle_batches)?;
+        }
+        if self.freeze {
+            write!(f, "\nthe weights of masked layers stay as they are")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether two laws differ in numbers at most.
+fn same_kind(a: Option<&Law>, b: Option<&Law>) -> bool {
+    a.map(std::mem::discriminant) == b.map(std::mem::discriminant)
+}
+
+impl Approach for Reparameterisation {
+    fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
+        drawn(spec, self.masks.as_ref(), self.given.as_ref())
+    }
+
+    fn begin(&self, spec: &ModelSpec, _: Backend) -> Result<(ModelState, Saved)> {
+        let drawn = self.draw(spec)?;
+        let fresh = fan_state(spec, &drawn.masks, &self.init, self.seed);
+        match &self.pretrained {
+            Some(path) => super::pretrained::load(path, spec, &self.laws, fresh),
+            None => Ok(reparameterised(spec, &self.laws, fresh)),
+        }
+    }
+
+    /// The density falls all the time, or until an epoch; an accuracy counts only together with the density that is reported.
+    fn contest(&self, length: Length) -> Contest {
+        let last = |law: &Law| match law {
+            Law::SoftThreshold { .. } => Some(length.epochs - 1),
+            Law::Largest { .. } => None,
+            Law::Rising(rate) => Some(rate.last.min(length.epochs - 1)),
+        };
+        self.laws.iter().flatten().filter_map(last).max().map_or(Contest::All, Contest::After)
+    }
+
+    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(Reparam::new(self.how(situation.options), situation, engine)?))
+    }
+
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, _: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+        let every = self.save_every.map(|epochs| EveryEpochs::new(epochs, folder, origin));
+        Ok(every.into_iter().map(|hook| Box::new(hook) as Box<dyn Hook>).collect())
+    }
+
+    fn measured(&self, state: &ModelState) -> Map<String, Value> {
+        edges_of(state, |l| self.counts[l])
+    }
+
+    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, _: &Data) -> Result<Map<String, Value>> {
+        self.published.write(folder, engine.spec())?;
+        Ok(Map::new())
+    }
+}
