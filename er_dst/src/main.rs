@@ -1,4 +1,4 @@
-//! Dynamic sparse training: moves the edges of a random mask while it trains.
+//! DynamicStepper sparse training: moves the edges of a random mask while it trains.
 
 mod options;
 

@@ -6,12 +6,14 @@
 use clap::Args;
 use serde::Serialize;
 use shared::Result;
-use shared::config::{Checks, Deciding, DrawingOptions, ExperimentOptions, Meaning, MovingOptions, RunOptions, Shared, values};
+use shared::config::{
+    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RunOptions, Setup, Shared, values,
+};
 use shared::density::{Density, Distribution, rounded};
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::LrPolicy;
 use shared::topology::SparseInit;
-use shared::topology::rule::{EdgeScore, Falling, Method, MethodName, Start};
+use shared::topology::rule::{EdgeScore, Falling, InitialMask, Method, MethodName};
 
 /// Everything that decides what `er_dst` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -90,19 +92,19 @@ struct Ignored {
 /// What to do about options of masks where there is none.
 const ADVICE: &str = "leave it out, or choose a --method with a mask";
 
-impl Deciding for Options {
+impl ProgramOptions for Options {
     fn shared(&mut self) -> Shared<'_> {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
         let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let spec = named.and_then(|named| self.network(named, checks));
         let small = self.own.method == MethodName::SmallDense;
         let without_mask: &[&str] = if small { &["density"] } else { &[] };
-        let meaning = self.shared.moving(method, given, spec, (ADVICE, without_mask), checks);
-        Ok(meaning.map(|meaning| self.complete(&method, meaning, checks)))
+        let setup = self.shared.moving(method, given, spec, (ADVICE, without_mask), checks);
+        Ok(setup.map(|setup| self.complete(&method, setup, checks)))
     }
 }
 
@@ -114,11 +116,11 @@ impl Options {
         let mut method = name.method();
         self.masks_of_a_file(&method, &of, checks);
         self.densities(name, &of, &mut method, checks);
-        if method.start == Start::Full {
+        if method.start == InitialMask::Full {
             self.full_masks(&method, checks);
         }
         self.moving.complete(&mut method, &of, checks);
-        self.shared.sparse.sparse = method.start == Start::Drawn || method.moves();
+        self.shared.sparse.sparse = method.start == InitialMask::Drawn || method.moves();
         method
     }
 
@@ -136,7 +138,7 @@ impl Options {
                 checks.no_effect(option, DrawingOptions::FROM_FILE, "leave it out");
             }
         }
-        if method.start == Start::Full && method.moves() {
+        if method.start == InitialMask::Full && method.moves() {
             let what = format!("{}: {of} begins with all weights, not with given masks", checks.given.show("sparse-init"));
             checks.problems.add_with_help(what, "leave it out, or choose a --method that begins with a mask");
             // So that nothing else is wrong with the masks.
@@ -154,38 +156,38 @@ impl Options {
     }
 
     /// Name, facts and remarks of a run.
-    fn complete(&self, method: &Method, mut meaning: Meaning, checks: &Checks) -> Meaning {
+    fn complete(&self, method: &Method, mut setup: Setup, checks: &Checks) -> Setup {
         let [first, last] = &method.densities;
         let name = self.own.method.to_string();
         let density = self.shared.sparse.mask.density;
         let init = self.shared.sparse.mask.sparse_init.name();
         let begins = if self.of_a_file() { rounded(*first) } else { *first };
-        meaning.name = match (self.own.method, method.start) {
+        setup.name = match (self.own.method, method.start) {
             (MethodName::Dense, _) => name.clone(),
             (MethodName::SmallDense, _) => format!("{name}-{density}"),
-            (_, Start::Full) if method.prune.is_some() => format!("{name}-{last}"),
+            (_, InitialMask::Full) if method.prune.is_some() => format!("{name}-{last}"),
             _ if method.prune.is_none() => format!("{name}-{init}-{begins}"),
             _ => format!("{name}-{init}-{begins}-{last}"),
         };
-        meaning.facts.insert("method".into(), name.as_str().into());
-        meaning.facts.insert("density_requested".into(), (*last).into());
+        setup.facts.insert("method".into(), name.as_str().into());
+        setup.facts.insert("density_requested".into(), (*last).into());
         if begins_full(method) {
             let given = OF_DRAWN_MASKS.into_iter().filter(|option| checks.given.has(option) && checks.is_unused(option));
             let note = |option| format!("--{option} has no effect with --method {name}, which begins with all weights");
-            meaning.notes.extend(given.map(note));
+            setup.notes.extend(given.map(note));
         }
         if method.prune.is_some() {
-            meaning.facts.insert("density_first_requested".into(), (*first).into());
+            setup.facts.insert("density_first_requested".into(), (*first).into());
         }
         if self.own.method == MethodName::SmallDense {
-            meaning.facts.insert("weights_requested".into(), density.get().into());
+            setup.facts.insert("weights_requested".into(), density.get().into());
         }
-        if method.start == Start::Full && method.prune.is_some() && *first < 1.0 {
+        if method.start == InitialMask::Full && method.prune.is_some() && *first < 1.0 {
             let asked = checks.given.show("density");
             let what = format!("{asked} {first}: {name} begins with all weights, so the first update prunes to about {first}");
-            meaning.notes.push(what);
+            setup.notes.push(what);
         }
-        meaning
+        setup
     }
 }
 
@@ -194,7 +196,7 @@ const OF_DRAWN_MASKS: [&str; 4] = ["sparse-init", "sampling", "flow-preservation
 
 /// Whether all weights are there at first, and fewer later.
 fn begins_full(method: &Method) -> bool {
-    method.start == Start::Full && method.prune.is_some()
+    method.start == InitialMask::Full && method.prune.is_some()
 }
 
 impl Options {

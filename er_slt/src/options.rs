@@ -9,7 +9,7 @@ use clap::{ArgAction, Args};
 use serde::Serialize;
 use serde_json::{Map, json};
 use shared::config::{
-    Checks, DataOptions, Deciding, DrawingOptions, Meaning, PublishedOptions, RunOptions, Shared, TrainOptions, values,
+    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RunOptions, Setup, Shared, TrainingOptions, values,
 };
 use shared::data::DataKind;
 use shared::density::{Density, Distribution, rounded};
@@ -18,7 +18,7 @@ use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
 use shared::schedule::{LearningRate, LearningRates, LrPolicy, kept_fractions};
 use shared::topology::SparseInit;
-use shared::train::{Search, allowed_masks};
+use shared::train::{TicketSearch, allowed_masks};
 use shared::{Error, Result};
 
 /// The warm-up of the published program, where its policy has one.
@@ -47,7 +47,7 @@ pub(crate) struct Options {
     drawing: DrawingOptions,
     #[command(flatten)]
     #[serde(flatten)]
-    train: TrainOptions,
+    train: TrainingOptions,
     #[command(flatten)]
     #[serde(skip)]
     published: PublishedOptions,
@@ -131,7 +131,7 @@ struct Ignored {
     plant_path: Option<PathBuf>,
 }
 
-impl Deciding for Options {
+impl ProgramOptions for Options {
     fn shared(&mut self) -> Shared<'_> {
         // The published default, for the images it is for.
         if self.data.network.data == DataKind::Cifar10 {
@@ -140,7 +140,7 @@ impl Deciding for Options {
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
         self.ignored.refuse(checks);
         self.warmup(checks);
         let Some(spec) = named.and_then(|named| checks.take(supermask(&named))) else { return Ok(None) };
@@ -170,7 +170,7 @@ impl Deciding for Options {
         } else if let Some(masks) = &given {
             contents.push(("er-method", masks.iter().flat_map(Mask::to_bytes).collect()));
         }
-        let approach = Search {
+        let approach = TicketSearch {
             masks,
             given,
             mask_biases: own.er_mask_bias,
@@ -187,7 +187,7 @@ impl Deciding for Options {
             load,
             seed,
         };
-        Ok(Some(Meaning { spec, approach: Box::new(approach), name, facts, contents, notes }))
+        Ok(Some(Setup { spec, approach: Box::new(approach), name, facts, contents, notes }))
     }
 
     /// The rates of each level; the published program counts its epochs from 1.

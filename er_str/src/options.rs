@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared::config::{
-    Checks, DataOptions, Deciding, DrawingOptions, Meaning, PublishedOptions, RunOptions, Shared, TrainOptions, values,
+    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RunOptions, Setup, Shared, TrainingOptions, values,
 };
 use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
@@ -21,7 +21,7 @@ use shared::run::read_masks;
 use shared::schedule::{GmpRate, LearningRate, LearningRates};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
-use shared::train::{Approach, Law, Published, Reparameterisation};
+use shared::train::{Approach, Published, Reparameterisation, ReparameterisedTraining};
 use shared::{Error, Result};
 
 use crate::conv_type::{BnType, ConvType, ResnetType};
@@ -47,7 +47,7 @@ pub(crate) struct Options {
     init: FirstWeights,
     #[command(flatten)]
     #[serde(flatten)]
-    train: TrainOptions,
+    train: TrainingOptions,
     #[command(flatten)]
     #[serde(flatten)]
     pruning: Pruning,
@@ -181,7 +181,7 @@ struct FirstWeights {
     scale_fan: bool,
 }
 
-impl Deciding for Options {
+impl ProgramOptions for Options {
     fn shared(&mut self) -> Shared<'_> {
         let own = &self.own;
         if self.data.network.model.is_none() {
@@ -196,7 +196,7 @@ impl Deciding for Options {
         Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn setup(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
         let mut notes = Vec::new();
         self.ignored.refuse(checks);
         self.training(checks, &mut notes);
@@ -212,7 +212,7 @@ impl Deciding for Options {
         let laws = self.laws(&types, &spec, checks)?;
         let mut contents = self.contents(given.as_deref(), init.as_ref())?;
         let own = &self.own;
-        let approach = Reparameterisation {
+        let approach = ReparameterisedTraining {
             counts: counts(masks.is_some(), &types, &spec),
             masks,
             given,
@@ -237,7 +237,7 @@ impl Deciding for Options {
             save_every: u64::try_from(own.save_every).ok(),
             seed: self.train.seed,
         };
-        let (name, facts) = self.told(init.as_ref());
+        let (name, facts) = self.name_and_facts(init.as_ref());
         let levels = self.pruning.approach(&approach, own.final_prune_epoch, checks);
         let approach: Box<dyn Approach> = match levels {
             Some(levels) => {
@@ -249,7 +249,7 @@ impl Deciding for Options {
             }
             None => Box::new(approach),
         };
-        Ok(Some(Meaning { spec, approach, name, facts, contents, notes }))
+        Ok(Some(Setup { spec, approach, name, facts, contents, notes }))
     }
 
     fn evaluates(&self) -> Option<&Path> {
@@ -349,7 +349,7 @@ impl Options {
     }
 
     /// What becomes of the weights of each layer.
-    fn laws(&self, types: &[ConvType], spec: &ModelSpec, checks: &mut Checks) -> Result<Vec<Option<Law>>> {
+    fn laws(&self, types: &[ConvType], spec: &ModelSpec, checks: &mut Checks) -> Result<Vec<Option<Reparameterisation>>> {
         let own = &self.own;
         let budget = match &own.pretrained {
             Some(path) if own.use_budget => Some(read_masks(path, spec)?),
@@ -362,12 +362,12 @@ impl Options {
         let law = |(l, of): (usize, &ConvType)| match of {
             ConvType::Dense | ConvType::Er | ConvType::Mask => None,
             ConvType::Str | ConvType::StrEr => {
-                Some(Law::SoftThreshold { function: own.sparse_function, first: own.s_init_value })
+                Some(Reparameterisation::SoftThreshold { function: own.sparse_function, first: own.s_init_value })
             }
-            ConvType::Dnw => Some(Law::Largest { rate: rate(l) }),
+            ConvType::Dnw => Some(Reparameterisation::Largest { rate: rate(l) }),
             ConvType::Gmp => {
                 let [first, last] = [own.init_prune_epoch, own.final_prune_epoch].map(|epoch| epoch as u64);
-                Some(Law::Rising(GmpRate { rate: rate(l), first, last: last.max(first) }))
+                Some(Reparameterisation::Rising(GmpRate { rate: rate(l), first, last: last.max(first) }))
             }
         };
         Ok(types.iter().enumerate().map(law).collect())
@@ -391,7 +391,7 @@ impl Options {
     }
 
     /// What the folder's name and the summary say of the layers.
-    fn told(&self, init: Option<&SparseInit>) -> (String, Map<String, Value>) {
+    fn name_and_facts(&self, init: Option<&SparseInit>) -> (String, Map<String, Value>) {
         let own = &self.own;
         let conv_type = own.conv_type.to_string();
         let mut facts = Map::from_iter([("conv_type".to_owned(), json!(conv_type))]);
@@ -403,7 +403,7 @@ impl Options {
             facts.insert("er_sparse_method".to_owned(), json!(method));
             let key = if own.conv_type.is_soft() { "mask_density_requested" } else { "density_requested" };
             facts.insert(key.to_owned(), json!(density.get()));
-            if let Some((pruner, last)) = self.pruning.told() {
+            if let Some((pruner, last)) = self.pruning.label() {
                 name = format!("{name}-{pruner}-{last}");
                 facts.insert("pruner".to_owned(), json!(pruner.to_string()));
                 facts.insert("density_requested".to_owned(), json!(last.get()));

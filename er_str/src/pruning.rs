@@ -11,7 +11,7 @@ use shared::config::{Checks, values};
 use shared::density::Density;
 use shared::schedule::{LearningRate, LearningRates, LrPolicy};
 use shared::topology::iterative::{Pruner, Reset};
-use shared::train::{IterativePruning, Load, LoadMode, Reparameterisation, after_levels};
+use shared::train::{IterativePruning, Load, LoadMode, ReparameterisedTraining, after_levels};
 use shared::{Error, Result};
 
 use crate::conv_type::ConvType;
@@ -140,7 +140,7 @@ impl Pruning {
     }
 
     /// What the folder's name says: the pruner, and the last density.
-    pub(crate) fn told(&self) -> Option<(Pruner, Density)> {
+    pub(crate) fn label(&self) -> Option<(Pruner, Density)> {
         self.pruner.zip(self.threshold_list.last().copied())
     }
 
@@ -264,7 +264,12 @@ impl Pruning {
     }
 
     /// The experiment; none without `--pruner`.
-    pub(crate) fn approach(&self, of: &Reparameterisation, level_epochs: usize, checks: &mut Checks) -> Option<IterativePruning> {
+    pub(crate) fn approach(
+        &self,
+        of: &ReparameterisedTraining,
+        level_epochs: usize,
+        checks: &mut Checks,
+    ) -> Option<IterativePruning> {
         let pruner = self.pruner?;
         let reset = self.reset(checks);
         let mode = self.mode();

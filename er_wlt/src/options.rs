@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use shared::Result;
-use shared::config::{Checks, Deciding, ExperimentOptions, Meaning, MovingOptions, RunOptions, Shared, SparseOptions};
+use shared::config::{Checks, ExperimentOptions, MovingOptions, ProgramOptions, RunOptions, Setup, Shared, SparseOptions};
 use shared::model::ModelSpec;
 use shared::topology::rule::{Exchanging, Grow, Method, MethodName};
 
@@ -18,25 +18,25 @@ pub(crate) struct Options {
     moving: MovingOptions,
 }
 
-impl Deciding for Options {
+impl ProgramOptions for Options {
     fn shared(&mut self) -> Shared<'_> {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
         let SparseOptions { sparse, fix, .. } = self.shared.sparse;
         let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let advice = ("add --sparse --fix to train inside a mask", [].as_slice());
-        let Some(mut meaning) = self.shared.moving(method, given, named, advice, checks) else { return Ok(None) };
+        let Some(mut setup) = self.shared.moving(method, given, named, advice, checks) else { return Ok(None) };
         if sparse && !fix {
-            meaning.name.push_str("-moving");
-            return Ok(Some(meaning));
+            setup.name.push_str("-moving");
+            return Ok(Some(setup));
         }
         let why = if sparse { "with --fix: the mask never changes" } else { "without --sparse: there is no mask" };
         let given = MovingOptions::names().filter(|name| checks.given.has(name));
-        meaning.notes.extend(given.map(|name| format!("--{name} has no effect {why}")));
-        Ok(Some(meaning))
+        setup.notes.extend(given.map(|name| format!("--{name} has no effect {why}")));
+        Ok(Some(setup))
     }
 }
 

@@ -49,7 +49,7 @@ struct Options {
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Given by cargo.
+    /// Provenance by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -4,19 +4,19 @@
 //! and 10⁸ edges.
 
 use divan::Bencher;
-use shared::graph::{Biadjacency, Law};
+use shared::graph::{Biadjacency, Sampling};
 
 fn main() {
     divan::main();
 }
 
 mod layer {
-    use super::{Bencher, Biadjacency, Law};
+    use super::{Bencher, Biadjacency, Sampling};
     use shared::statistics::bipartite as statistics;
     use shared::statistics::bipartite::{Degrees, Effort};
 
     fn graph() -> Biadjacency {
-        Biadjacency::sample(4608, 512, 0.1, Law::Bernoulli, 1)
+        Biadjacency::sample(4608, 512, 0.1, Sampling::Bernoulli, 1)
     }
 
     #[divan::bench]
@@ -63,14 +63,14 @@ mod layer {
 }
 
 mod large {
-    use super::{Bencher, Biadjacency, Law};
+    use super::{Bencher, Biadjacency, Sampling};
     use shared::statistics::bipartite::{Components, Degrees};
     use std::sync::LazyLock;
 
     const NODES: usize = 100_000;
 
     fn draw() -> Biadjacency {
-        Biadjacency::sample(NODES, NODES, 0.01, Law::Bernoulli, 1)
+        Biadjacency::sample(NODES, NODES, 0.01, Sampling::Bernoulli, 1)
     }
 
     static GRAPH: LazyLock<Biadjacency> = LazyLock::new(draw);

@@ -16,16 +16,16 @@ use common::{BATCH, all_threads, batch};
 use serde_json::{Map, json};
 use shared::data::{self, DataKind, Part};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Optimizer, Outcome, TrainOptions};
+use shared::engine::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Optimizer, Outcome, StepOptions};
 use shared::error::Result;
-use shared::graph::{Law as Drawn, Mask, sample};
+use shared::graph::{Mask, Sampling as Drawn, sample};
 use shared::init::{InitMethod, initialise};
 use shared::model::{Image, ModelSpec, build};
 use shared::rng::{Purpose, stream};
 use shared::run::{Saved, SavedTensor};
 use shared::threshold::SparseFunction;
 use shared::topology::rule::Length;
-use shared::train::{Data, Decays, Law, Reparam, ReparamOptions, Situation, Stepper};
+use shared::train::{Data, Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, Stepper, TrainingContext};
 
 /// Times steps of soft threshold reparameterisation.
 #[derive(Parser)]
@@ -48,7 +48,7 @@ struct Options {
     /// Whole steps alone, one JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Given by cargo.
+    /// Provenance by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -56,8 +56,8 @@ struct Options {
 /// So small that nothing leaves or comes into use.
 const RATE: f64 = 1e-12;
 
-fn how() -> TrainOptions {
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false }, weight_decay: 1e-3, label_smoothing: 0.1 }
+fn how() -> StepOptions {
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false }, weight_decay: 1e-3, label_smoothing: 0.1 }
 }
 
 /// An engine that a stepper moves, which makes its steps through the engine that it is given.
@@ -65,7 +65,7 @@ struct Case {
     mask: f64,
     density: f64,
     engine: SparseEngine,
-    stepper: Reparam,
+    stepper: ReparameterisedStepper,
     /// The weights in use alone.
     plain: SparseEngine,
     best: [f64; 3],
@@ -105,13 +105,13 @@ impl Case {
         let plain = SparseEngine::new(spec.clone(), state.clone(), how(), BATCH, threads)?;
         let mut engine = SparseEngine::new(spec.clone(), state, how(), BATCH, threads)?;
         let length = Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 };
-        let situation = Situation { length, data, options: how(), step: 0, epoch: 0, saved: &saved };
-        let still = TrainOptions { weight_decay: 0.0, ..how() };
+        let situation = TrainingContext { length, data, options: how(), step: 0, epoch: 0, saved: &saved };
+        let still = StepOptions { weight_decay: 0.0, ..how() };
         let decays = Decays { weights: how(), thresholds: still, norms: how() };
-        let law = Some(Law::SoftThreshold { function: SparseFunction::Exp, first: 0.0 });
+        let law = Some(Reparameterisation::SoftThreshold { function: SparseFunction::Exp, first: 0.0 });
         let layers = spec.layers().len();
-        let options = ReparamOptions { laws: vec![law; layers], decays, freeze: vec![false; layers], settle_batches: 0 };
-        let stepper = Reparam::new(options, &situation, &mut engine)?;
+        let options = ReparameterisedOptions { laws: vec![law; layers], decays, freeze: vec![false; layers], settle_batches: 0 };
+        let stepper = ReparameterisedStepper::new(options, &situation, &mut engine)?;
         Ok(Self { mask, density, engine, stepper, plain, best: [f64::INFINITY; 3] })
     }
 

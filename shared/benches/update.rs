@@ -19,7 +19,7 @@ use shared::engine::{Batch, Engine};
 use shared::model::{Image, build};
 use shared::run::Saved;
 use shared::topology::rule::{End, Length, Method, MethodName, MomentumKind, Network};
-use shared::train::{Dynamic, Stepper};
+use shared::train::{DynamicStepper, Stepper};
 
 /// Times an update of all masks against a training step.
 #[derive(Parser)]
@@ -36,13 +36,13 @@ struct Options {
     /// Rounds; the fastest counts.
     #[arg(long, default_value_t = 10)]
     rounds: u64,
-    /// Given by cargo.
+    /// Provenance by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 /// A method whose every step is an update that moves 30 % of the edges.
-fn method(name: MethodName, engine: &dyn Engine) -> Result<Dynamic> {
+fn method(name: MethodName, engine: &dyn Engine) -> Result<DynamicStepper> {
     let mut method = Method { interval: 1, end: End::Training, ..name.method() };
     if let Some(exchange) = &mut method.exchange {
         (exchange.rate, exchange.floor) = (0.3, 0.3);
@@ -50,7 +50,7 @@ fn method(name: MethodName, engine: &dyn Engine) -> Result<Dynamic> {
     let rule = method.rule(Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 })?;
     let layers = engine.spec().layers();
     let network = Network { movable: vec![true; layers.len()], groups: layers.iter().map(|l| l.groups).collect(), seed: 1 };
-    Dynamic::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default())
+    DynamicStepper::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default())
 }
 
 /// Milliseconds.

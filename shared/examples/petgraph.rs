@@ -11,7 +11,7 @@ use petgraph::algo::{connected_components, dijkstra, maximum_matching};
 use petgraph::visit::Bfs;
 use shared::Result;
 use shared::density::Density;
-use shared::graph::{Bipartite, Csr, Law};
+use shared::graph::{Bipartite, Csr, Sampling};
 use shared::model::{Image, build};
 use shared::statistics::network::{Link, Unit, graph_of, to_dot};
 use shared::topology::{FlowPreservation, MaskPlan};
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     let spec = build("vgg11", Image::new(3, 32, 32), 10)?;
     let plan = MaskPlan {
         init: "ERK".parse()?,
-        law: Law::Exact,
+        law: Sampling::Exact,
         density: Density::new(0.001)?,
         dense_layers: Vec::new(),
         flow: FlowPreservation::Off,

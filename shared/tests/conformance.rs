@@ -11,14 +11,14 @@
 use rand::RngExt;
 use shared::engine::dense::{self, DenseEngine};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Device, Engine, LayerState, ModelState, Movable, Optimizer, TrainOptions};
+use shared::engine::{Batch, Device, Engine, LayerState, ModelState, Movable, Optimizer, StepOptions};
 use shared::graph::{LayerShape, Mask};
 use shared::init::{InitMethod, initialise};
 use shared::model::{DefaultInit, Image, ModelSpec, Op, ParamKind, build};
 use shared::rng::{Purpose, stream};
 
-const OPTIONS: TrainOptions =
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.1 };
+const OPTIONS: StepOptions =
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.1 };
 
 /// Random masks, weights, and shifts of normalisations around `shift`.
 fn network(spec: &ModelSpec, density: f64, shift: f32, seed: u64) -> ModelState {
@@ -125,7 +125,7 @@ const DEEP: f32 = 3.0;
 /// A few steps on both engines.
 fn train(
     spec: &ModelSpec,
-    options: TrainOptions,
+    options: StepOptions,
     [samples, steps]: [usize; 2],
     shift: f32,
     precision: Precision,
@@ -152,7 +152,7 @@ enum Precision {
 
 impl Precision {
     /// The dense engine.
-    fn engine(self, spec: &ModelSpec, state: ModelState, options: TrainOptions, samples: usize) -> Box<dyn Engine> {
+    fn engine(self, spec: &ModelSpec, state: ModelState, options: StepOptions, samples: usize) -> Box<dyn Engine> {
         let (spec, (processor, device)) = (spec.clone(), open());
         match self {
             Self::Single => Box::new(DenseEngine::<f32, _>::on(processor, device, spec, state, options, samples).unwrap()),
@@ -173,7 +173,7 @@ fn open() -> (dense::Cuda, Device) {
 
 /// Trains so many steps with one seed, or, if that does not agree, with two others; one step in single precision, in which networks
 /// drift apart sooner.
-fn agree(name: &str, [samples, steps]: [usize; 2], [channels, height, width]: [usize; 3], shift: f32, options: TrainOptions) {
+fn agree(name: &str, [samples, steps]: [usize; 2], [channels, height, width]: [usize; 3], shift: f32, options: StepOptions) {
     let spec = build(name, Image::new(channels, height, width), 10).unwrap();
     for (precision, steps) in [(Precision::Single, 1), (Precision::Double, steps)] {
         let of_seed = |seed| train(&spec, options, [samples, steps], shift, precision, seed);
@@ -241,7 +241,7 @@ fn optimisers() {
     for optimizer in
         [Optimizer::Sgd { momentum: 0.0, nesterov: false }, Optimizer::Sgd { momentum: 0.9, nesterov: false }, Optimizer::Adam]
     {
-        agree("digits", [8, 4], [1, 8, 8], SHALLOW, TrainOptions { optimizer, weight_decay: 0.05, label_smoothing: 0.0 });
+        agree("digits", [8, 4], [1, 8, 8], SHALLOW, StepOptions { optimizer, weight_decay: 0.05, label_smoothing: 0.0 });
     }
 }
 

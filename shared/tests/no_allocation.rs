@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, Movable, Optimizer, TrainOptions};
+use shared::engine::{Batch, Engine, Movable, Optimizer, StepOptions};
 use shared::graph::Mask;
 use shared::init::{InitMethod, initialise};
 use shared::model::{Image, Layer, build};
@@ -22,7 +22,7 @@ fn steps_allocate_nothing() {
     let masks: Vec<Mask> = spec.layers().iter().map(tenth).collect();
     let state = initialise(&spec, &masks, &vec![0.1; masks.len()], 0.1, InitMethod::Default, 1);
     let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: true };
-    let options = TrainOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
+    let options = StepOptions { optimizer, weight_decay: 5e-4, label_smoothing: 0.0 };
     let mut engine = SparseEngine::new(spec.clone(), state, options, 32, 2).unwrap();
     let batch = Batch {
         images: (0..32 * spec.input().len()).map(|i| (i % 17) as f32 / 17.0).collect(),

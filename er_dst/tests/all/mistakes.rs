@@ -153,8 +153,8 @@ fn updates_that_never_come() {
             &["the density falls until the update of step 20, but T_end = 20 is before", "--final-prune-epoch"],
         ),
     ] {
-        let told = place.fails(&format!("{words} {SMALL}"), 2, texts);
-        assert!(told.contains("help: "), "{told}");
+        let message = place.fails(&format!("{words} {SMALL}"), 2, texts);
+        assert!(message.contains("help: "), "{message}");
     }
     assert!(!place.path("runs").exists(), "updates that never come leave no folder behind");
     for words in ["--update-frequency 13", "--method DST --update-frequency 52", "--method GMP_uniform --update-frequency 26"] {
@@ -185,9 +185,9 @@ fn pruning_from_a_dense_network_notes_a_lower_first_density() {
         assert_eq!(ran.code, Some(0), "{words}: {}", ran.err);
         ran.err
     };
-    let told = note("--method GMP --init-density 0.5");
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(told.starts_with("note: --density 0.5: GMP begins with all weights"), "{told}");
+    let message = note("--method GMP --init-density 0.5");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    assert!(message.starts_with("note: --density 0.5: GMP begins with all weights"), "{message}");
     assert_eq!(note("--method GMP"), "");
     assert_eq!(note("--method GraNet --density 0.6"), "");
 }

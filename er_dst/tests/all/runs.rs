@@ -258,13 +258,13 @@ fn sparse_networks_learn() {
     let place = Place::new();
     for method in ["RigL --density 0.2", "SET --density 0.2", "SNFS --density 0.2", "GraNet --final-density 0.1", "GMP"] {
         let words = "--model mlp-64-32 --batch-size 64 --epochs 16 --update-frequency 20 --threads 2 --quiet";
-        let told = place.done(&format!("--method {method} {words}"));
+        let message = place.done(&format!("--method {method} {words}"));
         assert!(
-            told.starts_with("test accuracy ") && told.contains(&format!("er_dst-mlp-64-32-digits-{}", &method[..3])),
-            "{told}"
+            message.starts_with("test accuracy ") && message.contains(&format!("er_dst-mlp-64-32-digits-{}", &method[..3])),
+            "{message}"
         );
-        let accuracy: f64 = told.split(' ').nth(2).unwrap().parse().unwrap();
-        assert!(accuracy > 85.0, "{method}: {told}");
+        let accuracy: f64 = message.split(' ').nth(2).unwrap().parse().unwrap();
+        assert!(accuracy > 85.0, "{method}: {message}");
     }
 }
 

@@ -30,10 +30,10 @@ fn every_file_resolves_and_the_published_ones_have_their_levels() {
         let options = &shown["options"];
         assert_eq!([&options["er-init-density"], &options["sparsity"]], [&json!(allowed), &json!(kept)], "{name}");
         assert_eq!([&options["lr"], &options["seed"], &options["init-bias"]], [&json!(0.1), &json!(2), &json!("kn-zero-bias")]);
-        let told = format!(
+        let message = format!(
             "kept (--sparsity): {levels} of all weights and biases of each layer, if so many are allowed; 5 levels of 100 epochs"
         );
-        assert_eq!(shown["method"][2], told, "{name}");
+        assert_eq!(shown["method"][2], message, "{name}");
         // The network, and the draw from which it chooses.
         let model = &shown["model"];
         assert_eq!((&model["name"], &model["parameters"]), (&json!("resnet18-slt"), &json!(11_169_162)), "{name}");

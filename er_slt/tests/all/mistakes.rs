@@ -41,10 +41,10 @@ fn wrong_options() {
         ("--levls 2", "unknown option '--levls'"),
     ] {
         let code = if line.starts_with("cannot read") { 1 } else { 2 };
-        let told = place.refused(&format!("{SHORT} {words}"), code, line);
+        let message = place.refused(&format!("{SHORT} {words}"), code, line);
         // Words that mean nothing and files that are not there speak for themselves.
         let plain = ["is not", "is negative", "density must be", "cannot read"].iter().any(|text| line.contains(text));
-        assert!(plain || told.contains("  help: "), "{told}");
+        assert!(plain || message.contains("  help: "), "{message}");
     }
     assert!(!place.path("runs").exists(), "wrong options leave no folder behind");
 }
@@ -66,8 +66,8 @@ fn several_problems_are_told_at_once() {
     let ran =
         Place::new().run(&format!("{SHORT} --plant-model --save-model false --sparsity 0.9 --sparsity-start 0.5 --load-model"));
     assert_eq!(ran.code, Some(2));
-    let told: Vec<&str> = ran.err.lines().filter_map(|l| l.strip_prefix("error: --")?.split([':', ' ']).next()).collect();
-    assert_eq!(told, ["save-model", "plant-model", "load-model", "sparsity", "sparsity-start"], "{}", ran.err);
+    let message: Vec<&str> = ran.err.lines().filter_map(|l| l.strip_prefix("error: --")?.split([':', ' ']).next()).collect();
+    assert_eq!(message, ["save-model", "plant-model", "load-model", "sparsity", "sparsity-start"], "{}", ran.err);
 }
 
 /// A ticket with the file's name and its parts: header and data.
@@ -149,9 +149,9 @@ fn damaged_tickets() {
     }
     // The network is what the scores choose, but not as good as reported.
     place.write("x", parts.with_header(more_correct));
-    let told = place.fails(&format!("{SHORT} --sparsity 0.2 --load-model --model-to-load x"), 1, &[]);
-    assert!(told.starts_with("error: x: frozen weights and scores classify "), "{told}");
-    assert!(told.contains(" of 144 validation images, 144 of 144 were reported\n"), "{told}");
+    let message = place.fails(&format!("{SHORT} --sparsity 0.2 --load-model --model-to-load x"), 1, &[]);
+    assert!(message.starts_with("error: x: frozen weights and scores classify "), "{message}");
+    assert!(message.contains(" of 144 validation images, 144 of 144 were reported\n"), "{message}");
 }
 
 #[test]

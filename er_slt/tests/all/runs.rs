@@ -11,7 +11,7 @@ use shared::score::kept;
 /// What holds after every search: each level keeps its fraction of what never changes, and all files tell the same of it.
 fn is_consistent(search: &Search, model: &str, densities: &[f64]) -> Vec<Vec<Layer>> {
     let tickets: Vec<Vec<Layer>> = (1..=densities.len()).map(|level| layers(&search.ticket(level), model)).collect();
-    let mut told = search.lines("level").into_iter();
+    let mut message = search.lines("level").into_iter();
     let epochs = search.lines("epoch").len() / densities.len();
     for (i, (ticket, density)) in tickets.iter().zip(densities).enumerate() {
         for layer in ticket {
@@ -19,7 +19,7 @@ fn is_consistent(search: &Search, model: &str, densities: &[f64]) -> Vec<Vec<Lay
             let n = kept(*density, layer.positions(), Layer::count(&layer.allowed));
             assert_eq!(Layer::count(&layer.kept), n, "level {} of {}", i + 1, layer.name);
         }
-        let line = told.next().unwrap();
+        let line = message.next().unwrap();
         let count = |of: usize| ticket.iter().map(|l| l.kept[of].edges()).sum::<usize>();
         let positions: usize = ticket.iter().map(Layer::positions).sum();
         let sum = |line: &serde_json::Value| line["edges"].as_u64().unwrap() + line["biases"].as_u64().unwrap();
@@ -39,7 +39,7 @@ fn is_consistent(search: &Search, model: &str, densities: &[f64]) -> Vec<Vec<Lay
         assert_eq!(of["validation_accuracy"], search.lines("epoch")[best as usize - 1]["validation_accuracy"]);
         assert!((0.0..=1.0).contains(&of["test_accuracy"].as_f64().unwrap()), "{of}");
     }
-    assert!(told.next().is_none());
+    assert!(message.next().is_none());
     // The last level's is the result.
     let last = &search.summary["levels"][densities.len() - 1];
     for key in ["edges", "best_epoch", "validation_accuracy", "test_accuracy", "density"] {
@@ -167,8 +167,8 @@ fn rescaled_values_keep_their_proportions() {
     }
     // What was reported is found again, of every ticket.
     for level in 1..=tickets.len() {
-        let told = load(&place, &search.ticket(level), "--sparsity 0.3");
-        assert!(told.contains("frozen weights and scores give the reported validation accuracy, "), "{told}");
+        let message = load(&place, &search.ticket(level), "--sparsity 0.3");
+        assert!(message.contains("frozen weights and scores give the reported validation accuracy, "), "{message}");
     }
 }
 
@@ -186,19 +186,22 @@ fn tickets_are_verified() {
     let place = Place::new();
     let search = Search::of(&place, &format!("{SHORT} --sparsity 0.2"));
     let accuracy = search.summary["levels"][1]["validation_accuracy"].as_f64().unwrap();
-    let told = load(&place, &search.ticket(2), "--sparsity 0.2");
+    let message = load(&place, &search.ticket(2), "--sparsity 0.2");
     let line = format!(
         "{}: frozen weights and scores give the reported validation accuracy, {:.2} %\n",
         search.ticket(2).display(),
         100.0 * accuracy
     );
-    assert!(told.contains(&line), "{told}");
+    assert!(message.contains(&line), "{message}");
     // The last checkpoint, too.
-    let told = load(&place, &search.folder.join("checkpoints/last.safetensors"), "--sparsity 0.2");
-    assert!(told.contains("give the reported validation accuracy"), "{told}");
+    let message = load(&place, &search.folder.join("checkpoints/last.safetensors"), "--sparsity 0.2");
+    assert!(message.contains("give the reported validation accuracy"), "{message}");
     for other in ["--valid-split 0.3", "--normalise own", "--select-on test"] {
-        let told = load(&place, &search.ticket(2), &format!("--sparsity 0.2 {other}"));
-        assert!(told.contains(": its accuracy is that on 144 images of digits (") && told.contains(": not verified\n"), "{told}");
+        let message = load(&place, &search.ticket(2), &format!("--sparsity 0.2 {other}"));
+        assert!(
+            message.contains(": its accuracy is that on 144 images of digits (") && message.contains(": not verified\n"),
+            "{message}"
+        );
     }
 }
 
@@ -304,9 +307,9 @@ fn searches_find_networks() {
     let place = Place::new();
     for more in ["", "--anneal", "--scaling", "--optimizer adam --lr 0.01", "--init-bias signed-const-zero-bias"] {
         let words = "--data digits --model mlp-128-64 --levels 2 --epochs 10 --lr 0.5 --sparsity 0.3 --threads 2 --quiet";
-        let told = place.done(&format!("{words} {more}"));
-        let accuracy: f64 = told.split(' ').nth(2).unwrap().parse().unwrap();
-        assert!(accuracy > 60.0, "{more}: {told}");
+        let message = place.done(&format!("{words} {more}"));
+        let accuracy: f64 = message.split(' ').nth(2).unwrap().parse().unwrap();
+        assert!(accuracy > 60.0, "{more}: {message}");
     }
 }
 

@@ -169,8 +169,8 @@ fn loaded_networks_bring_what_is_allowed() {
 #[test]
 fn keeping_all_that_is_allowed_is_remarked() {
     let note = |words: &str| Place::new().run(&format!("show --data digits --model mlp-8 {words}")).err;
-    let told = "note: --sparsity keeps all that --er-init-density allows (0.5): there is next to nothing to choose\n";
-    assert_eq!(note(""), told);
+    let message = "note: --sparsity keeps all that --er-init-density allows (0.5): there is next to nothing to choose\n";
+    assert_eq!(note(""), message);
     for words in ["--sparsity 0.4", "--er-method ERK", "--er-mask-bias false", "--er-init-density 0.6"] {
         assert_eq!(note(words), "", "{words}");
     }

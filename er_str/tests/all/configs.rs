@@ -117,8 +117,8 @@ fn published_cifar_runs() {
             let shown = shown(&place, &stem, &more);
             is_network(&shown, &stem, network, weights);
             let name = format!("{}{word}{}", names[0], names[1]);
-            let told = json!({"set": set, "er-sparse-method": method, "name": name}).to_string();
-            has(&shown, &stem, &told);
+            let message = json!({"set": set, "er-sparse-method": method, "name": name}).to_string();
+            has(&shown, &stem, &message);
             let common = r#"{"lr": 0.1, "lr-policy": "cosine", "warmup-length": 5, "epochs": 100, "weight-decay": 0.001,
                 "momentum": 0.9, "batch-size": 256, "label-smoothing": 0.1, "er-sparse-init": 0.3, "conv-type": "STRConvER",
                 "sparse-function": "sigmoid", "sInit-value": -200.0, "init": "kaiming_normal", "mode": "fan_in",

@@ -66,10 +66,10 @@ fn wrong_options() {
         ("--expt-setup x", "unknown option '--expt-setup'"),
     ] {
         let code = if line.starts_with("cannot read") { 1 } else { 2 };
-        let told = place.refused(&format!("{SHORT} {words}"), code, line);
+        let message = place.refused(&format!("{SHORT} {words}"), code, line);
         // Words that mean nothing and files that are not there speak for themselves.
         let plain = ["is not", "is negative", "density must be", "cannot read", "use one of", "is no folder", "--expt", "longer"];
-        assert!(plain.iter().any(|text| line.contains(text)) || told.contains("  help: "), "{told}");
+        assert!(plain.iter().any(|text| line.contains(text)) || message.contains("  help: "), "{message}");
     }
     assert!(!place.path("runs").exists(), "wrong options leave no folder behind");
 }
@@ -100,9 +100,9 @@ fn several_problems_are_told_at_once() {
     let words = "--random-mask --hessian --width 3 --prune-rate 0.5 --er-sparsity-file x --freeze-weights";
     let ran = Place::new().run(&format!("{SHORT} --conv-type STRConv {words}"));
     assert_eq!(ran.code, Some(2));
-    let mut told: Vec<&str> = ran.err.lines().filter_map(|l| l.strip_prefix("error: --")?.split([':', ' ']).next()).collect();
-    told.sort_unstable();
-    assert_eq!(told, ["er-sparsity-file", "freeze-weights", "hessian", "prune-rate", "random-mask", "width"], "{}", ran.err);
+    let mut message: Vec<&str> = ran.err.lines().filter_map(|l| l.strip_prefix("error: --")?.split([':', ' ']).next()).collect();
+    message.sort_unstable();
+    assert_eq!(message, ["er-sparsity-file", "freeze-weights", "hessian", "prune-rate", "random-mask", "width"], "{}", ran.err);
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn checkpoints_of_others() {
     let Checkpoint { origin, progress, state, .. } = run.checkpoint("last");
     Checkpoint::write(&place.path("plain"), &network(MODEL), &origin, &progress, &state, &Saved::default()).unwrap();
     let line = "what the checkpoint holds of its method does not fit this run: it is of another method";
-    let told = place.refused(&format!("{SHORT} --epochs 5 --resume plain"), 1, line);
-    assert!(told.contains("  help: go on from a checkpoint of er_str"), "{told}");
+    let message = place.refused(&format!("{SHORT} --epochs 5 --resume plain"), 1, line);
+    assert!(message.contains("  help: go on from a checkpoint of er_str"), "{message}");
     // Nor one of other layers.
     let dense = Run::of(&place, &format!("{SHORT} --conv-type DenseConv")).path("last").display().to_string();
     place.fails(&format!("{SHORT} --epochs 5 --resume {dense}"), 1, &["does not fit this run: "]);

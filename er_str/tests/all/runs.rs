@@ -84,10 +84,10 @@ fn soft_thresholds() {
             assert_eq!(trained(&best, layer).0, trained(&last, layer).0, "{words}");
             assert_ne!(threshold(&last, layer)[0], -4.0, "{words}");
         }
-        let told = run.lines("sparsity");
-        assert_eq!(told.len(), 4, "the first step, and the last of each epoch");
-        assert_eq!(told[3]["edges"], json!(edges(&last).iter().sum::<usize>()));
-        assert_eq!(told[3]["layers"]["fc2.weight"]["threshold"], threshold(&last, 1)[1]);
+        let message = run.lines("sparsity");
+        assert_eq!(message.len(), 4, "the first step, and the last of each epoch");
+        assert_eq!(message[3]["edges"], json!(edges(&last).iter().sum::<usize>()));
+        assert_eq!(message[3]["layers"]["fc2.weight"]["threshold"], threshold(&last, 1)[1]);
         assert!(run.number("training_flops_ratio") < allowed, "{}", run.summary);
     }
 }
@@ -306,10 +306,10 @@ fn evaluation_alone() {
                 "cannot compute on cuda:0: this program was built without CUDA",
             );
         }
-        let told = place.done(&evaluate);
+        let message = place.done(&evaluate);
         let percent = |key: &str| format!("{:.2} %", 100.0 * run.number(key));
-        assert!(told.starts_with(&format!("test accuracy {}", percent("test_accuracy"))), "{told}");
-        assert!(told.contains(&format!("validation accuracy {}", percent("validation_accuracy"))), "{told}");
+        assert!(message.starts_with(&format!("test accuracy {}", percent("test_accuracy"))), "{message}");
+        assert!(message.contains(&format!("validation accuracy {}", percent("validation_accuracy"))), "{message}");
         assert!(!place.path("none").exists());
     }
 }

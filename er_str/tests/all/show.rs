@@ -87,7 +87,7 @@ fn networks_of_sets() {
 #[test]
 fn what_layers_do_in_words() {
     let weights = "weights: kaiming_normal (fan_in, gain 1.4142)";
-    for (words, told) in [
+    for (words, message) in [
         ("--conv-type DenseConv", &["the weights of the edges are used as they are"][..]),
         (
             "--sInit-value -5",
@@ -114,7 +114,7 @@ fn what_layers_do_in_words() {
             ],
         ),
     ] {
-        let expected: Vec<&str> = std::iter::once(weights).chain(told.iter().copied()).collect();
+        let expected: Vec<&str> = std::iter::once(weights).chain(message.iter().copied()).collect();
         assert_eq!(shown(&format!("{SMALL} {words}"))["method"], json!(expected), "{words}");
     }
     let rising = shown(&format!("{SMALL} --conv-type GMPConv --prune-rate 0.9 --init-prune-epoch 20 --final-prune-epoch 79"));
@@ -124,11 +124,11 @@ fn what_layers_do_in_words() {
 
 #[test]
 fn first_weights_in_words() {
-    for (words, told) in [
+    for (words, message) in [
         ("--init signed_constant --mode fan_out --nonlinearity linear", "weights: signed_constant (fan_out, gain 1.0000)"),
         ("--init unsigned_constant", "weights: unsigned_constant (fan_in, gain 1.4142)"),
     ] {
-        assert_eq!(shown(&format!("{SMALL} {words}"))["method"][0], told, "{words}");
+        assert_eq!(shown(&format!("{SMALL} {words}"))["method"][0], message, "{words}");
     }
     let shown = |words: &str| shown(&format!("{SMALL} {words}"))["method"][0].as_str().unwrap().to_owned();
     assert!(shown("--init standard").starts_with("weights: standard"), "{}", shown("--init standard"));
@@ -187,23 +187,23 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
 #[test]
 fn options_without_use_are_remarked() {
     let place = Place::new();
-    let told = |words: &str| place.run(&format!("show {SMALL} {words}")).err;
+    let message = |words: &str| place.run(&format!("show {SMALL} {words}")).err;
     let ordinary = "--er-sparse-init 0.3 --er-sparse-method ERK --sInit-value -3 --sparse-function exp --st-decay 1";
-    let notes = told(&format!("--conv-type DenseConv {ordinary}"));
+    let notes = message(&format!("--conv-type DenseConv {ordinary}"));
     for option in ["er-sparse-init", "er-sparse-method", "sInit-value", "sparse-function", "st-decay"] {
         assert!(notes.contains(&format!("note: --{option} has no effect with DenseConv\n")), "{notes}");
     }
     assert_eq!(
-        told("--conv-type ConvMask --er-sparse-method none --er-sparse-init 0.3"),
+        message("--conv-type ConvMask --er-sparse-method none --er-sparse-init 0.3"),
         "note: --er-sparse-init has no effect with ConvMask and --er-sparse-method none\n"
     );
-    assert_eq!(told("--conv-type ConvMask --er-sparse-method none --er-sparse-init 1"), "");
-    assert_eq!(told("--conv-type STRConv --final-prune-epoch 30"), "note: --final-prune-epoch has no effect with STRConv\n");
+    assert_eq!(message("--conv-type ConvMask --er-sparse-method none --er-sparse-init 1"), "");
+    assert_eq!(message("--conv-type STRConv --final-prune-epoch 30"), "note: --final-prune-epoch has no effect with STRConv\n");
     assert_eq!(
-        told("--lr-policy multistep_lr --warmup-length 3"),
+        message("--lr-policy multistep_lr --warmup-length 3"),
         "note: --warmup-length has no effect with multistep_lr, as published\n"
     );
-    assert_eq!(told(""), "");
+    assert_eq!(message(""), "");
     // And they do not make another run.
     let hash = |words: &str| place.shown(&format!("{SMALL} {words}"))["config_hash"].clone();
     assert_eq!(hash("--conv-type DenseConv"), hash(&format!("--conv-type DenseConv {ordinary}")));

@@ -53,8 +53,8 @@ fn a_folder_goes_from_engine_to_engine() {
         let run = place.broken_off(&format!("{} --engine {name}", words("broken")), "broken", "TERM", lines);
         assert!(engine(&run).starts_with(name));
     }
-    let told = place.done(&format!("{} --engine dense", words("broken")));
-    assert!(told.starts_with("test accuracy"), "it had finished before it was stopped: {told}");
+    let message = place.done(&format!("{} --engine dense", words("broken")));
+    assert!(message.starts_with("test accuracy"), "it had finished before it was stopped: {message}");
     let [whole, broken] = ["whole", "broken"].map(|out| place.only_run(out));
     assert_eq!((engine(&whole).as_str(), engine(&broken).as_str()), ("sparse", "dense on cpu"));
     assert!(json(&broken.join("manifest.json"))["resumed"].is_string());

@@ -58,7 +58,7 @@ fn a_run_takes_the_masks_of_another() {
     place.done(&format!("{SMALL} --density 0.2 --out first"));
     let best = place.only_run("first").join("checkpoints/best.safetensors");
     let words = format!("{SMALL} --sparse-init {} --seed 3 --lr 0.05 --init-method scaled --out second", best.display());
-    let told = place.done(&words);
+    let message = place.done(&words);
     let (first, second) = (place.only_run("first"), place.only_run("second"));
     for checkpoint in ["checkpoints/best.safetensors", "checkpoints/last.safetensors"] {
         assert_eq!(masks(&second.join(checkpoint)), masks(&best));
@@ -74,7 +74,7 @@ fn a_run_takes_the_masks_of_another() {
     assert!((short - density).abs() < 1e-6 && name.len() < 60, "{name}");
 
     // The same command and its own configuration find the finished run, and so do the same masks elsewhere.
-    assert_eq!(place.done(&words), format!("already finished: {told}"));
+    assert_eq!(place.done(&words), format!("already finished: {message}"));
     let config = second.join("config.yaml");
     assert!(place.done(&format!("--config {}", config.display())).starts_with("already finished"));
     place.write("copy.safetensors", file(&masks(&best)));
@@ -136,8 +136,8 @@ fn files_that_do_not_fit_are_told_and_leave_no_folder() {
         ("empty", file(&empty), &["the masks of empty.safetensors have no edge"]),
     ] {
         place.write(&format!("{name}.safetensors"), bytes);
-        let told = place.fails(&format!("{SMALL} --sparse-init {name}.safetensors"), 1, texts);
-        assert!(told.contains("help: "), "{told}");
+        let message = place.fails(&format!("{SMALL} --sparse-init {name}.safetensors"), 1, texts);
+        assert!(message.contains("help: "), "{message}");
     }
     place.fails(&format!("{SMALL} --sparse-init none.safetensors"), 1, &["cannot read mask file none.safetensors", "help: "]);
 
@@ -153,9 +153,9 @@ fn options_that_contradict_a_file() {
     let place = Place::new();
     place.write("m.safetensors", file(&every(4)));
     let words = format!("{SMALL} --sparse-init m.safetensors");
-    let told =
+    let message =
         place.fails(&format!("{words} --density 0.2"), 2, &["--density 0.2: the masks of m.safetensors have density 0.25"]);
-    assert!(told.contains("leave it out: the file decides"), "{told}");
+    assert!(message.contains("leave it out: the file decides"), "{message}");
     // 0.2501 of 2720 weights are the edges that there are, rounded.
     place.done(&format!("show {words} --density 0.2501"));
     for option in ["sampling exact", "dense-layers first", "flow-preservation", "flow-preservation --flow-keep-density"] {

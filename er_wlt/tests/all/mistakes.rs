@@ -71,8 +71,8 @@ fn a_gpu_that_a_build_cannot_use_is_refused_before_data_are_looked_for() {
     let place = Place::new();
     for words in ["", "--data cifar10 --data-dir nowhere"] {
         let line = "cannot compute on cuda:0: this program was built without CUDA";
-        let told = place.refused(&format!("--engine dense --device cuda {words}"), 2, line);
-        assert!(told.contains("build it as docs/cuda.md says, or leave --device out"), "{told}");
+        let message = place.refused(&format!("--engine dense --device cuda {words}"), 2, line);
+        assert!(message.contains("build it as docs/cuda.md says, or leave --device out"), "{message}");
     }
     assert!(!place.path("runs").exists(), "a missing GPU leaves no folder behind");
     // What would run can be shown without it.
@@ -181,8 +181,8 @@ fn damaged_folders_are_told_and_lose_nothing() {
         let broken = lines.replace("\"step\":5,", "\"step\":5 ");
         let broken = if file.ends_with("jsonl") { broken.into_bytes() } else { whole[..whole.len() / 2].to_vec() };
         std::fs::write(&path, &broken).unwrap();
-        let told = place.fails(words, 1, &[text]);
-        assert!(told.contains("help: "), "{told}");
+        let message = place.fails(words, 1, &[text]);
+        assert!(message.contains("help: "), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), broken);
         std::fs::write(&path, whole).unwrap();
         place.done(words);
@@ -196,7 +196,7 @@ fn damaged_folders_are_told_and_lose_nothing() {
     let head: String = metrics.split_inclusive('\n').take(5).collect();
     std::fs::write(run.join("metrics.jsonl"), head).unwrap();
     place.fails(words, 1, &["metrics.jsonl ends at step 4, but has been written up to step 33", "help: "]);
-    // Moving it away is the user's decision.
+    // MaskedTraining it away is the user's decision.
     std::fs::remove_file(run.join("metrics.jsonl")).unwrap();
     place.done(words);
     std::fs::write(run.join("summary.json"), "3\n").unwrap();
@@ -240,11 +240,11 @@ fn disks_that_cannot_be_written() {
 fn a_diverging_training_fails_and_keeps_no_bad_checkpoint() {
     let place = Place::new();
     let words = "--sparse --fix --model mlp-16 --epochs 3 --quiet --lr 1e30";
-    let told = place.fails(words, 1, &["not finite", "step", "--lr"]);
+    let message = place.fails(words, 1, &["not finite", "step", "--lr"]);
     let run = place.only_run("runs");
     let manifest = json(&run.join("manifest.json"));
     assert_eq!(manifest["status"], "failed");
-    assert!(told.contains(manifest["error"].as_str().unwrap()));
+    assert!(message.contains(manifest["error"].as_str().unwrap()));
     assert!(!run.join("checkpoints/last.safetensors").exists());
     assert!(!run.join("summary.json").exists());
 }

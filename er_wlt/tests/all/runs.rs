@@ -12,11 +12,11 @@ const SMALL: &str =
 #[test]
 fn a_run_learns_and_explains_itself() {
     let place = Place::new();
-    let told = place.done(&format!("{SMALL} --quiet"));
+    let message = place.done(&format!("{SMALL} --quiet"));
     let run = place.only_run("runs");
     let name = run.file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-s17-"), "{name}");
-    assert!(told.contains(name) && told.starts_with("test accuracy "), "{told}");
+    assert!(message.contains(name) && message.starts_with("test accuracy "), "{message}");
 
     let summary = json(&run.join("summary.json"));
     assert!(summary["test_accuracy"].as_f64().unwrap() > 0.85, "{summary}");
@@ -110,8 +110,8 @@ fn a_run_in_progress_is_left_alone() {
 fn several_seeds_give_a_mean() {
     let place = Place::new();
     let words = "--sparse --fix --density 0.2 --model mlp-16 --epochs 2 --iters 3 --seed 4 --quiet";
-    let told = place.done(words);
-    assert!(told.contains("mean and standard deviation of 3 seeds"), "{told}");
+    let message = place.done(words);
+    assert!(message.contains("mean and standard deviation of 3 seeds"), "{message}");
     let files: Vec<PathBuf> = std::fs::read_dir(place.path("runs")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(files.iter().filter(|p| p.is_dir()).count(), 3, "{files:?}");
     let table = json(files.iter().find(|p| p.extension().is_some_and(|e| e == "json")).unwrap());
@@ -151,8 +151,8 @@ fn a_checkpoint_of_another_run_can_be_the_beginning() {
 fn dense_layers_are_outside_the_density() {
     let place = Place::new();
     let words = "--sparse --fix --sampling exact --density 0.5 --dense-layers last --model mlp-64-32 --max-steps 1 --quiet";
-    let told = place.done(words);
-    assert!(told.contains("achieved in the masked layers ("), "{told}");
+    let message = place.done(words);
+    assert!(message.contains("achieved in the masked layers ("), "{message}");
     let summary = json(&place.only_run("runs").join("summary.json"));
     let count = |key: &str| summary[key].as_f64().unwrap();
     // 64·64 + 32·64 weights are masked, 10·32 are not.

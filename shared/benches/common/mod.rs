@@ -2,8 +2,8 @@
 
 use shared::density::{Density, Distribution};
 use shared::engine::sparse::{Kernels, Setup, SparseEngine};
-use shared::engine::{Batch, ModelState, Optimizer, TrainOptions};
-use shared::graph::{Law, LayerShape, Mask, sample};
+use shared::engine::{Batch, ModelState, Optimizer, StepOptions};
+use shared::graph::{LayerShape, Mask, Sampling, sample};
 use shared::init::{InitMethod, initialise};
 use shared::model::ModelSpec;
 use shared::rng::{Purpose, stream};
@@ -17,8 +17,8 @@ pub(crate) fn all_threads() -> usize {
 }
 
 /// How steps are made.
-pub(crate) const OPTIONS: TrainOptions =
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.0 };
+pub(crate) const OPTIONS: StepOptions =
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.0 };
 
 /// A network whose layers have random masks of the densities that a distribution gives them.
 #[allow(dead_code, reason = "a bench may make its own")]
@@ -27,7 +27,7 @@ pub(crate) fn network(spec: &ModelSpec, distribution: &Distribution, density: f6
     let solution = Density::new(density).and_then(|d| distribution.solve(&shapes, d));
     let densities = solution.unwrap_or_else(|e| panic!("{e}")).densities;
     let draw = |(l, (&shape, &density)): (usize, (&LayerShape, &f64))| {
-        sample(shape, density, Law::Bernoulli, &mut stream(1, Purpose::Mask, l as u64))
+        sample(shape, density, Sampling::Bernoulli, &mut stream(1, Purpose::Mask, l as u64))
     };
     let masks: Vec<Mask> = shapes.iter().zip(&densities).enumerate().map(draw).collect();
     initialise(spec, &masks, &densities, density, InitMethod::Normal, 1)

@@ -101,10 +101,10 @@ fn of_device(panic: &(dyn Any + Send)) -> Option<&str> {
 fn silence_failures() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        let told = std::panic::take_hook();
+        let message = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if of_device(info.payload()).is_none() {
-                told(info);
+                message(info);
             }
         }));
     });

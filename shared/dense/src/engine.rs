@@ -8,7 +8,7 @@ use super::update::{average, descend};
 use super::{Images, Matrices, Processor, Try, Vector, device};
 use er_engine::checked::{complete, complete_layer, ends_with_logits};
 use er_engine::{
-    Batch, DenseState, Device as DeviceName, Engine, Gradients, LayerState, ModelState, Movable, Outcome, TrainOptions,
+    Batch, DenseState, Device as DeviceName, Engine, Gradients, LayerState, ModelState, Movable, Outcome, StepOptions,
 };
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
@@ -40,7 +40,7 @@ struct Dense<E: Dtype, D: Storage<E>> {
 #[derive(Debug)]
 pub struct DenseEngine<E: Dtype, D: Processor<E>> {
     spec: ModelSpec,
-    options: TrainOptions,
+    options: StepOptions,
     processor: D,
     /// How users call the device.
     name: DeviceName,
@@ -79,7 +79,7 @@ where
     ///
     /// # Errors
     /// If the model does not end with logits, or the state belongs to another model.
-    pub fn new(spec: ModelSpec, state: ModelState, options: TrainOptions, max_batch: usize) -> Result<Self> {
+    pub fn new(spec: ModelSpec, state: ModelState, options: StepOptions, max_batch: usize) -> Result<Self> {
         Self::on(Cpu::default(), DeviceName::Cpu, spec, state, options, max_batch)
     }
 }
@@ -94,7 +94,7 @@ impl<E: Dtype, D: Processor<E>> DenseEngine<E, D> {
         name: DeviceName,
         spec: ModelSpec,
         state: ModelState,
-        options: TrainOptions,
+        options: StepOptions,
         max_batch: usize,
     ) -> Result<Self> {
         if max_batch == 0 {

@@ -24,7 +24,7 @@ use dfdx::prelude::{Cache, Device as Operations, Dtype, HasErr, NoneTape, Tensor
 #[cfg(feature = "cuda")]
 pub use self::device::cuda;
 pub use self::engine::DenseEngine;
-use er_engine::{Device, Engine, ModelState, TrainOptions};
+use er_engine::{Device, Engine, ModelState, StepOptions};
 use er_graphs::error::Result;
 use er_networks::init::{OrthoRepair, OrthoRepaired};
 use er_networks::model::ModelSpec;
@@ -67,7 +67,7 @@ pub fn engine(
     device: Device,
     spec: ModelSpec,
     state: ModelState,
-    options: TrainOptions,
+    options: StepOptions,
     max_batch: usize,
 ) -> Result<Box<dyn Engine>> {
     match device {

@@ -6,10 +6,10 @@ use er_graphs::graph::Mask;
 use er_networks::init::{InitMethod, initialise};
 use er_networks::model::{DefaultInit, Image, Op, build};
 
-const OPTIONS: TrainOptions =
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false }, weight_decay: 5e-4, label_smoothing: 0.1 };
+const OPTIONS: StepOptions =
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false }, weight_decay: 5e-4, label_smoothing: 0.1 };
 
-fn digits(options: TrainOptions) -> DenseEngine<f32, Cpu> {
+fn digits(options: StepOptions) -> DenseEngine<f32, Cpu> {
     let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
     let state = half_of_all(&spec);
     DenseEngine::new(spec, state, options, 16).unwrap()
@@ -30,7 +30,7 @@ fn batch(samples: usize) -> Batch {
 #[test]
 fn the_number_of_threads_changes_no_bit_and_a_saved_state_goes_on() {
     for optimizer in [OPTIONS.optimizer, Optimizer::Adam] {
-        let options = TrainOptions { optimizer, ..OPTIONS };
+        let options = StepOptions { optimizer, ..OPTIONS };
         let [mut one, two] = [1, 2].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut engine = digits(options);

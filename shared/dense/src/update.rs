@@ -3,11 +3,11 @@
 use dfdx::prelude::*;
 
 use super::{Processor, Try, scalar};
-use er_engine::{Optimizer, TrainOptions};
+use er_engine::{Optimizer, StepOptions};
 
 /// Moves values by one step (`step` counts from 1). Where gradient, values and state are 0 they stay 0.
 pub(super) fn descend<S: Shape, E: Dtype, D: Processor<E>>(
-    options: &TrainOptions,
+    options: &StepOptions,
     lr: f64,
     step: u64,
     values: &mut Tensor<S, E, D>,

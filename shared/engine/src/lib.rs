@@ -97,7 +97,7 @@ pub enum Optimizer {
 
 /// Everything that decides a training step besides the batch and the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TrainOptions {
+pub struct StepOptions {
     /// How parameters move.
     pub optimizer: Optimizer,
     /// λ, on all parameters.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Optimizer, TrainOptions};
+use super::{Optimizer, StepOptions};
 use er_networks::topology::rule::Real;
 
 /// Values a thread updates at once.
@@ -18,7 +18,7 @@ impl Optimizer {
     }
 }
 
-impl TrainOptions {
+impl StepOptions {
     /// Moves `values` by one step (`step` counts from 1). Each value depends on its own gradient and slots only. Large slices are
     /// shared among the threads of the rayon pool that calls. Engines descend in `f32`, few and delicate values in `f64`.
     ///
@@ -40,7 +40,7 @@ impl TrainOptions {
         }
     }
 
-    /// As [`TrainOptions::descend`], on the thread that calls.
+    /// As [`StepOptions::descend`], on the thread that calls.
     pub fn descend_part<T: Real>(&self, lr: f64, step: u64, values: &mut [T], gradients: &[T], slots: &mut [&mut [T]]) {
         let decay = T::nearest(self.weight_decay);
         match (self.optimizer, slots) {
@@ -82,7 +82,7 @@ mod tests {
 
     /// Moves one value twice, in both precisions.
     fn twice(optimizer: Optimizer) -> (f32, f64) {
-        let options = TrainOptions { optimizer, weight_decay: 0.01, label_smoothing: 0.0 };
+        let options = StepOptions { optimizer, weight_decay: 0.01, label_smoothing: 0.0 };
         let (mut single, mut double) = ([0.5_f32], [0.5_f64]);
         let (mut of_single, mut of_double) = (vec![vec![0.0_f32]; optimizer.slots()], vec![vec![0.0_f64]; optimizer.slots()]);
         for (step, gradient) in [(1, 0.25_f32), (2, -0.75)] {

@@ -4,18 +4,18 @@ use crate::golden::{flat_f32 as flat, golden};
 use serde_json::{Value, json};
 use shared::data::{self, DataKind, Part};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimizer, TrainOptions};
+use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimizer, StepOptions};
 use shared::graph::{LayerShape, Mask};
 use shared::model::{Image, ModelSpec, build};
 use shared::run::{Saved, SavedTensor};
 use shared::topology::rule::Length;
-use shared::train::{Data, Event, Popup, PopupOptions, Situation, Stepper};
+use shared::train::{Data, EdgePopup, EdgePopupOptions, Event, Stepper, TrainingContext};
 
 const BATCH: usize = 8;
 
 /// What an engine does whose parameters others move.
-const ADRIFT: TrainOptions =
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0, label_smoothing: 0.0 };
+const ADRIFT: StepOptions =
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0, label_smoothing: 0.0 };
 
 /// Set positions of a 0/1 list.
 fn ones(bits: &[f32]) -> Vec<usize> {
@@ -55,23 +55,23 @@ fn digits() -> Data {
 }
 
 /// What there is at a step, and a stepper in it.
-fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: usize) -> (SparseEngine, Popup) {
+fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: usize) -> (SparseEngine, EdgePopup) {
     let spec = build("mlp-8", Image::new(1, 2, 3), 3).unwrap();
     let config = &golden["config"];
     let momentum = config["momentum"].as_f64().unwrap();
-    let options = TrainOptions {
+    let options = StepOptions {
         optimizer: Optimizer::Sgd { momentum, nesterov: false },
         weight_decay: config["weight_decay"].as_f64().unwrap(),
         label_smoothing: 0.0,
     };
     let first: Vec<Vec<f32>> = golden["variants"]["er"]["masks"][0].as_array().unwrap().iter().map(flat).collect();
     let (state, saved) = stored(&spec, golden, levels[0], &first);
-    let plain = TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..options };
+    let plain = StepOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..options };
     let mut engine = SparseEngine::new(spec, state, plain, BATCH, threads).unwrap();
     let length = Length { batches_per_epoch: 1, epochs: 40, multiplier: 1 };
-    let situation = Situation { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
-    let popup = PopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps, settle_batches: 0 };
-    let popup = Popup::new(popup, &situation, &mut engine).unwrap();
+    let situation = TrainingContext { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
+    let popup = EdgePopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps, settle_batches: 0 };
+    let popup = EdgePopup::new(popup, &situation, &mut engine).unwrap();
     (engine, popup)
 }
 
@@ -87,7 +87,7 @@ fn batch(golden: &Value, step: u64) -> Batch {
 }
 
 /// Masks of weights and biases that are in use. No frozen value of the golden network is 0.
-fn in_use(engine: &SparseEngine, popup: &Popup) -> Vec<Vec<usize>> {
+fn in_use(engine: &SparseEngine, popup: &EdgePopup) -> Vec<Vec<usize>> {
     let state = popup.network(engine).unwrap();
     let layers = state.layers.iter().zip(&state.dense);
     layers
@@ -164,7 +164,7 @@ fn rescaling_multiplies_the_logits_and_divides_the_rate() {
         assert!((f64::from(*after) - scale * f64::from(*before)).abs() < 1e-5, "{after}, expected {scale} · {before}");
     }
     // The velocities of scores do not know the rate, so scores move by rate/scale times them.
-    let numbers = |popup: &Popup, what: &str| match &popup.saved(&engine).unwrap().tensors[&format!("{what}.fc1.weight")] {
+    let numbers = |popup: &EdgePopup, what: &str| match &popup.saved(&engine).unwrap().tensors[&format!("{what}.fc1.weight")] {
         SavedTensor::Floats(values) => values.clone(),
         SavedTensor::Bits(_) => panic!("{what} are numbers"),
     };
@@ -185,21 +185,21 @@ fn a_network_that_its_scores_do_not_choose_is_refused() {
     let first: Vec<Vec<f32>> = masks[0].as_array().unwrap().iter().map(flat).collect();
     let later: Vec<Vec<f32>> = masks[19].as_array().unwrap().iter().map(flat).collect();
     let options =
-        TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0, label_smoothing: 0.0 };
+        StepOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, weight_decay: 0.0, label_smoothing: 0.0 };
     let length = Length { batches_per_epoch: 1, epochs: 1, multiplier: 1 };
     let search = |chosen: &[Vec<f32>], change: &dyn Fn(&mut Saved)| {
         let (state, mut saved) = stored(&spec, &golden, 0.4, chosen);
         change(&mut saved);
         let mut engine = SparseEngine::new(spec.clone(), state, options, 8, 1).unwrap();
-        let situation = Situation { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
-        let levels = PopupOptions { densities: vec![0.4], level_steps: 1, rescale_steps: None, settle_batches: 0 };
-        Popup::new(levels, &situation, &mut engine).map(drop).map_err(|e| e.to_string())
+        let situation = TrainingContext { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
+        let levels = EdgePopupOptions { densities: vec![0.4], level_steps: 1, rescale_steps: None, settle_batches: 0 };
+        EdgePopup::new(levels, &situation, &mut engine).map(drop).map_err(|e| e.to_string())
     };
     assert_eq!(search(&first, &|_| ()), Ok(()));
-    let told = search(&later, &|_| ()).unwrap_err();
-    assert!(told.contains("is not what its scores choose"), "{told}");
-    let told = search(&first, &|saved| drop(saved.tensors.remove("scores.fc1.weight"))).unwrap_err();
-    assert!(told.contains("scores.fc1.weight is missing"), "{told}");
-    let told = search(&first, &|saved| saved.note = Value::Null).unwrap_err();
-    assert!(told.contains("does not fit this run"), "{told}");
+    let message = search(&later, &|_| ()).unwrap_err();
+    assert!(message.contains("is not what its scores choose"), "{message}");
+    let message = search(&first, &|saved| drop(saved.tensors.remove("scores.fc1.weight"))).unwrap_err();
+    assert!(message.contains("scores.fc1.weight is missing"), "{message}");
+    let message = search(&first, &|saved| saved.note = Value::Null).unwrap_err();
+    assert!(message.contains("does not fit this run"), "{message}");
 }

@@ -1,7 +1,7 @@
 //! Initial masks of whole networks.
 
 use shared::density::Density;
-use shared::graph::{Csr, Law};
+use shared::graph::{Csr, Sampling};
 use shared::model::{Image, ModelSpec, build};
 use shared::topology::{Drawn, FlowPreservation, MaskPlan};
 
@@ -11,7 +11,7 @@ fn model(name: &str) -> ModelSpec {
 
 fn draw(model: &ModelSpec, init: &str, density: f64, flow: FlowPreservation) -> shared::Result<Drawn> {
     let density = Density::new(density).unwrap();
-    MaskPlan { init: init.parse().unwrap(), law: Law::Bernoulli, density, dense_layers: Vec::new(), flow, seed: 17 }
+    MaskPlan { init: init.parse().unwrap(), law: Sampling::Bernoulli, density, dense_layers: Vec::new(), flow, seed: 17 }
         .draw(model, None)
 }
 

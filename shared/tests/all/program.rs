@@ -3,10 +3,10 @@
 use clap::{Args, Command, FromArgMatches};
 use serde::Serialize;
 use shared::Result;
-use shared::config::{Asked, Checks, Deciding, Experiment, ExperimentOptions, Meaning, RunOptions, Shared, read, values};
-use shared::engine::{Backend, Device as On};
+use shared::config::{Checks, Experiment, ExperimentOptions, ProgramOptions, Request, RunOptions, Setup, Shared, read, values};
+use shared::engine::{Backend, Device};
 use shared::model::ModelSpec;
-use shared::run::{Device, Program, Signals};
+use shared::run::{Invocation, Machine, Signals};
 use shared::topology::rule::{Method, MethodName};
 use shared::train::Training;
 
@@ -20,29 +20,29 @@ struct Options {
     period: usize,
 }
 
-impl Deciding for Options {
+impl ProgramOptions for Options {
     fn shared(&mut self) -> Shared<'_> {
         self.shared.shared()
     }
 
-    fn meaning(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>> {
+    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
         if !self.shared.sparse.sparse {
             checks.no_effect("period", "without --sparse", "add --sparse");
         }
         let method = Method { interval: self.period as u64, ..MethodName::Set.method() };
         let advice = ("add --sparse", [].as_slice());
-        let Some(mut meaning) = self.shared.moving(method, None, named, advice, checks) else { return Ok(None) };
-        meaning.name.push_str("-often");
-        meaning.facts.insert("period".into(), self.period.into());
-        meaning.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));
-        Ok(Some(meaning))
+        let Some(mut setup) = self.shared.moving(method, None, named, advice, checks) else { return Ok(None) };
+        setup.name.push_str("-often");
+        setup.facts.insert("period".into(), self.period.into());
+        setup.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));
+        Ok(Some(setup))
     }
 }
 
 fn experiment(line: &str, seed: u64) -> Result<Experiment> {
     let command = RunOptions::augment_args(Options::augment_args(Command::new("program")));
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    let Asked::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
+    let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
     let options = Options::from_arg_matches(&matches).unwrap();
     let run = RunOptions::from_arg_matches(&matches).unwrap();
     Experiment::new("program", &options, &run, seed, &given)
@@ -58,8 +58,8 @@ fn own_options_name_the_run_and_decide_how_edges_move() {
     assert_eq!(experiment.config.get("seed").unwrap(), 5);
     assert_eq!(experiment.notes, ["asked"]);
     let Training { approach, spec, backend, .. } = &experiment.training;
-    let device = Device::this(1, *backend);
-    let program = Program { name: "program", version: "0", revision: None, command: Vec::new(), device };
+    let device = Machine::this(1, *backend);
+    let program = Invocation { name: "program", version: "0", revision: None, command: Vec::new(), device };
     let fresh = || approach.begin(spec, *backend);
     let to = experiment.destination("program");
     let launched = experiment.training.launch(&program, &to, fresh, &Signals::none()).unwrap();
@@ -83,10 +83,10 @@ fn engines_and_devices_are_chosen_together_and_decide_no_hash() {
     for (line, backend) in [
         ("", Backend::Sparse),
         ("--engine sparse --device cpu", Backend::Sparse),
-        ("--engine Dense", Backend::Dense(On::Cpu)),
-        ("--engine dense --no-cuda", Backend::Dense(On::Cpu)),
-        ("--engine dense --device cuda", Backend::Dense(On::Cuda(0))),
-        ("--engine dense --device cuda:2", Backend::Dense(On::Cuda(2))),
+        ("--engine Dense", Backend::Dense(Device::Cpu)),
+        ("--engine dense --no-cuda", Backend::Dense(Device::Cpu)),
+        ("--engine dense --device cuda", Backend::Dense(Device::Cuda(0))),
+        ("--engine dense --device cuda:2", Backend::Dense(Device::Cuda(2))),
     ] {
         let experiment = experiment(line, 1).unwrap();
         assert_eq!((experiment.training.backend, experiment.config.hash()), (backend, base.config.hash()), "{line}");

@@ -4,16 +4,16 @@
 use crate::golden::{flat_f32 as flat, golden};
 use crate::reparam_case::{BATCH, Case, decays, floats, momentum, s_of, trained};
 use serde_json::Value;
-use shared::engine::{Batch, Engine, TrainOptions};
+use shared::engine::{Batch, Engine, StepOptions};
 use shared::graph::Mask;
 use shared::model::{Image, ModelSpec, ModelState, ParamKind, build};
 use shared::run::{Saved, SavedTensor};
 use shared::schedule::GmpRate;
 use shared::threshold::SparseFunction;
-use shared::train::{Decays, Event, Law, Stepper};
+use shared::train::{Decays, Event, Reparameterisation, Stepper};
 
-const SOFT: Law = Law::SoftThreshold { function: SparseFunction::Sigmoid, first: -4.0 };
-const RISING: Law = Law::Rising(GmpRate { rate: 0.8, first: 1, last: 4 });
+const SOFT: Reparameterisation = Reparameterisation::SoftThreshold { function: SparseFunction::Sigmoid, first: -4.0 };
+const RISING: Reparameterisation = Reparameterisation::Rising(GmpRate { rate: 0.8, first: 1, last: 4 });
 
 #[test]
 fn the_golden_trajectory() {
@@ -21,8 +21,8 @@ fn the_golden_trajectory() {
     let (config, record) = (&golden["config"], &golden["record"]);
     let number = |key: &str| config[key].as_f64().unwrap();
     let first = number("s_init");
-    let mut case = Case::new(&[6, 8, 3], Law::SoftThreshold { function: SparseFunction::Sigmoid, first }, 1.0);
-    let how = |decay| TrainOptions {
+    let mut case = Case::new(&[6, 8, 3], Reparameterisation::SoftThreshold { function: SparseFunction::Sigmoid, first }, 1.0);
+    let how = |decay| StepOptions {
         weight_decay: number(decay),
         label_smoothing: number("label_smoothing"),
         ..momentum(number("momentum"), false)
@@ -62,7 +62,7 @@ fn the_golden_trajectory() {
 
 #[test]
 fn the_definition_with_dense_tensors() {
-    for law in [SOFT, Law::Largest { rate: 0.6 }, RISING] {
+    for law in [SOFT, Reparameterisation::Largest { rate: 0.6 }, RISING] {
         for (mu, nesterov) in [(0.0, false), (0.9, false), (0.8, true)] {
             for density in [1.0, 0.5] {
                 let mut case = Case::new(&[12, 20, 5], law, density);
@@ -70,7 +70,7 @@ fn the_definition_with_dense_tensors() {
                 let used = case.agrees(28, 0.1);
                 // Of all weights, in the mask or not, which part is left out: at the end GmpRate has come to 0.8·63/64.
                 let [left_out, first] = match law {
-                    Law::Largest { rate } => [rate; 2],
+                    Reparameterisation::Largest { rate } => [rate; 2],
                     _ => [0.7875, 0.0],
                 };
                 let kept = |part: f64| {
@@ -78,7 +78,7 @@ fn the_definition_with_dense_tensors() {
                     case.masks.iter().map(keep).collect::<Vec<_>>()
                 };
                 match law {
-                    Law::SoftThreshold { .. } => assert!(used[27] < used[0], "{used:?}"),
+                    Reparameterisation::SoftThreshold { .. } => assert!(used[27] < used[0], "{used:?}"),
                     _ => assert_eq!([&used[0], &used[27]], [&kept(first), &kept(left_out)], "{law:?}"),
                 }
             }
@@ -89,7 +89,7 @@ fn the_definition_with_dense_tensors() {
 /// More weights than a thread moves at once.
 #[test]
 fn large_layers_by_their_definition() {
-    for law in [SOFT, Law::Largest { rate: 0.6 }, RISING] {
+    for law in [SOFT, Reparameterisation::Largest { rate: 0.6 }, RISING] {
         let mut case = Case::new(&[80, 110, 5], law, 0.9);
         case.decays = decays(momentum(0.9, false), [2e-3, 0.1]);
         case.weights.iter_mut().flatten().for_each(|w| *w *= 0.3);
@@ -134,7 +134,7 @@ fn compaction_changes_nothing() {
 #[test]
 fn a_weight_without_a_place_comes_back_by_its_velocity() {
     let mut case = Case::new(&[12, 24, 5], SOFT, 1.0);
-    case.laws = vec![Some(Law::SoftThreshold { function: SparseFunction::Sigmoid, first: -0.5 }); 2];
+    case.laws = vec![Some(Reparameterisation::SoftThreshold { function: SparseFunction::Sigmoid, first: -0.5 }); 2];
     case.decays = decays(momentum(0.9, true), [0.0, 0.0]);
     case.weights.iter_mut().flatten().for_each(|w| *w *= 0.5);
     case.weights[0][7] = 0.01;
@@ -157,7 +157,7 @@ fn a_weight_without_a_place_comes_back_by_its_velocity() {
 /// Every training goes on from any step as if nothing had happened, with any number of threads.
 #[test]
 fn interrupted_trainings_are_the_same() {
-    for law in [SOFT, Law::Largest { rate: 0.6 }, RISING] {
+    for law in [SOFT, Reparameterisation::Largest { rate: 0.6 }, RISING] {
         let mut case = Case::new(&[80, 110, 20, 5], law, 0.7);
         case.laws[1] = None;
         case.decays = decays(momentum(0.9, false), [1e-3, 0.08]);
@@ -174,16 +174,18 @@ fn interrupted_trainings_are_the_same() {
             old_layouts += usize::from(case.fits_its_places(&engine, &reparam, 0.8, 0.9));
             (other, again) = case.go_on(&other, &again, step, 1 + step as usize % 2);
         }
-        assert!(matches!(law, Law::Largest { .. }) || old_layouts > 0, "{law:?}: {old_layouts}");
+        assert!(matches!(law, Reparameterisation::Largest { .. }) || old_layouts > 0, "{law:?}: {old_layouts}");
     }
 }
 
 #[test]
 fn nothing_in_use() {
-    let none = Law::SoftThreshold { function: SparseFunction::Exp, first: 3.0 };
+    let none = Reparameterisation::SoftThreshold { function: SparseFunction::Exp, first: 3.0 };
     let all = GmpRate { rate: 1.0, first: 0, last: 0 };
-    for (law, density) in
-        [none, Law::Largest { rate: 1.0 }].map(|law| (law, 0.5)).into_iter().chain([(SOFT, 0.0), (Law::Rising(all), 0.0)])
+    for (law, density) in [none, Reparameterisation::Largest { rate: 1.0 }]
+        .map(|law| (law, 0.5))
+        .into_iter()
+        .chain([(SOFT, 0.0), (Reparameterisation::Rising(all), 0.0)])
     {
         let mut case = Case::new(&[12, 24, 5], law, density);
         case.decays = decays(momentum(0.9, false), [1e-3, 1e-3]);
@@ -193,13 +195,17 @@ fn nothing_in_use() {
             assert!((stepped.outcome.loss() - 5.0_f64.ln()).abs() < 1e-6, "{law:?}: {}", stepped.outcome.loss());
             if let Some(Event::Sparsity(sparsity)) = stepped.event {
                 assert_eq!((sparsity.edges, sparsity.density.to_bits()), (0, 0), "{law:?}");
-                assert!(matches!(law, Law::Largest { .. }) || sparsity.places == 0, "{law:?}: {}", sparsity.places);
+                assert!(
+                    matches!(law, Reparameterisation::Largest { .. }) || sparsity.places == 0,
+                    "{law:?}: {}",
+                    sparsity.places
+                );
             }
             assert!(reparam.saved(&engine).unwrap().not_finite().is_none());
             (engine, reparam) = case.go_on(&engine, &reparam, step, 1);
         }
         assert!(reparam.network(&engine).unwrap().layers.iter().all(|layer| layer.mask.edges() == 0 && layer.weights.is_empty()));
-        assert!(reparam.told().unwrap().contains("fc1.weight"));
+        assert!(reparam.final_report().unwrap().contains("fc1.weight"));
     }
 }
 
@@ -223,7 +229,7 @@ fn residual() -> (Case, ModelState) {
     let spec: ModelSpec = build("small-dense-4", Image::new(3, 8, 8), 5).unwrap();
     let mut case = Case::of(spec, SOFT, 0.6);
     *case.laws.last_mut().unwrap() = None;
-    let how = |weight_decay| TrainOptions { weight_decay, ..momentum(0.0, false) };
+    let how = |weight_decay| StepOptions { weight_decay, ..momentum(0.0, false) };
     case.decays = Decays { weights: how(DECAY), thresholds: how(THRESHOLD_DECAY), norms: how(0.0) };
     let mut state = case.state();
     for (i, value) in state.dense.iter_mut().flat_map(|d| &mut d.values).enumerate() {
@@ -290,22 +296,22 @@ fn groups_of_parameters_differ_in_weight_decay() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let case = Case::new(&[12, 24, 5], SOFT, 0.5);
-    let told = |change: &dyn Fn(&mut Saved)| {
+    let message = |change: &dyn Fn(&mut Saved)| {
         let mut saved = case.stored();
         change(&mut saved);
         case.start_with(&saved).map(drop).map_err(|e| e.to_string())
     };
-    assert_eq!(told(&|_| ()), Ok(()));
+    assert_eq!(message(&|_| ()), Ok(()));
     for (missing, says) in [("allowed.fc1.weight", "allowed.fc1.weight is missing"), ("trained.fc2.weight", "trained.fc2.weight")]
     {
-        let told = told(&|saved| drop(saved.tensors.remove(missing))).unwrap_err();
-        assert!(told.contains(says), "{told}");
+        let message = message(&|saved| drop(saved.tensors.remove(missing))).unwrap_err();
+        assert!(message.contains(says), "{message}");
     }
     let short =
-        told(&|saved| drop(saved.tensors.insert("trained.fc1.weight".into(), SavedTensor::Floats(vec![1.0])))).unwrap_err();
+        message(&|saved| drop(saved.tensors.insert("trained.fc1.weight".into(), SavedTensor::Floats(vec![1.0])))).unwrap_err();
     assert!(short.contains("trained.fc1.weight does not have"), "{short}");
-    let other = told(&|saved| saved.note = Value::Null).unwrap_err();
+    let other = message(&|saved| saved.note = Value::Null).unwrap_err();
     assert!(other.contains("another method"), "{other}");
-    let none = told(&|saved| saved.note["thresholds"] = serde_json::json!({})).unwrap_err();
+    let none = message(&|saved| saved.note["thresholds"] = serde_json::json!({})).unwrap_err();
     assert!(none.contains("no threshold of fc1.weight"), "{none}");
 }

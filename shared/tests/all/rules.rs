@@ -3,7 +3,7 @@
 use crate::golden::{flat, golden};
 use proptest::prelude::*;
 use serde_json::Value;
-use shared::graph::{Law, LayerShape, LayerState, Mask, sample};
+use shared::graph::{LayerShape, LayerState, Mask, Sampling, sample};
 use shared::rng::{Purpose, stream};
 use shared::schedule::{CubicDensity, Decay, DropFraction};
 use shared::topology::rule::{
@@ -310,7 +310,7 @@ fn network(seed: u64, density: f64) -> (Vec<LayerState<f64>>, Evidence<f64>, Mem
     let mut coarse = |n: usize| (0..n).map(|_| f64::from(rng.random_range(-3..4_i32)) / 2.0).collect::<Vec<f64>>();
     let mut layers: Vec<LayerState<f64>> = Vec::new();
     for (l, shape) in shapes.into_iter().enumerate() {
-        let mask = sample(shape, density, Law::Bernoulli, &mut stream(seed, Purpose::Mask, l as u64));
+        let mask = sample(shape, density, Sampling::Bernoulli, &mut stream(seed, Purpose::Mask, l as u64));
         let edges = mask.edges();
         layers.push(LayerState { weights: coarse(edges), slots: vec![coarse(edges)], mask });
     }

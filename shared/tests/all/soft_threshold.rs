@@ -3,13 +3,13 @@
 
 use crate::golden::{flat, golden, number};
 use serde_json::Value;
-use shared::engine::{Optimizer, TrainOptions};
+use shared::engine::{Optimizer, StepOptions};
 use shared::schedule::{LearningRate, LrPolicy};
 use shared::threshold::{SparseFunction, soft_threshold, threshold_gradient, weight_gradients};
 
-fn options(config: &Value, decay: &str) -> TrainOptions {
+fn options(config: &Value, decay: &str) -> StepOptions {
     assert_ne!(config["nesterov"], true);
-    TrainOptions {
+    StepOptions {
         optimizer: Optimizer::Sgd { momentum: number(&config["momentum"]), nesterov: false },
         weight_decay: number(&config[decay]),
         label_smoothing: 0.0,
@@ -47,7 +47,7 @@ impl Layer {
     }
 
     /// Moves the weights, those outside the mask by weight decay alone, and s.
-    fn descend(&mut self, rate: f64, step: u64, mut upstream: Vec<f64>, [of_weights, of_s]: [&TrainOptions; 2]) {
+    fn descend(&mut self, rate: f64, step: u64, mut upstream: Vec<f64>, [of_weights, of_s]: [&StepOptions; 2]) {
         upstream.iter_mut().zip(&self.edges).filter(|(_, edge)| !**edge).for_each(|(u, _)| *u = 0.0);
         let slope = SparseFunction::Sigmoid.slope(self.s) * threshold_gradient(&self.weights, &upstream, self.g());
         weight_gradients(&self.weights, &mut upstream, self.g());

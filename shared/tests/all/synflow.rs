@@ -1,8 +1,8 @@
 //! SynFlow's scores against finite differences, the engine, and the published code.
 
 use rand::RngExt;
-use shared::engine::{Batch, Engine, Optimizer, TrainOptions, sparse::SparseEngine};
-use shared::graph::{Law, LayerShape, Mask, sample};
+use shared::engine::{Batch, Engine, Optimizer, StepOptions, sparse::SparseEngine};
+use shared::graph::{LayerShape, Mask, Sampling, sample};
 use shared::init::{InitMethod, initialise};
 use shared::model::{DefaultInit, Image, ModelSpec, ModelState, Op, build};
 use shared::rng::{Purpose, stream};
@@ -38,7 +38,7 @@ fn network() -> ModelSpec {
 
 fn initial(spec: &ModelSpec, density: f64, method: InitMethod) -> ModelState {
     let draw = |(i, l): (usize, &shared::model::Layer)| {
-        sample(l.shape, density, Law::Bernoulli, &mut stream(3, Purpose::Mask, i as u64))
+        sample(l.shape, density, Sampling::Bernoulli, &mut stream(3, Purpose::Mask, i as u64))
     };
     let masks: Vec<Mask> = spec.layers().iter().enumerate().map(draw).collect();
     initialise(spec, &masks, &vec![density; masks.len()], density, method, 3)
@@ -102,7 +102,7 @@ fn logits_are_those_of_the_engine() {
     last.weights = kept.iter().map(|k| k.1).collect();
     let known = f64::from(state.dense.last().unwrap().values[0]);
     let expected = sum_of_logits(&spec, &state);
-    let options = TrainOptions { optimizer: Optimizer::Adam, weight_decay: 0.0, label_smoothing: 0.0 };
+    let options = StepOptions { optimizer: Optimizer::Adam, weight_decay: 0.0, label_smoothing: 0.0 };
     let mut engine = SparseEngine::new(spec.clone(), state, options, 1, 1).unwrap();
     let mut loss = |label| engine.evaluate(&Batch { images: vec![1.0; spec.input().len()], labels: vec![label] }).unwrap().loss();
     let sum: f64 = (0..3).map(|c| known + loss(0) - loss(c)).sum();

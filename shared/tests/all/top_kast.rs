@@ -2,14 +2,14 @@
 
 use rand::RngExt;
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, Optimizer, TrainOptions};
+use shared::engine::{Batch, Engine, Optimizer, StepOptions};
 use shared::graph::Mask;
 use shared::init::{InitMethod, initialise};
 use shared::model::{Image, ModelSpec, build};
 use shared::rng::{Purpose, stream};
 use shared::run::Saved;
 use shared::topology::rule::{Network, When};
-use shared::train::{Event, Stepper, TopKast, TopKastOptions};
+use shared::train::{Event, Stepper, TopKastOptions, TopKastStepper};
 
 const WIDTHS: [usize; 4] = [10, 16, 8, 3];
 const RATE: f64 = 0.1;
@@ -37,7 +37,7 @@ fn engine() -> (ModelSpec, SparseEngine) {
     let masks: Vec<Mask> = spec.layers().iter().map(|l| Mask::full(l.shape)).collect();
     let state = initialise(&spec, &masks, &[1.0; 3], 1.0, InitMethod::Default, 5);
     let step =
-        TrainOptions { optimizer: Optimizer::Sgd { momentum: MU, nesterov: true }, weight_decay: DECAY, label_smoothing: 0.0 };
+        StepOptions { optimizer: Optimizer::Sgd { momentum: MU, nesterov: true }, weight_decay: DECAY, label_smoothing: 0.0 };
     (spec.clone(), SparseEngine::new(spec, state, step, 8, 1).unwrap())
 }
 
@@ -124,7 +124,7 @@ impl Reference {
 fn steps_are_those_of_the_definition() {
     let (_, mut engine) = engine();
     let mut reference = Reference::new(&engine);
-    let mut stepper = TopKast::new(&options(), network(), &mut engine, 0, &Saved::default()).unwrap();
+    let mut stepper = TopKastStepper::new(&options(), network(), &mut engine, 0, &Saved::default()).unwrap();
     let mut moved = 0;
     for step in 1..=18 {
         let loss = reference.step(step);
@@ -147,13 +147,13 @@ fn steps_are_those_of_the_definition() {
     }
     // Something has to happen for the test to mean anything.
     assert!(moved > 0);
-    assert!(stepper.told().unwrap().contains("step 16"));
+    assert!(stepper.final_report().unwrap().contains("step 16"));
 }
 
 #[test]
 fn a_checkpoint_goes_on_bit_for_bit() {
     let (spec, mut whole) = engine();
-    let mut stepper = TopKast::new(&options(), network(), &mut whole, 0, &Saved::default()).unwrap();
+    let mut stepper = TopKastStepper::new(&options(), network(), &mut whole, 0, &Saved::default()).unwrap();
     let mut parts = None;
     for step in 1..=12 {
         stepper.step(&mut whole, &batch(step), step, RATE).unwrap();
@@ -166,7 +166,7 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     let (_, mut again) = engine();
     assert_eq!(again.spec().name(), spec.name());
     again.load_state(state).unwrap();
-    let mut resumed = TopKast::new(&options(), network(), &mut again, 6, &saved).unwrap();
+    let mut resumed = TopKastStepper::new(&options(), network(), &mut again, 6, &saved).unwrap();
     for step in 7..=12 {
         resumed.step(&mut again, &batch(step), step, RATE).unwrap();
     }
@@ -174,5 +174,5 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     assert_eq!(resumed.saved(&again).unwrap(), stepper.saved(&whole).unwrap());
     let mut broken = saved;
     broken.tensors.retain(|name, _| !name.starts_with("velocity"));
-    assert!(TopKast::new(&options(), network(), &mut again, 6, &broken).is_err());
+    assert!(TopKastStepper::new(&options(), network(), &mut again, 6, &broken).is_err());
 }

@@ -123,10 +123,10 @@ impl Place {
 
     /// Runs and expects this exit code and this first line after notes.
     pub(crate) fn refused(&self, words: &str, code: i32, line: &str) -> String {
-        let told = self.fails(words, code, &[]);
-        let first = told.lines().find(|l| !l.starts_with("note: ")).unwrap();
+        let message = self.fails(words, code, &[]);
+        let first = message.lines().find(|l| !l.starts_with("note: ")).unwrap();
         assert_eq!(first, format!("error: {line}"), "{words}");
-        told
+        message
     }
 
     /// Starts and goes on.
@@ -181,8 +181,8 @@ impl Place {
         for (name, lines) in signals {
             self.broken_off(&words("broken"), "broken", name, *lines);
         }
-        let told = self.done(&words("broken"));
-        assert!(told.starts_with("test accuracy"), "it had ended before: {told}");
+        let message = self.done(&words("broken"));
+        assert!(message.starts_with("test accuracy"), "it had ended before: {message}");
         ["whole", "broken"].map(|out| self.only_run(out))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use er_engine::sparse::SparseEngine;
-use er_engine::{Device, Engine, ModelState, TrainOptions};
+use er_engine::{Device, Engine, ModelState, StepOptions};
 use er_graphs::error::Result;
 use er_networks::init::{OrthoRepair, OrthoRepaired};
 use er_networks::model::ModelSpec;
@@ -54,7 +54,7 @@ impl Backend {
         self,
         spec: ModelSpec,
         state: ModelState,
-        options: TrainOptions,
+        options: StepOptions,
         max_batch: usize,
         threads: usize,
     ) -> Result<Box<dyn Engine>> {
@@ -84,7 +84,7 @@ impl Backend {
 mod without_dense {
     use er_graphs::error::Error;
 
-    use super::{Device, Engine, ModelSpec, ModelState, OrthoRepair, OrthoRepaired, Result, TrainOptions};
+    use super::{Device, Engine, ModelSpec, ModelState, OrthoRepair, OrthoRepaired, Result, StepOptions};
 
     fn missing() -> Error {
         Error::usage("this program was built without the dense engine")
@@ -95,7 +95,7 @@ mod without_dense {
         Err(missing())
     }
 
-    pub(super) fn engine(_: Device, _: ModelSpec, _: ModelState, _: TrainOptions, _max_batch: usize) -> Result<Box<dyn Engine>> {
+    pub(super) fn engine(_: Device, _: ModelSpec, _: ModelState, _: StepOptions, _max_batch: usize) -> Result<Box<dyn Engine>> {
         Err(missing())
     }
 

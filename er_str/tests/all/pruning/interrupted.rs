@@ -92,8 +92,8 @@ fn another_run_goes_on_from_a_level() {
     let levels = super::lines(&on, "pruned");
     assert_eq!(levels.iter().map(|line| line["level"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 3]);
     assert!(found(&run).0 == found(&on).0 && found(&run).1 == found(&on).1 && found(&run).2 == levels);
-    let told = super::summary(&on)["levels"].as_array().unwrap().clone();
-    assert!(told.len() == 1 && told[0]["level"] == 3, "{told:?}");
+    let message = super::summary(&on)["levels"].as_array().unwrap().clone();
+    assert!(message.len() == 1 && message[0]["level"] == 3, "{message:?}");
 }
 
 #[test]

@@ -24,11 +24,11 @@ fn at_most(weights: usize, density: f64) -> usize {
 /// Masks are nested, and the lines of the metrics and the summary say what the files hold.
 fn is_consistent(run: &Path, spec: &ModelSpec, pruner: &str) {
     let after = masks_after(run, DENSITIES.len(), spec);
-    let told = lines(run, "pruned");
-    assert_eq!(told.len(), DENSITIES.len(), "{pruner}");
+    let message = lines(run, "pruned");
+    assert_eq!(message.len(), DENSITIES.len(), "{pruner}");
     let n = spec.weight_count() as f64;
     let levels = &summary(run)["levels"];
-    for (i, (line, masks)) in told.iter().zip(&after).enumerate() {
+    for (i, (line, masks)) in message.iter().zip(&after).enumerate() {
         let before = super::masks(&trained(run, i + 1, spec));
         assert!(before.iter().zip(masks).all(|(old, new)| new.iter().all(|p| old.contains(p))), "{pruner}: level {}", i + 1);
         // One epoch of warm-up, two a level.
@@ -107,8 +107,8 @@ fn levels_begin_with_random_masks() {
     let run = place.trained(&format!("{words} {LEVELS} --pruner mag"));
     let first = edges(&masks(&trained(&run, 1, &spec)));
     assert!((0.2..0.3).contains(&(first as f64 / 2720.0)), "balanced saturates: {first}");
-    let told: Vec<u64> = lines(&run, "pruned").iter().map(|line| line["edges"].as_u64().unwrap()).collect();
-    assert_eq!(told, [first as u64, at_most(2720, 0.2) as u64, at_most(2720, 0.1) as u64]);
+    let message: Vec<u64> = lines(&run, "pruned").iter().map(|line| line["edges"].as_u64().unwrap()).collect();
+    assert_eq!(message, [first as u64, at_most(2720, 0.2) as u64, at_most(2720, 0.1) as u64]);
 }
 
 /// Layers that are kept dense stay, and densities are those of the others.

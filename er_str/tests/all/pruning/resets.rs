@@ -113,10 +113,10 @@ fn edges_without_a_sign_are_counted() {
     let spec = plain();
     let missing = |words: &str| {
         let run = place.trained(&format!("{PLAIN} {} --pruner mag --reset-weights {words}", super::LEVELS));
-        let told: Vec<u64> = lines(&run, "pruned").iter().map(|line| line["missing"].as_u64().unwrap()).collect();
-        (super::masks_after(&run, 3, &spec), told)
+        let message: Vec<u64> = lines(&run, "pruned").iter().map(|line| line["missing"].as_u64().unwrap()).collect();
+        (super::masks_after(&run, 3, &spec), message)
     };
-    let (own, told) = missing(&format!("--reset-weight-sign --load-expt-sign {}", other.display()));
+    let (own, message) = missing(&format!("--reset-weight-sign --load-expt-sign {}", other.display()));
     let lacking = |(own, other): (&Vec<_>, &Vec<_>)| {
         let pairs = own.iter().zip(other);
         pairs
@@ -124,7 +124,7 @@ fn edges_without_a_sign_are_counted() {
             .sum()
     };
     let expected: Vec<u64> = own.iter().zip(&super::masks_after(&other, 3, &spec)).map(lacking).collect();
-    assert!(told == expected && told.iter().all(|n| *n > 0), "{told:?}, {expected:?}");
+    assert!(message == expected && message.iter().all(|n| *n > 0), "{message:?}, {expected:?}");
     assert_eq!(missing("").1, [0; 3]);
 }
 

@@ -34,7 +34,7 @@ use self::plan::{NormPlan, Plan, Step};
 use self::tensor::{Tensor, View};
 use super::checked::{complete, complete_layer, ends_with_logits};
 use super::simd::{Isa, LANES};
-use super::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Outcome, TrainOptions};
+use super::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
 use er_networks::model::{Image, ModelSpec};
@@ -78,7 +78,7 @@ impl Setup {
 pub struct SparseEngine {
     spec: ModelSpec,
     plan: Plan,
-    options: TrainOptions,
+    options: StepOptions,
     isa: Isa,
     kernels: Kernels,
     threads: Arc<rayon::ThreadPool>,
@@ -132,7 +132,7 @@ impl SparseEngine {
     ///
     /// # Errors
     /// If the model does not end with logits, the state belongs to another model, or threads cannot be started.
-    pub fn new(spec: ModelSpec, state: ModelState, options: TrainOptions, max_batch: usize, threads: usize) -> Result<Self> {
+    pub fn new(spec: ModelSpec, state: ModelState, options: StepOptions, max_batch: usize, threads: usize) -> Result<Self> {
         Self::with(spec, state, options, Setup::new(max_batch, threads))
     }
 
@@ -140,7 +140,7 @@ impl SparseEngine {
     ///
     /// # Errors
     /// As [`SparseEngine::new`], and if this machine does not have the instructions.
-    pub fn with(spec: ModelSpec, state: ModelState, options: TrainOptions, setup: Setup) -> Result<Self> {
+    pub fn with(spec: ModelSpec, state: ModelState, options: StepOptions, setup: Setup) -> Result<Self> {
         let Setup { max_batch, threads, isa, kernels } = setup;
         if !Isa::available().contains(&isa) {
             return Err(Error::usage(format!("this machine has no {} instructions", isa.name())));

@@ -1,6 +1,6 @@
 //! A bipartite graph as two compact lists of neighbours: what statistics are computed on.
 
-use super::{Law, Mask};
+use super::{Mask, Sampling};
 use crate::names::{self, Choice};
 use crate::rng::{Purpose, stream};
 use rand::seq::index;
@@ -174,7 +174,7 @@ impl Biadjacency {
     /// # Panics
     /// If the density is not in \[0, 1\], or a side has more than 2³² nodes.
     #[must_use]
-    pub fn sample(left: usize, right: usize, density: f64, law: Law, seed: u64) -> Self {
+    pub fn sample(left: usize, right: usize, density: f64, law: Sampling, seed: u64) -> Self {
         assert!((0.0..=1.0).contains(&density), "density {density} outside [0, 1]");
         assert!(u32::try_from(left.max(right)).is_ok(), "{left} and {right} nodes are too many");
         let expected = left as f64 * right as f64 * density;
@@ -190,7 +190,7 @@ impl Biadjacency {
             }
         }
         let mut drawn = Lists { starts: starts(degrees.into_iter()), nodes };
-        if law == Law::Exact {
+        if law == Sampling::Exact {
             drawn.change_to(expected.round() as usize, left, &mut stream(seed, Purpose::Growth, 0));
         }
         Self::from_right(left, drawn)
@@ -336,7 +336,7 @@ mod tests {
             (LayerShape::linear(7, 30), 1),
             (LayerShape::conv(6, 1, [3, 3]), 6),
         ] {
-            let mask = sample(shape, 0.2, Law::Bernoulli, &mut stream(7, Purpose::Mask, 0));
+            let mask = sample(shape, 0.2, Sampling::Bernoulli, &mut stream(7, Purpose::Mask, 0));
             for view in [View::Weights, View::Channels] {
                 let graph = Biadjacency::of_mask(&mask, groups, view);
                 let taps = if view == View::Channels { shape.taps() } else { 1 };
@@ -361,23 +361,23 @@ mod tests {
         for (left, right, density) in
             [(300, 200, 0.05), (4000, 1500, 0.001), (50, 400, 0.7), (9, 7, 0.0), (9, 7, 1.0), (0, 5, 0.5), (5, 0, 0.5)]
         {
-            let exact = Biadjacency::sample(left, right, density, Law::Exact, 1);
+            let exact = Biadjacency::sample(left, right, density, Sampling::Exact, 1);
             check(&exact);
             assert_eq!(exact.edges(), (left as f64 * right as f64 * density).round() as usize);
             let n = (left * right) as f64;
-            let free = Biadjacency::sample(left, right, density, Law::Bernoulli, 1);
+            let free = Biadjacency::sample(left, right, density, Sampling::Bernoulli, 1);
             check(&free);
             assert!((free.edges() as f64 - n * density).abs() <= 5.0 * (n * density * (1.0 - density)).sqrt());
-            assert_eq!(free, Biadjacency::sample(left, right, density, Law::Bernoulli, 1));
+            assert_eq!(free, Biadjacency::sample(left, right, density, Sampling::Bernoulli, 1));
         }
-        assert_ne!(Biadjacency::sample(30, 20, 0.2, Law::Exact, 1), Biadjacency::sample(30, 20, 0.2, Law::Exact, 2));
+        assert_ne!(Biadjacency::sample(30, 20, 0.2, Sampling::Exact, 1), Biadjacency::sample(30, 20, 0.2, Sampling::Exact, 2));
     }
 
     /// Every pair is equally likely, whichever the law: hits of a pair are binomial.
     #[test]
     fn every_pair_is_equally_likely() {
         let (draws, density) = (3000, 0.3);
-        for law in [Law::Bernoulli, Law::Exact] {
+        for law in [Sampling::Bernoulli, Sampling::Exact] {
             let mut hits = [0.0; 20];
             for seed in 0..draws {
                 for (l, r) in edges(&Biadjacency::sample(5, 4, density, law, seed)) {

@@ -250,7 +250,7 @@ impl<'a> IntoNeighbors for Bipartite<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Law, LayerShape, Mask, sample};
+    use crate::graph::{LayerShape, Mask, Sampling, sample};
     use crate::rng::{Purpose, stream};
     use petgraph::algo::{
         articulation_points::articulation_points, connected_components, dijkstra, is_bipartite_undirected, maximum_matching,
@@ -270,7 +270,7 @@ mod tests {
             [0.0, 0.03, 0.1, 0.2, 0.6, 1.0]
                 .into_iter()
                 .zip(0..)
-                .map(move |(density, k)| (sample(shape, density, Law::Bernoulli, &mut stream(11, Purpose::Mask, k)), groups))
+                .map(move |(density, k)| (sample(shape, density, Sampling::Bernoulli, &mut stream(11, Purpose::Mask, k)), groups))
         })
     }
 

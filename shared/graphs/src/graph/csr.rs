@@ -123,11 +123,11 @@ impl Csr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Law, sample};
+    use crate::graph::{Sampling, sample};
     use crate::rng::{Purpose, stream};
 
     fn check(shape: LayerShape, groups: usize, density: f64) {
-        let mask = sample(shape, density, Law::Bernoulli, &mut stream(7, Purpose::Mask, 0));
+        let mask = sample(shape, density, Sampling::Bernoulli, &mut stream(7, Purpose::Mask, 0));
         let csr = Csr::new(&mask, groups);
         assert_eq!((csr.outputs(), csr.inputs(), csr.edges()), (shape.out, groups * shape.inp, mask.edges()));
         let position = |o: usize, i: usize, tap: u32| (o * shape.inp + i % shape.inp) * shape.taps() + tap as usize;

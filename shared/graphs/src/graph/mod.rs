@@ -15,6 +15,6 @@ pub use csr::{Csr, Link};
 pub use mask::Mask;
 pub use mask::ones;
 pub use real::Real;
-pub use sampling::{Law, sample, sample_count};
+pub use sampling::{Sampling, sample, sample_count};
 pub use shape::LayerShape;
 pub use state::LayerState;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How the edges of a random graph are drawn from a density p.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Law {
+pub enum Sampling {
     /// G(n, p): every edge exists with probability p, independently (Gilbert 1959). The number of edges has mean Np and variance
     /// Np(1−p).
     #[default]
@@ -18,7 +18,7 @@ pub enum Law {
     Exact,
 }
 
-impl Law {
+impl Sampling {
     /// All laws with their names.
     pub const CHOICES: &[Choice<Self>] = &[
         Choice {
@@ -36,28 +36,28 @@ impl Law {
     ];
 }
 
-names::named!(Law, "sampling law");
+names::named!(Sampling, "sampling law");
 
 /// Draws a random mask. Density 0 gives no edges and 1 all of them.
 ///
 /// O(edges) time besides clearing the packed bits; above density 1/2 it is the missing edges that are drawn.
 ///
 /// ```
-/// use er_graphs::graph::{Law, LayerShape, sample};
+/// use er_graphs::graph::{Sampling, LayerShape, sample};
 /// use er_graphs::rng::{Purpose, stream};
 ///
-/// let mask = sample(LayerShape::linear(100, 50), 0.1, Law::Exact, &mut stream(1, Purpose::Mask, 0));
+/// let mask = sample(LayerShape::linear(100, 50), 0.1, Sampling::Exact, &mut stream(1, Purpose::Mask, 0));
 /// assert_eq!(mask.edges(), 500);
 /// ```
 ///
 /// # Panics
 /// If the density is not in \[0, 1\].
 #[must_use]
-pub fn sample(shape: LayerShape, density: f64, law: Law, rng: &mut impl Rng) -> Mask {
+pub fn sample(shape: LayerShape, density: f64, law: Sampling, rng: &mut impl Rng) -> Mask {
     assert!((0.0..=1.0).contains(&density), "density {density} outside [0, 1]");
     match law {
-        Law::Bernoulli => sample_bernoulli(shape, density, rng),
-        Law::Exact => sample_count(shape, (shape.weights() as f64 * density).round() as usize, rng),
+        Sampling::Bernoulli => sample_bernoulli(shape, density, rng),
+        Sampling::Exact => sample_count(shape, (shape.weights() as f64 * density).round() as usize, rng),
     }
 }
 
@@ -114,14 +114,14 @@ mod tests {
 
     const DENSITIES: [f64; 8] = [0.001, 0.02, 0.3, 0.5, 0.5001, 0.66, 0.8, 0.99];
 
-    fn draw(shape: LayerShape, density: f64, law: Law, index: u64) -> Mask {
+    fn draw(shape: LayerShape, density: f64, law: Sampling, index: u64) -> Mask {
         sample(shape, density, law, &mut stream(3, Purpose::Mask, index))
     }
 
     #[test]
     fn extreme_densities_are_exact() {
         let shape = LayerShape::conv(13, 7, [3, 3]);
-        for law in [Law::Bernoulli, Law::Exact] {
+        for law in [Sampling::Bernoulli, Sampling::Exact] {
             assert_eq!(draw(shape, 0.0, law, 0), Mask::empty(shape));
             assert_eq!(draw(shape, 1.0, law, 0), Mask::full(shape));
         }
@@ -134,7 +134,7 @@ mod tests {
         for density in DENSITIES {
             let variance = n * density * (1.0 - density);
             let counts: Vec<f64> =
-                (0..draws).map(|k| draw(shape, density, Law::Bernoulli, k).edges() as f64 - n * density).collect();
+                (0..draws).map(|k| draw(shape, density, Sampling::Bernoulli, k).edges() as f64 - n * density).collect();
             assert!(counts.iter().all(|c| c.abs() <= 5.5 * variance.sqrt() + 1.0), "density {density}");
             let mean = counts.iter().sum::<f64>() / draws as f64;
             assert!(mean.abs() <= 5.0 * (variance / draws as f64).sqrt(), "density {density}: mean off by {mean}");
@@ -149,7 +149,7 @@ mod tests {
     fn exact_counts_are_exact() {
         let shape = LayerShape::conv(11, 9, [3, 3]);
         for (k, density) in DENSITIES.into_iter().enumerate() {
-            let mask = draw(shape, density, Law::Exact, k as u64);
+            let mask = draw(shape, density, Sampling::Exact, k as u64);
             assert_eq!(mask.edges(), (891.0 * density).round() as usize);
             assert_eq!(mask.iter().count(), mask.edges());
         }
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn positions_are_uniform() {
         let shape = LayerShape::linear(8, 8);
-        for law in [Law::Bernoulli, Law::Exact] {
+        for law in [Sampling::Bernoulli, Sampling::Exact] {
             for density in [0.05, 0.3, 0.75] {
                 let draws = 4000;
                 let mut hits = [0.0; 64];
@@ -169,10 +169,10 @@ mod tests {
                 }
                 // Hits of one position are binomial. With an exact count they are negatively correlated, which takes one degree of
                 // freedom and the factor 63/64 out of the sum.
-                let kept = if law == Law::Exact { (64.0 * density).round() / 64.0 } else { density };
+                let kept = if law == Sampling::Exact { (64.0 * density).round() / 64.0 } else { density };
                 let sum: f64 =
                     hits.iter().map(|h| (h - draws as f64 * kept).powi(2) / (draws as f64 * kept * (1.0 - kept))).sum();
-                let (statistic, freedom) = if law == Law::Exact { (sum * 63.0 / 64.0, 63.0) } else { (sum, 64.0) };
+                let (statistic, freedom) = if law == Sampling::Exact { (sum * 63.0 / 64.0, 63.0) } else { (sum, 64.0) };
                 let tail = 1.0 - ChiSquared::new(freedom).unwrap().cdf(statistic);
                 assert!(tail > 1e-4 && tail < 1.0 - 1e-4, "{law} at {density}: tail {tail}");
             }
@@ -183,7 +183,7 @@ mod tests {
     fn neighbouring_edges_are_independent() {
         let shape = LayerShape::linear(300, 300);
         for density in [0.1, 0.7] {
-            let mask = draw(shape, density, Law::Bernoulli, 0);
+            let mask = draw(shape, density, Sampling::Bernoulli, 0);
             let pairs = (1..shape.weights()).filter(|p| mask.contains(*p) && mask.contains(p - 1)).count() as f64;
             let (n, p2) = (shape.weights() as f64 - 1.0, density * density);
             // Variance of the number of adjacent pairs: overlapping pairs share an edge.
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn equal_streams_give_equal_masks() {
         let shape = LayerShape::conv(16, 16, [3, 3]);
-        for law in [Law::Bernoulli, Law::Exact] {
+        for law in [Sampling::Bernoulli, Sampling::Exact] {
             assert_eq!(draw(shape, 0.1, law, 5), draw(shape, 0.1, law, 5));
             assert_ne!(draw(shape, 0.1, law, 5), draw(shape, 0.1, law, 6));
         }
@@ -203,10 +203,10 @@ mod tests {
 
     #[test]
     fn laws_have_names() {
-        for choice in Law::CHOICES {
+        for choice in Sampling::CHOICES {
             assert_eq!(choice.value.to_string(), choice.name);
-            assert_eq!(choice.name.parse::<Law>().unwrap(), choice.value);
+            assert_eq!(choice.name.parse::<Sampling>().unwrap(), choice.value);
         }
-        assert_eq!("gaussian".parse::<Law>().unwrap_err().what(), "unknown sampling law \"gaussian\"");
+        assert_eq!("gaussian".parse::<Sampling>().unwrap_err().what(), "unknown sampling law \"gaussian\"");
     }
 }

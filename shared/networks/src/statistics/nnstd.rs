@@ -183,13 +183,14 @@ impl Pair {
 mod tests {
     use super::*;
     use crate::model::{DefaultInit, Image, build};
-    use er_graphs::graph::{Law, LayerShape, sample};
+    use er_graphs::graph::{LayerShape, Sampling, sample};
     use er_graphs::rng::{Purpose, stream};
     use rand::seq::SliceRandom;
 
     fn draw(spec: &ModelSpec, density: f64, seed: u64) -> Vec<Mask> {
-        let of =
-            |(l, layer): (usize, &Layer)| sample(layer.shape, density, Law::Exact, &mut stream(seed, Purpose::Mask, l as u64));
+        let of = |(l, layer): (usize, &Layer)| {
+            sample(layer.shape, density, Sampling::Exact, &mut stream(seed, Purpose::Mask, l as u64))
+        };
         spec.layers().iter().enumerate().map(of).collect()
     }
 

@@ -104,7 +104,7 @@ fn remove_spare(mask: &mut Mask, ends: &Ends, count: usize, rng: &mut impl Rng) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use er_graphs::graph::{Law, sample};
+    use er_graphs::graph::{Sampling, sample};
     use er_graphs::rng::{Purpose, stream};
     use proptest::prelude::*;
 
@@ -124,7 +124,7 @@ mod tests {
         fn every_unit_gets_an_edge_and_none_is_added_in_vain(
             (shape, groups) in layer(), density in prop_oneof![Just(0.0), 0.0..0.3_f64, 0.3..1.0_f64], seed: u64,
         ) {
-            let original = sample(shape, density, Law::Bernoulli, &mut stream(seed, Purpose::Mask, 0));
+            let original = sample(shape, density, Sampling::Bernoulli, &mut stream(seed, Purpose::Mask, 0));
             let mut mask = original.clone();
             let repair = preserve(&mut mask, groups, false, &mut stream(seed, Purpose::Growth, 0));
             prop_assert_eq!(isolated(&mask, groups), (0, 0));
@@ -142,7 +142,7 @@ mod tests {
         fn density_is_kept_as_far_as_edges_can_be_spared(
             (shape, groups) in layer(), density in 0.0..0.5_f64, seed: u64,
         ) {
-            let mut mask = sample(shape, density, Law::Bernoulli, &mut stream(seed, Purpose::Mask, 0));
+            let mut mask = sample(shape, density, Sampling::Bernoulli, &mut stream(seed, Purpose::Mask, 0));
             let before = mask.edges();
             let repair = preserve(&mut mask, groups, true, &mut stream(seed, Purpose::Growth, 0));
             prop_assert_eq!(isolated(&mask, groups), (0, 0));

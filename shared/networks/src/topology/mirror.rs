@@ -34,7 +34,7 @@ pub fn mirror(half: &Mask, shape: LayerShape) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use er_graphs::graph::{Law, sample};
+    use er_graphs::graph::{Sampling, sample};
     use er_graphs::rng::{Purpose, stream};
 
     #[test]
@@ -42,7 +42,7 @@ mod tests {
         for shape in [LayerShape::conv(7, 5, [3, 2]), LayerShape::linear(6, 9), LayerShape::linear(1, 1)] {
             for first in [true, false] {
                 let h = half_shape(shape, first);
-                let half = sample(h, 0.4, Law::Bernoulli, &mut stream(5, Purpose::Mask, 0));
+                let half = sample(h, 0.4, Sampling::Bernoulli, &mut stream(5, Purpose::Mask, 0));
                 let mask = mirror(&half, shape);
                 for p in 0..shape.weights() {
                     let (o, i, tap) = (p / shape.fan_in(), p % shape.fan_in() / shape.taps(), p % shape.taps());

@@ -4,7 +4,7 @@ use super::{Repair, SparseInit, er_flow, half_shape, magnitude, mirror, preserve
 use crate::model::ModelSpec;
 use er_graphs::density::{Constant, Density};
 use er_graphs::error::{Error, Result};
-use er_graphs::graph::{Law, LayerShape, Mask, sample};
+use er_graphs::graph::{LayerShape, Mask, Sampling, sample};
 use er_graphs::rng::{Purpose, stream};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub struct MaskPlan {
     pub init: SparseInit,
     /// How edges are drawn from a layer's density. [`SparseInit::ErFlow`] and [`SparseInit::GlobalMagnitude`] have exact counts by
     /// definition.
-    pub law: Law,
+    pub law: Sampling,
     /// Target over the layers that are not dense.
     pub density: Density,
     /// Layers that stay dense, as indices into [`ModelSpec::layers`].
@@ -246,7 +246,7 @@ pub(super) mod tests {
     fn plan(init: SparseInit, density: f64) -> MaskPlan {
         MaskPlan {
             init,
-            law: Law::Bernoulli,
+            law: Sampling::Bernoulli,
             density: Density::new(density).unwrap(),
             dense_layers: Vec::new(),
             flow: FlowPreservation::Off,
@@ -273,7 +273,7 @@ pub(super) mod tests {
             if init == SparseInit::ErFlow {
                 continue;
             }
-            let plan = MaskPlan { dense_layers: vec![1], law: Law::Exact, ..plan(init, 0.4) };
+            let plan = MaskPlan { dense_layers: vec![1], law: Sampling::Exact, ..plan(init, 0.4) };
             let drawn = plan.draw(&model, Some(&weights)).unwrap();
             assert_eq!(drawn.dense, [false, true, true, false, false], "{name}");
             for (l, layer) in model.layers().iter().enumerate() {
@@ -298,7 +298,7 @@ pub(super) mod tests {
         assert_eq!(all, uniform.draw(&model, None).unwrap());
         let some = MaskPlan { dense_layers: vec![0, 2], ..uniform.clone() }.draw(&model, None).unwrap();
         assert_eq!((&all.masks[1], &all.masks[3]), (&some.masks[1], &some.masks[3]));
-        let alone = sample(model.layers()[3].shape, 0.2, Law::Bernoulli, &mut stream(17, Purpose::Mask, 3));
+        let alone = sample(model.layers()[3].shape, 0.2, Sampling::Bernoulli, &mut stream(17, Purpose::Mask, 3));
         assert_eq!(all.masks[3], alone);
         assert_ne!(MaskPlan { seed: 18, ..uniform }.draw(&model, None).unwrap().masks[3], alone);
     }

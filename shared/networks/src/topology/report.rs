@@ -111,12 +111,12 @@ mod tests {
     use crate::topology::plan::tests::chain;
     use crate::topology::{FlowPreservation, MaskPlan};
     use er_graphs::density::Density;
-    use er_graphs::graph::Law;
+    use er_graphs::graph::Sampling;
 
     fn report() -> DensityReport {
         let plan = MaskPlan {
             init: "balanced-exact".parse().unwrap(),
-            law: Law::Exact,
+            law: Sampling::Exact,
             density: Density::new(0.1).unwrap(),
             dense_layers: vec![0],
             flow: FlowPreservation::On,

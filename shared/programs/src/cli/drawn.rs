@@ -7,7 +7,7 @@ use er_graphs::error::Result;
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
 use er_networks::topology::Drawn;
-use er_training::train::Beginning;
+use er_training::train::InitialNetwork;
 
 /// A network and masks drawn for it.
 #[derive(Debug, Clone, Args)]
@@ -36,7 +36,7 @@ impl DrawnOptions {
         let given = DrawingOptions::read(sparse_init, density, "density", &spec, &mut checks)?;
         let masks = drawing.plan(&spec, sparse_init, *density, self.seed, &mut checks);
         checks.finish()?;
-        let beginning = Beginning { masks, given, init: InitMethod::Default, ortho_repair: false, seed: self.seed };
+        let beginning = InitialNetwork { masks, given, init: InitMethod::Default, ortho_repair: false, seed: self.seed };
         let drawn = beginning.draw(&spec)?;
         Ok((spec, drawn))
     }

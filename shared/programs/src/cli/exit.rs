@@ -15,7 +15,7 @@ pub enum Exit {
     Failure = 1,
     /// Wrong command line or configuration.
     Usage = 2,
-    /// Asked to stop by a scheduler; saved, and the same command goes on (`EX_TEMPFAIL` of sysexits).
+    /// Request to stop by a scheduler; saved, and the same command goes on (`EX_TEMPFAIL` of sysexits).
     Saved = 75,
     /// Stopped by the user; saved, and the same command goes on.
     Interrupted = 130,

@@ -8,13 +8,13 @@ use super::Program;
 use super::exit::Exit;
 use super::output::{note, print};
 use super::show::Shown;
-use crate::config::{Deciding, Experiment};
-use crate::config::{Given, RunOptions};
+use crate::config::{Experiment, ProgramOptions};
+use crate::config::{Provenance, RunOptions};
 use er_engine::ModelState;
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
-use er_training::run::{self, Device, Signals, Stop, Sums};
+use er_training::run::{self, Machine, Signals, Stop, Sums};
 use er_training::train::{Evaluated, Launched, Training};
 
 /// What the table over seeds takes of one of them: seed, folder, test accuracy.
@@ -24,7 +24,7 @@ type Row = (u64, PathBuf, Option<f64>);
 ///
 /// # Errors
 /// Options that do not fit together, and everything that can go wrong in a run.
-pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: &Given, words: &[String]) -> Result<Exit> {
+pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: &Provenance, words: &[String]) -> Result<Exit> {
     let seed = options.shared().train.seed;
     let more = run.iters as u64 - 1;
     let last = seed.checked_add(more).ok_or_else(|| Error::usage(format!("--seed {seed}: seed {seed} + {more} is too large")))?;
@@ -40,12 +40,12 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
         return Ok(Exit::Done);
     }
     let command = std::iter::once(P::NAME.to_owned()).chain(words.iter().cloned()).collect();
-    let program = run::Program {
+    let program = run::Invocation {
         name: P::NAME,
         version: P::VERSION,
         revision: P::REVISION,
         command,
-        device: Device::this(threads, first.training.backend),
+        device: Machine::this(threads, first.training.backend),
     };
     let signals = Signals::listen()?;
     let mut done = Vec::new();
@@ -54,7 +54,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
         let launched = launch(&experiment, &program, &signals)?;
         match &launched.end {
             Ok(summary) => {
-                print(&told(&launched, summary))?;
+                print(&summary_line(&launched, summary))?;
                 done.push((seed, launched.folder.clone(), summary["test_accuracy"].as_f64()));
             }
             Err(stop) => return Ok(stopped(*stop, &launched.folder)),
@@ -75,7 +75,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
 ///
 /// # Errors
 /// Options that do not fit together.
-pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Given) -> Result<Shown> {
+pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Provenance) -> Result<Shown> {
     let seed = options.shared().train.seed;
     let Experiment { config, training, notes, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
     let Training { spec, approach, start, .. } = training;
@@ -89,7 +89,7 @@ pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given:
     Ok(Shown { config, spec, drawn, approach })
 }
 
-fn launch(experiment: &Experiment, program: &run::Program, signals: &Signals) -> Result<Launched> {
+fn launch(experiment: &Experiment, program: &run::Invocation, signals: &Signals) -> Result<Launched> {
     let fresh = || {
         let Training { approach, spec, backend, .. } = &experiment.training;
         let (state, saved) = approach.begin(spec, *backend)?;
@@ -125,7 +125,7 @@ fn empty_layers(spec: &ModelSpec, state: &ModelState) -> Option<String> {
 }
 
 /// One line on a finished run.
-fn told(launched: &Launched, summary: &Value) -> String {
+fn summary_line(launched: &Launched, summary: &Value) -> String {
     let percent = |key: &str| summary[key].as_f64().map_or_else(|| "unknown".to_owned(), |v| format!("{:.2} %", 100.0 * v));
     let number = |key: &str| summary[key].as_f64().unwrap_or_default();
     let density = format!("{:.6}", number("density"));
@@ -160,7 +160,7 @@ fn stopped(stop: Stop, folder: &Path) -> Exit {
 }
 
 /// Mean and standard deviation over seeds: printed, and written beside the folders of the runs.
-fn all(program: &run::Program, first: &Experiment, done: &[Row]) -> Result<()> {
+fn all(program: &run::Invocation, first: &Experiment, done: &[Row]) -> Result<()> {
     let accuracies: Vec<f64> = done.iter().filter_map(|(.., accuracy)| *accuracy).collect();
     let (mean, std) = mean_and_std(&accuracies);
     let seeds: Vec<u64> = done.iter().map(|(seed, ..)| *seed).collect();

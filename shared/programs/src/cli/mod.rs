@@ -18,14 +18,14 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 pub use exit::Exit;
 pub use output::{Format, note, print};
 
-use crate::config::Deciding;
-use crate::config::{Asked, RunOptions, read};
+use crate::config::ProgramOptions;
+use crate::config::{Request, RunOptions, read};
 use er_graphs::error::{Error, Result, nearest};
 
 /// A program: its name and its options, which say what it does.
 pub trait Program {
     /// The options that decide a run. `show` takes the same. [`RunOptions`] come beside them.
-    type Options: Args + Deciding;
+    type Options: Args + ProgramOptions;
 
     /// Name of the binary.
     const NAME: &'static str;
@@ -64,11 +64,11 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         _ => (&command, words),
     };
     let (matches, given) = match read(called, rest)? {
-        Asked::Text(text) => {
+        Request::Text(text) => {
             print(text.trim_end())?;
             return Ok(Exit::Done);
         }
-        Asked::Run(matches, given) => (matches, given),
+        Request::Run(matches, given) => (matches, given),
     };
     match called.get_name() {
         "data" => return data::run(&matches),

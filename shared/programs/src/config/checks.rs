@@ -1,14 +1,14 @@
 //! Checks across options: what goes together and what has no effect.
 
 use super::problems::Problems;
-use super::source::Given;
+use super::source::Provenance;
 use er_graphs::error::{Error, Result};
 
 /// Collects the problems of a set of options, and the names of those that this run has no use for.
 #[derive(Debug)]
 pub struct Checks<'a> {
     /// Which options were given, and where.
-    pub given: &'a Given,
+    pub given: &'a Provenance,
     /// What is wrong.
     pub problems: Problems,
     unused: Vec<&'static str>,
@@ -16,7 +16,7 @@ pub struct Checks<'a> {
 
 impl<'a> Checks<'a> {
     /// Nothing checked yet.
-    pub fn new(given: &'a Given) -> Self {
+    pub fn new(given: &'a Provenance) -> Self {
         Self { given, problems: Problems::new(), unused: Vec::new() }
     }
 

@@ -10,11 +10,11 @@ use er_training::train::{Approach, Contest, Destination, Plan, Training};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Checks, Given, Resolved, RunOptions, SelectOn, Shared};
+use super::{Checks, Provenance, Resolved, RunOptions, SelectOn, Shared};
 
 /// What the options of a program mean.
 #[derive(Debug)]
-pub struct Meaning {
+pub struct Setup {
     /// The network.
     pub spec: ModelSpec,
     /// What is done to it.
@@ -32,7 +32,7 @@ pub struct Meaning {
 /// The options of a program that decide a result: those it shares with others, its own, and what they mean.
 ///
 /// They serialise to long option names and values, which name the run's folder.
-pub trait Deciding: Clone + Serialize {
+pub trait ProgramOptions: Clone + Serialize {
     /// The options that every program has.
     fn shared(&mut self) -> Shared<'_>;
 
@@ -42,7 +42,7 @@ pub trait Deciding: Clone + Serialize {
     ///
     /// # Errors
     /// Files that are missing or do not fit.
-    fn meaning(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Meaning>>;
+    fn setup(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>>;
 
     /// The checkpoint to evaluate instead of training, if that is asked for.
     fn evaluates(&self) -> Option<&Path> {
@@ -75,14 +75,14 @@ impl Experiment {
     ///
     /// # Errors
     /// One usage error with all problems; files that are missing or do not fit.
-    pub fn new<D: Deciding>(program: &str, options: &D, run: &RunOptions, seed: u64, given: &Given) -> Result<Self> {
+    pub fn new<D: ProgramOptions>(program: &str, options: &D, run: &RunOptions, seed: u64, given: &Provenance) -> Result<Self> {
         let mut checks = Checks::new(given);
         let mut options = options.clone();
         let Shared { data, train, published } = options.shared();
         train.seed = seed;
         published.refuse(&mut checks);
         let (named, data_options) = checks.take(data.resolve(seed)).unzip();
-        let meaning = options.meaning(named, run, &mut checks)?;
+        let setup = options.setup(named, run, &mut checks)?;
         let usual = options.shared().train.learning_rate(&mut checks);
         let learning_rate = options.schedule(usual);
         checks.take(learning_rate.check());
@@ -99,7 +99,7 @@ impl Experiment {
         let backend = run.backend(&mut checks);
         let (data, train) = (data.clone(), train.clone());
         let unused = checks.finish()?;
-        let (Some(Meaning { spec, approach, name, facts: more, contents, notes }), Some(data_options)) = (meaning, data_options)
+        let (Some(Setup { spec, approach, name, facts: more, contents, notes }), Some(data_options)) = (setup, data_options)
         else {
             unreachable!("what means nothing is a problem")
         };

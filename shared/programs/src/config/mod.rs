@@ -2,7 +2,7 @@
 
 mod checks;
 mod experiment;
-mod moving;
+mod masked;
 mod options;
 mod problems;
 mod resolved;
@@ -13,12 +13,12 @@ mod words;
 mod yaml;
 
 pub use checks::Checks;
-pub use experiment::{Deciding, Experiment, Meaning};
+pub use experiment::{Experiment, ProgramOptions, Setup};
 pub use options::{
     DataOptions, DrawingOptions, EngineName, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, NetworkOptions,
-    OptimizerName, PublishedOptions, RunOptions, SelectOn, Shared, SparseOptions, TrainOptions,
+    OptimizerName, PublishedOptions, RunOptions, SelectOn, Shared, SparseOptions, TrainingOptions,
 };
 pub use problems::Problems;
 pub use resolved::Resolved;
-pub use source::{Asked, Given, read};
+pub use source::{Provenance, Request, read};
 pub use table::on_unless_switched_off;

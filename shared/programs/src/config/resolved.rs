@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::source::Given;
+use super::source::Provenance;
 use er_graphs::error::{Error, Result};
 
 /// Every option of a run with its value. Options without a value are absent.
@@ -32,7 +32,7 @@ impl Resolved {
         deciding: &impl Serialize,
         running: &impl Serialize,
         unused: &[&str],
-        given: &Given,
+        given: &Provenance,
     ) -> Result<Self> {
         let mut deciding = map(deciding)?;
         deciding.retain(|field, _| !unused.contains(&field.as_str()));
@@ -118,7 +118,7 @@ mod tests {
 
     #[derive(Clone, Serialize)]
     #[serde(rename_all = "kebab-case")]
-    struct Deciding {
+    struct ProgramOptions {
         batch_size: usize,
         lr: f64,
         model: Option<String>,
@@ -131,10 +131,11 @@ mod tests {
         threads: usize,
     }
 
-    fn resolved(change: impl Fn(&mut Deciding), threads: usize) -> Resolved {
-        let mut deciding = Deciding { batch_size: 128, lr: 5e-4, model: None, name: "a: \"b\"".into(), unused: threads == 8 };
+    fn resolved(change: impl Fn(&mut ProgramOptions), threads: usize) -> Resolved {
+        let mut deciding =
+            ProgramOptions { batch_size: 128, lr: 5e-4, model: None, name: "a: \"b\"".into(), unused: threads == 8 };
         change(&mut deciding);
-        Resolved::new("test", &deciding, &Running { threads }, &["unused"], &Given::default()).unwrap()
+        Resolved::new("test", &deciding, &Running { threads }, &["unused"], &Provenance::default()).unwrap()
     }
 
     #[test]
@@ -145,7 +146,7 @@ mod tests {
         assert_ne!(base.hash(), resolved(|d| d.batch_size = 64, 1).hash());
         assert_ne!(base.hash(), resolved(|d| d.model = Some("vgg16".into()), 1).hash());
         let running = Running { threads: 1 };
-        let of = |program| Resolved::new(program, &running, &running, &[], &Given::default()).unwrap();
+        let of = |program| Resolved::new(program, &running, &running, &[], &Provenance::default()).unwrap();
         assert_ne!(of("other").hash(), of("test").hash());
     }
 

@@ -33,14 +33,14 @@ impl fmt::Display for Place {
 ///
 /// Code knows an option by its field, with dashes (`data-dir`), users by its long name, which a program may choose (`--data`).
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct Provenance {
     /// Field and place.
     places: Vec<(String, Place)>,
     /// Long names that are not the field's, by field.
     longs: Vec<(String, String)>,
 }
 
-impl Given {
+impl Provenance {
     /// Whether the option of this field was given.
     pub fn has(&self, field: &str) -> bool {
         self.place(field).is_some()
@@ -63,9 +63,9 @@ impl Given {
 
 /// What the words ask for.
 #[derive(Debug)]
-pub enum Asked {
+pub enum Request {
     /// To run with these options.
-    Run(ArgMatches, Given),
+    Run(ArgMatches, Provenance),
     /// To print this text.
     Text(String),
 }
@@ -75,10 +75,10 @@ pub enum Asked {
 ///
 /// # Errors
 /// One usage error with every problem of the words and of the file; a failure if the file cannot be read.
-pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
+pub fn read(command: &Command, words: &[String]) -> Result<Request> {
     let command = with_word_booleans(command.clone());
     if let Some(question) = words::question(words) {
-        return Ok(Asked::Text(match question {
+        return Ok(Request::Text(match question {
             Question::Help => command.clone().render_help().to_string(),
             Question::Version => command.render_version(),
         }));
@@ -106,12 +106,12 @@ pub fn read(command: &Command, words: &[String]) -> Result<Asked> {
     let field = |arg: &Arg| fold(arg.get_id().as_str());
     let places = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (field(arg), place.clone()));
     let longs = command.get_arguments().map(|arg| (field(arg), long(arg))).filter(|(field, long)| field != long);
-    let given = Given { places: places.collect(), longs: longs.collect() };
+    let given = Provenance { places: places.collect(), longs: longs.collect() };
     let matches = command.clone().no_binary_name(true).try_get_matches_from(line).map_err(|e| {
         let text = e.to_string();
         Error::usage(text.lines().next().unwrap_or_default().trim_start_matches("error: "))
     })?;
-    Ok(Asked::Run(matches, given))
+    Ok(Request::Run(matches, given))
 }
 
 /// Adds the entries of a YAML file.
@@ -187,15 +187,15 @@ mod tests {
         config: Option<String>,
     }
 
-    fn run(words: &[&str]) -> Result<(Options, Given)> {
+    fn run(words: &[&str]) -> Result<(Options, Provenance)> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         match read(&Options::augment_args(Command::new("test")), &words)? {
-            Asked::Run(matches, given) => Ok((Options::from_arg_matches(&matches).unwrap(), given)),
-            Asked::Text(text) => panic!("{text}"),
+            Request::Run(matches, given) => Ok((Options::from_arg_matches(&matches).unwrap(), given)),
+            Request::Text(text) => panic!("{text}"),
         }
     }
 
-    fn with_file(yaml: &str, words: &[&str]) -> Result<(Options, Given), String> {
+    fn with_file(yaml: &str, words: &[&str]) -> Result<(Options, Provenance), String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.yaml");
         std::fs::write(&path, yaml).unwrap();
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn every_problem_of_a_file_is_told_with_its_place() {
         let yaml = "densty: 0.1\nepochs: many\nsparse: true\nsparse: false\ndensity:\nconfig: x.yaml\nEPOCHS: {a: 1}\n";
-        let told = with_file(yaml, &["--epochs", "0"]).unwrap_err();
+        let message = with_file(yaml, &["--epochs", "0"]).unwrap_err();
         let expected = "run.yaml:1:1: unknown key 'densty' (did you mean 'density'?)\n\
                         run.yaml:2:9: epochs: 'many' is not a whole number from 0 to 1000000000\n\
                         run.yaml:4:1: key 'sparse' is already set at line 3\n\
@@ -245,13 +245,13 @@ mod tests {
                         run.yaml:6:1: a configuration file cannot name another one\n\
                         run.yaml:7:9: EPOCHS takes one value or a flat list\n\
                         --epochs: '0' is not at least 1";
-        assert_eq!(told, expected);
+        assert_eq!(message, expected);
     }
 
     #[test]
     fn broken_and_missing_files() {
-        let told = with_file("density: [0.1\n", &[]).unwrap_err();
-        assert!(told.starts_with("run.yaml:"), "{told}");
+        let message = with_file("density: [0.1\n", &[]).unwrap_err();
+        assert!(message.starts_with("run.yaml:"), "{message}");
         let missing = run(&["--config", "/nowhere/run.yaml"]).unwrap_err();
         assert_eq!(missing.kind(), er_graphs::error::Kind::Failure);
         assert!(missing.what().contains("/nowhere/run.yaml"));
@@ -261,7 +261,7 @@ mod tests {
     fn questions_are_answered_with_text() {
         let command = Options::augment_args(Command::new("test").version("1.2.3"));
         let ask = |word: &str| match read(&command, &[word.to_owned()]) {
-            Ok(Asked::Text(text)) => text,
+            Ok(Request::Text(text)) => text,
             other => panic!("{other:?}"),
         };
         assert!(ask("--help").contains("--density <DENSITY>") && ask("-h").contains("--sparse [<BOOL>]"));

@@ -65,7 +65,7 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, Malformed> {
         with_snippet: false,
     };
     let document: Document = serde_saphyr::from_str_with_options(text, options).map_err(|e| Malformed {
-        what: told(&e.without_snippet().to_string()),
+        what: message_of(&e.without_snippet().to_string()),
         at: e.location().and_then(position).or_else(|| first(text)),
     })?;
     Ok(document.0.into_iter().map(|(key, value)| entry(text, key, &value)).collect())
@@ -79,7 +79,7 @@ fn first(text: &str) -> Option<Position> {
 }
 
 /// The reader's message without its place, which is told in front, and without its advice to programmers.
-fn told(message: &str) -> String {
+fn message_of(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.rsplit_once(" at line ").map_or(line, |(what, _)| what);
     line.split_once("; use from_str").map_or(line, |(what, _)| what).to_owned()

@@ -5,24 +5,24 @@ use serde_json::{Map, json};
 use shared::Result;
 use shared::data::{self, DataKind, Part};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimizer, TrainOptions};
-use shared::graph::{Law as Drawn, LayerShape, Mask, sample};
+use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimizer, StepOptions};
+use shared::graph::{LayerShape, Mask, Sampling as Drawn, sample};
 use shared::model::{DefaultInit, Image, ModelSpec, Op, ParamKind};
 use shared::rng::{Purpose, stream};
 use shared::run::{Saved, SavedTensor};
 use shared::topology::rule::Length;
-use shared::train::{Data, Decays, Law, Reparam, ReparamOptions, Situation, Stepper};
+use shared::train::{Data, Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, Stepper, TrainingContext};
 
 pub(crate) const BATCH: usize = 8;
 const EPOCH: u64 = 4;
 
-pub(crate) fn momentum(momentum: f64, nesterov: bool) -> TrainOptions {
-    TrainOptions { optimizer: Optimizer::Sgd { momentum, nesterov }, weight_decay: 0.0, label_smoothing: 0.0 }
+pub(crate) fn momentum(momentum: f64, nesterov: bool) -> StepOptions {
+    StepOptions { optimizer: Optimizer::Sgd { momentum, nesterov }, weight_decay: 0.0, label_smoothing: 0.0 }
 }
 
 /// All parameters move like this, but for the decays of weights and thresholds.
-pub(crate) fn decays(how: TrainOptions, [weights, thresholds]: [f64; 2]) -> Decays {
-    let with = |weight_decay| TrainOptions { weight_decay, ..how };
+pub(crate) fn decays(how: StepOptions, [weights, thresholds]: [f64; 2]) -> Decays {
+    let with = |weight_decay| StepOptions { weight_decay, ..how };
     Decays { weights: with(weights), thresholds: with(thresholds), norms: with(weights) }
 }
 
@@ -56,7 +56,7 @@ fn linear(widths: &[usize]) -> ModelSpec {
 /// Where a training begins, and how it goes on.
 pub(crate) struct Case {
     pub(crate) spec: ModelSpec,
-    pub(crate) laws: Vec<Option<Law>>,
+    pub(crate) laws: Vec<Option<Reparameterisation>>,
     pub(crate) masks: Vec<Mask>,
     /// In edge order.
     pub(crate) weights: Vec<Vec<f32>>,
@@ -68,12 +68,12 @@ pub(crate) struct Case {
 
 impl Case {
     /// Linear layers, all of this law, with random masks and weights.
-    pub(crate) fn new(widths: &[usize], law: Law, density: f64) -> Self {
+    pub(crate) fn new(widths: &[usize], law: Reparameterisation, density: f64) -> Self {
         Self::of(linear(widths), law, density)
     }
 
     /// As [`Case::new`], of another network.
-    pub(crate) fn of(spec: ModelSpec, law: Law, density: f64) -> Self {
+    pub(crate) fn of(spec: ModelSpec, law: Reparameterisation, density: f64) -> Self {
         let mut rng = stream(3, Purpose::Init, 0);
         let draw =
             |l: &shared::model::Layer| sample(l.shape, density, Drawn::Bernoulli, &mut stream(3, Purpose::Mask, l.node as u64));
@@ -95,7 +95,7 @@ impl Case {
             if let Some(velocity) = self.velocities.get(l) {
                 put("velocity.0", SavedTensor::Floats(velocity.clone()));
             }
-            let s = if let Law::SoftThreshold { first, .. } = law { *first } else { 0.0 };
+            let s = if let Reparameterisation::SoftThreshold { first, .. } = law { *first } else { 0.0 };
             thresholds.insert(layer.name.clone(), json!({"s": s, "magnitude": null, "slots": []}));
         }
         saved.note = json!({"kind": "reparameterisation", "thresholds": thresholds, "steps": 0, "training_flops": 0.0, "training_flops_dense": 0.0});
@@ -112,27 +112,39 @@ impl Case {
         ModelState { layers, dense, steps: 0 }
     }
 
-    pub(crate) fn start(&self, threads: usize) -> (SparseEngine, Reparam) {
+    pub(crate) fn start(&self, threads: usize) -> (SparseEngine, ReparameterisedStepper) {
         self.start_from(self.state(), threads)
     }
 
-    pub(crate) fn start_from(&self, state: ModelState, threads: usize) -> (SparseEngine, Reparam) {
+    pub(crate) fn start_from(&self, state: ModelState, threads: usize) -> (SparseEngine, ReparameterisedStepper) {
         self.resume(state, &self.stored(), 0, threads).unwrap()
     }
 
-    pub(crate) fn start_with(&self, saved: &Saved) -> Result<(SparseEngine, Reparam)> {
+    pub(crate) fn start_with(&self, saved: &Saved) -> Result<(SparseEngine, ReparameterisedStepper)> {
         self.resume(self.state(), saved, 0, 1)
     }
 
     /// The training after `step`, from what a checkpoint holds then.
-    pub(crate) fn go_on(&self, engine: &SparseEngine, stepper: &Reparam, step: u64, threads: usize) -> (SparseEngine, Reparam) {
+    pub(crate) fn go_on(
+        &self,
+        engine: &SparseEngine,
+        stepper: &ReparameterisedStepper,
+        step: u64,
+        threads: usize,
+    ) -> (SparseEngine, ReparameterisedStepper) {
         self.resume(stepper.network(engine).unwrap(), &stepper.saved(engine).unwrap(), step, threads).unwrap()
     }
 
-    fn resume(&self, state: ModelState, saved: &Saved, step: u64, threads: usize) -> Result<(SparseEngine, Reparam)> {
+    fn resume(
+        &self,
+        state: ModelState,
+        saved: &Saved,
+        step: u64,
+        threads: usize,
+    ) -> Result<(SparseEngine, ReparameterisedStepper)> {
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.decays.weights, BATCH, threads)?;
         let digits = data::load(DataKind::Digits, &[], &data::Options::default())?;
-        let situation = Situation {
+        let situation = TrainingContext {
             length: Length { batches_per_epoch: EPOCH, epochs: 100, multiplier: 1 },
             data: &Data::new(digits, 8, 8, Part::Test, 1)?,
             options: self.decays.weights,
@@ -140,13 +152,13 @@ impl Case {
             epoch: step / EPOCH,
             saved,
         };
-        let options = ReparamOptions {
+        let options = ReparameterisedOptions {
             laws: self.laws.clone(),
             decays: self.decays,
             freeze: vec![self.freeze; self.laws.len()],
             settle_batches: 0,
         };
-        let reparam = Reparam::new(options, &situation, &mut engine)?;
+        let reparam = ReparameterisedStepper::new(options, &situation, &mut engine)?;
         Ok((engine, reparam))
     }
 
@@ -164,7 +176,7 @@ impl Case {
             let law = self.laws[l].unwrap();
             let positions: Vec<usize> = self.masks[l].iter().collect();
             let velocity = self.velocities.get(l).map_or_else(|| vec![0.0; positions.len()], |v| double(v));
-            let s = if let Law::SoftThreshold { first, .. } = law { first } else { 0.0 };
+            let s = if let Reparameterisation::SoftThreshold { first, .. } = law { first } else { 0.0 };
             let all = self.masks[l].shape().weights();
             DenseLayer { law, all, positions, weights: double(&self.weights[l]), velocity, s, of_s: 0.0 }
         };
@@ -175,7 +187,7 @@ impl Case {
     pub(crate) fn step_both(
         &self,
         engine: &mut SparseEngine,
-        stepper: &mut Reparam,
+        stepper: &mut ReparameterisedStepper,
         reference: &mut Reference,
         step: u64,
         rate: f64,
@@ -211,7 +223,7 @@ impl Case {
 
     /// Everything in use has a place, and at least the part `worth` of the places is in use or of the magnitude near·(what puts
     /// weights into use) or more. Returns whether a fresh layout would be another.
-    pub(crate) fn fits_its_places(&self, engine: &SparseEngine, stepper: &Reparam, near: f32, worth: f64) -> bool {
+    pub(crate) fn fits_its_places(&self, engine: &SparseEngine, stepper: &ReparameterisedStepper, near: f32, worth: f64) -> bool {
         let (saved, network, state) = (stepper.saved(engine).unwrap(), stepper.network(engine).unwrap(), engine.state().unwrap());
         let mut is_old = false;
         for (l, layer) in self.spec.layers().iter().enumerate().filter(|(l, _)| self.laws[*l].is_some()) {
@@ -220,7 +232,7 @@ impl Case {
             let weights = trained(&saved, &layer.name);
             let level = match (self.laws[l], saved.note["thresholds"][&layer.name]["magnitude"].as_f64()) {
                 (_, Some(g)) => g as f32,
-                (Some(Law::Largest { .. }), _) => 0.0,
+                (Some(Reparameterisation::Largest { .. }), _) => 0.0,
                 _ => self.masks[l]
                     .iter()
                     .zip(&weights)
@@ -238,7 +250,7 @@ impl Case {
 
 /// A layer by its definition.
 pub(crate) struct DenseLayer {
-    law: Law,
+    law: Reparameterisation,
     all: usize,
     positions: Vec<usize>,
     weights: Vec<f64>,
@@ -250,12 +262,12 @@ pub(crate) struct DenseLayer {
 impl DenseLayer {
     fn in_use(&self, epoch: u64) -> Vec<bool> {
         let left_out = match self.law {
-            Law::SoftThreshold { function, .. } => {
+            Reparameterisation::SoftThreshold { function, .. } => {
                 let g = function.at(self.s);
                 return self.weights.iter().map(|w| w.abs() > g).collect();
             }
-            Law::Largest { rate } => rate,
-            Law::Rising(rate) => rate.at(epoch),
+            Reparameterisation::Largest { rate } => rate,
+            Reparameterisation::Rising(rate) => rate.at(epoch),
         };
         // All but the smallest of the layer, of which those outside the mask are 0.
         let keep = self.weights.len().saturating_sub((left_out * self.all as f64) as usize);
@@ -268,7 +280,7 @@ impl DenseLayer {
 
     /// What the network uses, of all weights.
     fn effective(&self, epoch: u64) -> Vec<f64> {
-        let g = if let Law::SoftThreshold { function, .. } = self.law { function.at(self.s) } else { 0.0 };
+        let g = if let Reparameterisation::SoftThreshold { function, .. } = self.law { function.at(self.s) } else { 0.0 };
         let mut all = vec![0.0; self.all];
         for ((p, w), used) in self.positions.iter().zip(&self.weights).zip(self.in_use(epoch)) {
             all[*p] = if used { w.signum() * (w.abs() - g) } else { 0.0 };
@@ -281,13 +293,13 @@ impl DenseLayer {
         let mut of_g = 0.0;
         for (i, used) in used.into_iter().enumerate() {
             let mut gradient = upstream[self.positions[i]];
-            if !used && !matches!(self.law, Law::Largest { .. }) {
+            if !used && !matches!(self.law, Reparameterisation::Largest { .. }) {
                 gradient = 0.0;
             }
             of_g -= self.weights[i].signum() * gradient;
             moves(&decays.weights, rate, &mut self.weights[i], gradient, &mut self.velocity[i]);
         }
-        if let Law::SoftThreshold { function, .. } = self.law {
+        if let Reparameterisation::SoftThreshold { function, .. } = self.law {
             let gradient = of_g * function.slope(self.s);
             moves(&decays.thresholds, rate, &mut self.s, gradient, &mut self.of_s);
         }
@@ -295,7 +307,7 @@ impl DenseLayer {
 }
 
 /// One number by SGD.
-fn moves(options: &TrainOptions, rate: f64, value: &mut f64, gradient: f64, velocity: &mut f64) {
+fn moves(options: &StepOptions, rate: f64, value: &mut f64, gradient: f64, velocity: &mut f64) {
     let Optimizer::Sgd { momentum, nesterov } = options.optimizer else { panic!("SGD") };
     let g = gradient + options.weight_decay * *value;
     *velocity = momentum * *velocity + g;

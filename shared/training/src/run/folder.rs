@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::files::{create_folder, replace_text};
-use super::manifest::{Device, Manifest, Status, now};
+use super::manifest::{Machine, Manifest, Status, now};
 use er_graphs::error::{Error, Result};
 
 /// A run's folder, locked against other processes while this value lives.
@@ -69,7 +69,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// If the folder cannot be created, is in use by another process, or belongs to a run with another hash.
-    pub fn open(path: &Path, hash: &str, program: &Program) -> Result<Self> {
+    pub fn open(path: &Path, hash: &str, program: &Invocation) -> Result<Self> {
         create_folder(&path.join("checkpoints"))?;
         let lock = lock(path)?;
         let manifest = read_json::<Manifest>(&path.join(MANIFEST))?;
@@ -179,7 +179,7 @@ impl RunFolder {
     }
 
     /// Begins a session: writes the options, as YAML, and the manifest.
-    pub fn begin(&mut self, options: &str, program: &Program) -> Result<()> {
+    pub fn begin(&mut self, options: &str, program: &Invocation) -> Result<()> {
         replace_text(&self.path.join("config.yaml"), options)?;
         let before = self.path.join(MANIFEST).exists();
         let this = fresh(program, self.manifest.config_hash.clone());
@@ -208,7 +208,7 @@ impl RunFolder {
 
 /// What is written into manifests about the process.
 #[derive(Debug, Clone)]
-pub struct Program {
+pub struct Invocation {
     /// Name.
     pub name: &'static str,
     /// Version.
@@ -218,10 +218,10 @@ pub struct Program {
     /// Words of the command line.
     pub command: Vec<String>,
     /// What it computes on.
-    pub device: Device,
+    pub device: Machine,
 }
 
-fn fresh(program: &Program, config_hash: String) -> Manifest {
+fn fresh(program: &Invocation, config_hash: String) -> Manifest {
     Manifest {
         program: program.name.to_owned(),
         version: program.version.to_owned(),
@@ -297,9 +297,9 @@ mod tests {
     use super::*;
     use crate::Backend;
 
-    fn program() -> Program {
+    fn program() -> Invocation {
         let command = vec!["test".into(), "--seed".into()];
-        Program { name: "test", version: "1", revision: None, command, device: Device::this(1, Backend::Sparse) }
+        Invocation { name: "test", version: "1", revision: None, command, device: Machine::this(1, Backend::Sparse) }
     }
 
     const HASH: &str = "0123456789abcdef";

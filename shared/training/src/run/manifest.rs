@@ -13,7 +13,7 @@ use er_engine::Isa;
 pub enum Status {
     /// A process is at it, or was when it died.
     Running,
-    /// Asked to stop; saved.
+    /// Request to stop; saved.
     Interrupted,
     /// Done.
     Finished,
@@ -35,7 +35,7 @@ pub struct Manifest {
     /// Hash of the options that decide the result.
     pub config_hash: String,
     /// Machine of the latest session.
-    pub device: Device,
+    pub device: Machine,
     /// Start of the first session, UTC.
     pub started: String,
     /// Start of the latest session, UTC.
@@ -50,7 +50,7 @@ pub struct Manifest {
 
 /// What a run is computed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
+pub struct Machine {
     /// What computes, as [`Backend`] is written; sparse in manifests from before there was a choice.
     #[serde(default = "sparse")]
     pub engine: String,
@@ -62,7 +62,7 @@ pub struct Device {
     pub isa: String,
 }
 
-impl Device {
+impl Machine {
     /// This machine, with this engine on it.
     pub fn this(threads: usize, backend: Backend) -> Self {
         Self { engine: backend.to_string(), cpu: cpu_name(), threads, isa: Isa::detect().name().to_owned() }
@@ -116,14 +116,14 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_name() {
-        let device = Device::this(3, Backend::Dense(er_engine::Device::Cuda(1)));
+        let device = Machine::this(3, Backend::Dense(er_engine::Device::Cuda(1)));
         assert!(!device.cpu.is_empty() && !device.isa.is_empty() && device.threads == 3);
         assert_eq!(device.engine, "dense on cuda:1");
     }
 
     #[test]
     fn manifests_from_before_there_was_a_choice_are_of_the_sparse_engine() {
-        let device: Device = serde_json::from_str(r#"{"cpu": "some", "threads": 2, "isa": "avx2"}"#).unwrap();
+        let device: Machine = serde_json::from_str(r#"{"cpu": "some", "threads": 2, "isa": "avx2"}"#).unwrap();
         assert_eq!((device.engine.as_str(), device.threads), ("sparse", 2));
     }
 }

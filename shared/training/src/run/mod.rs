@@ -9,14 +9,14 @@ mod manifest;
 mod progress;
 mod saved;
 mod signals;
-mod start;
+mod start_point;
 
 pub use checkpoint::{Checkpoint, MaskFile, Origin, not_finite, read_masks, write_masks};
 pub use files::{create_folder, replace, replace_text};
-pub use folder::{Program, RunFolder, clean, free_memory_bytes, peak_rss_bytes, pretty};
+pub use folder::{Invocation, RunFolder, clean, free_memory_bytes, peak_rss_bytes, pretty};
 pub use lines::Lines;
-pub use manifest::{Device, Manifest, Status, now};
+pub use manifest::{Machine, Manifest, Status, now};
 pub use progress::{Best, Progress, Sums};
 pub use saved::{Saved, SavedTensor};
 pub use signals::{Signals, Stop};
-pub use start::Start;
+pub use start_point::StartPoint;

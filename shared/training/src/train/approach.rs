@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Contest, Data, Hook, Stepper};
 use crate::Backend;
 use crate::run::{Origin, RunFolder, Saved};
-use er_engine::{Engine, ModelState, TrainOptions};
+use er_engine::{Engine, ModelState, StepOptions};
 use er_graphs::error::Result;
 use er_networks::model::ModelSpec;
 use er_networks::topology::Drawn;
@@ -41,7 +41,7 @@ pub trait Approach: fmt::Debug + fmt::Display {
     }
 
     /// What the engine does by itself at a step, of what is asked for.
-    fn engine_options(&self, asked: TrainOptions) -> TrainOptions {
+    fn engine_options(&self, asked: StepOptions) -> StepOptions {
         asked
     }
 
@@ -49,13 +49,13 @@ pub trait Approach: fmt::Debug + fmt::Display {
     ///
     /// # Errors
     /// A checkpoint that does not fit.
-    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>>;
+    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>>;
 
     /// What happens along the way, before metrics and checkpoints are written.
     ///
     /// # Errors
     /// Files that cannot be read.
-    fn hooks(&self, _folder: &RunFolder, _origin: &Origin, _situation: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+    fn hooks(&self, _folder: &RunFolder, _origin: &Origin, _situation: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
         Ok(Vec::new())
     }
 
@@ -73,13 +73,13 @@ pub trait Approach: fmt::Debug + fmt::Display {
 
 /// In which training a step is made, and from where on.
 #[derive(Debug)]
-pub struct Situation<'a> {
+pub struct TrainingContext<'a> {
     /// How long training takes.
     pub length: Length,
     /// What is trained on.
     pub data: &'a Data,
     /// How parameters are to move.
-    pub options: TrainOptions,
+    pub options: StepOptions,
     /// Steps made before.
     pub step: u64,
     /// Epochs completed before.

@@ -43,13 +43,13 @@ impl Hook for Display {
     fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
         let progress = step.progress;
         if let Some(event) = step.event {
-            let told = match event {
+            let text = match event {
                 Event::Update(update) => updated(update),
                 Event::Level(level) => levelled(level),
                 Event::Pruned(pruned) => pruned_to(pruned),
                 Event::Sparsity(sparsity) => format!("density {:.6} ({} edges)", sparsity.density, sparsity.edges),
             };
-            self.line(&format!("step {}: {told}", progress.step));
+            self.line(&format!("step {}: {text}", progress.step));
         }
         if let Some(bar) = &self.bar {
             if bar.length() != Some(step.batches) || progress.batch <= 1 {

@@ -13,7 +13,7 @@ use er_networks::topology::rule::{Evidence, Momentum, MomentumKind, Network, Rul
 /// Trains, and moves edges by a rule if there is one. Gradients of weights without an edge are computed only at steps whose
 /// gradient the rule reads; all other steps cost what they cost with fixed masks.
 #[derive(Debug)]
-pub struct Dynamic {
+pub struct DynamicStepper {
     rule: Option<Rule>,
     momentum: MomentumKind,
     /// Gradients of all weights, averaged over the steps since the rule began to gather.
@@ -21,7 +21,7 @@ pub struct Dynamic {
     ledger: Ledger,
 }
 
-impl Dynamic {
+impl DynamicStepper {
     /// A training of the network in this engine, `step` steps after its beginning. `momentum` is that of the optimiser, for rules
     /// that read velocities of all weights; `saved` is what the checkpoint holds that the engine's state is from, which may be one
     /// of another method.
@@ -90,7 +90,7 @@ impl Dynamic {
     }
 }
 
-impl Stepper for Dynamic {
+impl Stepper for DynamicStepper {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
         let Some(rule) = self.rule else {
@@ -123,7 +123,7 @@ impl Stepper for Dynamic {
         self.ledger.results(self.rule.is_some())
     }
 
-    fn told(&self) -> Option<String> {
+    fn final_report(&self) -> Option<String> {
         self.rule.as_ref().map(|_| self.ledger.table())
     }
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Approach, Data, Finish, Hook, Plan, Session, Situation, evaluate};
+use super::{Approach, Data, Finish, Hook, Plan, Session, TrainingContext, evaluate};
 use crate::Backend;
 use crate::data::{self, DataKind, Part};
-use crate::run::{Checkpoint, Origin, Program, Progress, RunFolder, Saved, Signals, Start, Status, Stop, Sums};
-use er_engine::{Batch, ModelState, TrainOptions};
+use crate::run::{Checkpoint, Invocation, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums};
+use er_engine::{Batch, ModelState, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
 use er_networks::topology::rule::Length;
@@ -65,11 +65,11 @@ pub struct Training {
     /// Factor that stretches the training.
     pub multiplier: u64,
     /// How parameters move.
-    pub step: TrainOptions,
+    pub step: StepOptions,
     /// How long to train, and how fast.
     pub plan: Plan,
     /// Where the run may begin other than with a fresh network.
-    pub start: Start,
+    pub start: StartPoint,
     /// What the summary says besides the results.
     pub facts: Map<String, Value>,
     /// Steps between two checkpoints.
@@ -100,7 +100,7 @@ impl Training {
     /// so too, if there is a folder.
     pub fn launch(
         &self,
-        program: &Program,
+        program: &Invocation,
         to: &Destination,
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
@@ -163,7 +163,7 @@ impl Training {
 
     fn train(
         &self,
-        program: &Program,
+        program: &Invocation,
         folder: &RunFolder,
         data: &mut Data,
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
@@ -181,7 +181,8 @@ impl Training {
                 .help("ask for more with --epochs or --max-steps, or go back with --start-epoch"));
         }
         let length = self.length(data);
-        let situation = Situation { length, data, options: self.step, step: progress.step, epoch: progress.epoch, saved: &saved };
+        let situation =
+            TrainingContext { length, data, options: self.step, step: progress.step, epoch: progress.epoch, saved: &saved };
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let options = self.approach.engine_options(self.step);

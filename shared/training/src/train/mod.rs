@@ -3,15 +3,15 @@
 mod approach;
 mod display;
 mod dynamic;
+mod edge_popup;
 mod iterative;
 mod launch;
 mod ledger;
 mod mask_files;
-mod moving;
+mod masked;
 mod network;
-mod popup;
 mod record;
-mod reparam;
+mod reparameterised;
 mod session;
 mod stepper;
 mod stopwatch;
@@ -22,21 +22,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use approach::{Approach, Situation};
+pub use approach::{Approach, TrainingContext};
 pub use display::Display;
-pub use dynamic::Dynamic;
-pub use iterative::{Iterative, IterativeOptions, IterativePruning, Load, LoadMode, after_levels};
+pub use dynamic::DynamicStepper;
+pub use edge_popup::{EdgePopup, EdgePopupOptions, TicketSearch, allowed_masks};
+pub use iterative::{IterativeOptions, IterativePruning, IterativeStepper, Load, LoadMode, after_levels};
 pub use launch::{Destination, Evaluated, Launched, Training};
-pub use moving::Moving;
-pub use network::{Beginning, drawn};
-pub use popup::{Popup, PopupOptions, Search, allowed_masks};
+pub use masked::MaskedTraining;
+pub use network::{InitialNetwork, drawn};
 pub use record::Recorder;
-pub use reparam::{Decays, Law, Published, Reparam, ReparamOptions, Reparameterisation};
+pub use reparameterised::{
+    Decays, Published, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, ReparameterisedTraining,
+};
 pub use session::{Finish, Results, Session};
 pub use stepper::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Stepped, Stepper, Update};
 pub use stopwatch::Stopwatch;
 pub use stopwatch::median;
-pub use top_kast::{TopKast, TopKastOptions};
+pub use top_kast::{TopKastOptions, TopKastStepper};
 
 use stepper::settle;
 

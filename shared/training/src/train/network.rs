@@ -13,7 +13,7 @@ use er_networks::topology::{Drawn, MaskPlan, SparseInit};
 
 /// What decides the first masks and weights.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Beginning {
+pub struct InitialNetwork {
     /// What the masks are drawn from; none keeps all weights.
     pub masks: Option<MaskPlan>,
     /// The masks of [`SparseInit::File`], one a layer, which are not drawn.
@@ -26,7 +26,7 @@ pub struct Beginning {
     pub seed: u64,
 }
 
-impl Beginning {
+impl InitialNetwork {
     /// Draws the masks alone, or takes those that are given.
     ///
     /// # Errors
@@ -122,20 +122,20 @@ fn chosen(mask: &Mask, full: &LayerState) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::Backend;
-    use er_graphs::graph::Law;
+    use er_graphs::graph::Sampling;
     use er_networks::model::{Image, build};
     use er_networks::topology::FlowPreservation;
 
-    fn beginning(init: Option<&str>, density: f64) -> Beginning {
+    fn beginning(init: Option<&str>, density: f64) -> InitialNetwork {
         let masks = init.map(|init| MaskPlan {
             init: init.parse().unwrap(),
-            law: Law::Exact,
+            law: Sampling::Exact,
             density: Density::new(density).unwrap(),
             dense_layers: Vec::new(),
             flow: FlowPreservation::Off,
             seed: 1,
         });
-        Beginning { masks, given: None, init: InitMethod::KaimingNormal, ortho_repair: false, seed: 1 }
+        InitialNetwork { masks, given: None, init: InitMethod::KaimingNormal, ortho_repair: false, seed: 1 }
     }
 
     #[test]
@@ -165,15 +165,15 @@ mod tests {
     fn given_masks_are_kept_and_ask_for_what_they_have() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
         let masks = beginning(Some("ERK"), 0.1).draw(&spec).unwrap().masks;
-        let file = Beginning { given: Some(masks.clone()), ..beginning(Some("x.safetensors"), 0.1) };
+        let file = InitialNetwork { given: Some(masks.clone()), ..beginning(Some("x.safetensors"), 0.1) };
         let drawn = file.draw(&spec).unwrap();
         assert_eq!(drawn.densities_requested, masks.iter().map(Mask::density).collect::<Vec<_>>());
         let state = file.state(&spec, Backend::Sparse).unwrap();
         assert!(state.layers.iter().zip(&masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));
         // Weights scale with the density of their own layer.
-        let scaled = Beginning { init: InitMethod::Normal, ..file.clone() }.state(&spec, Backend::Sparse).unwrap();
+        let scaled = InitialNetwork { init: InitMethod::Normal, ..file.clone() }.state(&spec, Backend::Sparse).unwrap();
         assert!(scaled.layers.iter().all(|l| l.weights.iter().all(|w| w.is_finite())));
-        let unread = Beginning { given: None, ..file };
+        let unread = InitialNetwork { given: None, ..file };
         assert!(unread.draw(&spec).unwrap_err().what().contains("x.safetensors"));
     }
 
@@ -185,7 +185,7 @@ mod tests {
             let drawn = plain.draw(&spec).unwrap();
             let state = plain.state(&spec, Backend::Sparse).unwrap();
             assert!(state.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));
-            let repaired = Beginning { ortho_repair: true, ..plain }.state(&spec, Backend::Sparse).unwrap();
+            let repaired = InitialNetwork { ortho_repair: true, ..plain }.state(&spec, Backend::Sparse).unwrap();
             assert!(repaired.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m));
             assert_ne!(repaired.layers[1].weights, state.layers[1].weights);
         }

@@ -63,7 +63,7 @@ pub struct Results {
 pub enum Finish {
     /// Trained and tested.
     Done(Box<Results>),
-    /// Asked to stop, and saved.
+    /// Request to stop, and saved.
     Stopped(Stop),
 }
 
@@ -109,7 +109,7 @@ impl Session<'_> {
         match train(engine, stepper, data, &self.plan, &mut progress, &mut all, signals)? {
             Ended::Stopped(stop) => Ok(Finish::Stopped(stop)),
             Ended::Done => {
-                if let Some(text) = stepper.told() {
+                if let Some(text) = stepper.final_report() {
                     display.line(&text);
                 }
                 Ok(Finish::Done(Box::new(self.results(engine, data, &progress, &stopwatch)?)))

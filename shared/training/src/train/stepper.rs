@@ -53,7 +53,7 @@ pub trait Stepper {
     fn results(&self) -> Map<String, Value>;
 
     /// What is left to tell the user when a training ends.
-    fn told(&self) -> Option<String>;
+    fn final_report(&self) -> Option<String>;
 }
 
 /// Lets running statistics settle through the first batches of an epoch, without a step. They lag behind a network that changes at

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Backend;
 use crate::data::{Augment, Split};
-use crate::run::{Checkpoint, Device, Origin, Program, RunFolder, Saved, Start};
+use crate::run::{Checkpoint, Invocation, Machine, Origin, RunFolder, Saved, StartPoint};
 use er_engine::{DenseState, Gradients, LayerState, ModelState, Movable};
 use er_graphs::graph::{LayerShape, Mask};
 use er_networks::model::{DefaultInit, Image, ModelSpec, Op};
@@ -116,14 +116,14 @@ fn plan(epochs: u64) -> Plan {
 }
 
 /// Optimiser steps and nothing else.
-fn plain() -> Dynamic {
+fn plain() -> DynamicStepper {
     plain_after(0, &Saved::default())
 }
 
 /// The same, of a checkpoint after this step.
-fn plain_after(step: u64, saved: &Saved) -> Dynamic {
+fn plain_after(step: u64, saved: &Saved) -> DynamicStepper {
     let network = Network { movable: vec![false], groups: vec![1], seed: 1 };
-    Dynamic::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved).unwrap()
+    DynamicStepper::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved).unwrap()
 }
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
@@ -137,7 +137,7 @@ fn folder(out: &std::path::Path) -> RunFolder {
 
 fn folder_of(out: &std::path::Path, hash: &str) -> RunFolder {
     let program =
-        Program { name: "test", version: "1", revision: None, command: Vec::new(), device: Device::this(1, Backend::Sparse) };
+        Invocation { name: "test", version: "1", revision: None, command: Vec::new(), device: Machine::this(1, Backend::Sparse) };
     RunFolder::open(out, hash, &program).unwrap()
 }
 
@@ -153,7 +153,7 @@ fn run(out: &std::path::Path, kills: &[u64]) -> (Results, Vec<u8>, String) {
         let folder = folder(out);
         let mut engine = Fake::new();
         let (mut progress, mut saved) = (Progress::default(), Saved::default());
-        if let Some(checkpoint) = Start::default().checkpoint(&folder, &engine.spec).unwrap() {
+        if let Some(checkpoint) = StartPoint::default().checkpoint(&folder, &engine.spec).unwrap() {
             engine.load_state(checkpoint.state).unwrap();
             (progress, saved) = (checkpoint.progress, checkpoint.saved);
         }
@@ -273,13 +273,13 @@ fn a_foreign_checkpoint_starts_a_run_without_its_best_epoch() {
     let from = folder(a.path());
     let other = folder_of(b.path(), "9876543210");
     let spec = Fake::new().spec;
-    let start = Start { resume: Some(from.last()), epoch: None };
+    let start = StartPoint { resume: Some(from.last()), epoch: None };
     let checkpoint = start.checkpoint(&other, &spec).unwrap().unwrap();
     assert_eq!((checkpoint.progress.epoch, checkpoint.progress.best), (4, None));
-    let earlier = Start { epoch: Some(2), ..start }.checkpoint(&other, &spec).unwrap().unwrap();
+    let earlier = StartPoint { epoch: Some(2), ..start }.checkpoint(&other, &spec).unwrap().unwrap();
     assert_eq!((earlier.progress.epoch, earlier.progress.batch), (1, 0));
     // A checkpoint that only lies in the folder of a run does not belong to it.
     std::fs::copy(from.last(), other.last()).unwrap();
-    let error = Start::default().checkpoint(&other, &spec).unwrap_err();
+    let error = StartPoint::default().checkpoint(&other, &spec).unwrap_err();
     assert!(error.what().contains("other options"), "{error}");
 }

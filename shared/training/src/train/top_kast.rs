@@ -29,7 +29,7 @@ struct Layer {
 ///
 /// The engine computes on the edges of B, with weights of 0 outside A. Memory for θ is that of a dense network.
 #[derive(Debug)]
-pub struct TopKast {
+pub struct TopKastStepper {
     when: When,
     /// λ / D.
     decay: f64,
@@ -39,7 +39,7 @@ pub struct TopKast {
     backward: f64,
 }
 
-/// What decides a [`TopKast`] training.
+/// What decides a [`TopKastStepper`] training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopKastOptions {
     /// At which steps A and B are chosen anew.
@@ -52,7 +52,7 @@ pub struct TopKastOptions {
     pub decay: f64,
 }
 
-impl TopKast {
+impl TopKastStepper {
     /// A training of the network in this engine, `step` steps after its beginning. At first the engine holds all weights; else
     /// `saved` does, and the engine those of A.
     ///
@@ -181,7 +181,7 @@ fn trained(states: &[LayerState]) -> Vec<usize> {
     states.iter().map(|s| s.mask.edges()).collect()
 }
 
-impl Stepper for TopKast {
+impl Stepper for TopKastStepper {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
         self.ledger.enter_step(batch.labels.len(), self.backward);
@@ -220,7 +220,7 @@ impl Stepper for TopKast {
         self.ledger.results(true)
     }
 
-    fn told(&self) -> Option<String> {
+    fn final_report(&self) -> Option<String> {
         Some(self.ledger.table())
     }
 }

@@ -6,7 +6,7 @@ use super::OPTIONS;
 use super::networks::{networks, random_batch, random_state};
 use super::oracle::{self, Values};
 use crate::sparse::SparseEngine;
-use crate::{Engine, Movable, Optimizer, TrainOptions};
+use crate::{Engine, Movable, Optimizer, StepOptions};
 
 const RATE: f32 = 0.02;
 
@@ -20,7 +20,7 @@ fn descend(parameter: &mut Movable) {
 
 #[test]
 fn descent_by_hand_is_the_optimisers() {
-    let options = TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..OPTIONS };
+    let options = StepOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..OPTIONS };
     for (name, spec) in networks() {
         let mut state = random_state(&spec, 0.5, None, 3);
         state.layers.iter_mut().for_each(|l| l.weights.iter_mut().step_by(3).for_each(|w| *w = 0.0));

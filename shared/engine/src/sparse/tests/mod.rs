@@ -16,8 +16,8 @@ use er_graphs::graph::LayerShape;
 use er_graphs::rng::{Purpose, stream};
 use er_networks::model::{Image, Op};
 
-const OPTIONS: TrainOptions =
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.1 };
+const OPTIONS: StepOptions =
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 5e-4, label_smoothing: 0.1 };
 
 /// Every tile shape occurs: each width from 1 to 30 with several heights and numbers of blocks, both strides.
 #[test]
@@ -257,7 +257,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 /// One step of an optimiser in float64.
-fn step_one(options: &TrainOptions, lr: f64, step: i32, w: &mut f64, gradient: f64, [first, second]: &mut [f64; 2]) {
+fn step_one(options: &StepOptions, lr: f64, step: i32, w: &mut f64, gradient: f64, [first, second]: &mut [f64; 2]) {
     let g = gradient + options.weight_decay * *w;
     match options.optimizer {
         Optimizer::Sgd { momentum, nesterov } => {
@@ -284,7 +284,7 @@ fn steps_follow_the_optimiser() {
             Optimizer::Adam,
         ] {
             // A decay that shows in three steps.
-            let options = TrainOptions { optimizer, weight_decay: 0.1, ..OPTIONS };
+            let options = StepOptions { optimizer, weight_decay: 0.1, ..OPTIONS };
             let state = random_state(&spec, 0.4, None, 31);
             let mut engine = SparseEngine::new(spec.clone(), state.clone(), options, 24, 2).unwrap();
             let mut values = Values::new(&state);
@@ -348,7 +348,7 @@ fn places_without_a_sample_stay_out_of_the_gradients() {
 fn a_saved_state_continues_bit_for_bit() {
     for optimizer in [OPTIONS.optimizer, Optimizer::Adam] {
         let (_, spec) = networks().swap_remove(5);
-        let options = TrainOptions { optimizer, ..OPTIONS };
+        let options = StepOptions { optimizer, ..OPTIONS };
         let mut engine = SparseEngine::new(spec.clone(), random_state(&spec, 0.3, None, 2), options, 20, 2).unwrap();
         engine.train_step(&random_batch(&spec, 20, 1), 0.1).unwrap();
         let mut copy = SparseEngine::new(spec.clone(), engine.state().unwrap(), options, 20, 1).unwrap();

@@ -7,7 +7,7 @@ use super::networks::{networks, random_batch, random_state};
 use super::oracle::{self, Values};
 use super::{OPTIONS, distance};
 use crate::sparse::{Kernels, Setup, SparseEngine};
-use crate::{Batch, Engine, Isa, LayerState, ModelState, Optimizer, TrainOptions};
+use crate::{Batch, Engine, Isa, LayerState, ModelState, Optimizer, StepOptions};
 use er_graphs::graph::{LayerShape, Mask};
 use er_graphs::rng::{Purpose, stream};
 use er_networks::model::ModelSpec;
@@ -149,7 +149,7 @@ fn rewired(layer: &LayerState, rng: &mut ChaCha8Rng) -> LayerState {
 }
 
 /// Rewires an engine several times, and compares it with one that loads what the first should be.
-fn rewire_and_load(name: &str, spec: &ModelSpec, options: TrainOptions, threads: usize, seed: u64) -> ModelState {
+fn rewire_and_load(name: &str, spec: &ModelSpec, options: StepOptions, threads: usize, seed: u64) -> ModelState {
     let mut rng = stream(seed, Purpose::Mask, 0);
     let mut engine = SparseEngine::new(spec.clone(), random_state(spec, 0.4, None, seed), options, 37, threads).unwrap();
     for round in 0..4 {
@@ -188,7 +188,7 @@ fn bits(value: &impl std::fmt::Debug) -> String {
 fn rewiring_is_loading() {
     for (seed, (name, spec)) in networks().into_iter().enumerate() {
         for optimizer in [OPTIONS.optimizer, Optimizer::Sgd { momentum: 0.0, nesterov: false }, Optimizer::Adam] {
-            let options = TrainOptions { optimizer, ..OPTIONS };
+            let options = StepOptions { optimizer, ..OPTIONS };
             let trained = [1, 2, 3].map(|threads| bits(&rewire_and_load(name, &spec, options, threads, seed as u64)));
             assert_eq!(trained[0], trained[1], "{name}");
             assert_eq!(trained[0], trained[2], "{name}");

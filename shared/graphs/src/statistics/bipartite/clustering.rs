@@ -250,13 +250,13 @@ fn latapy(side: Half) -> (u128, Latapy) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Law;
+    use crate::graph::Sampling;
 
     /// Both ways of counting, and blocks, against all pairs.
     #[test]
     fn shared_neighbours_are_counted_by_wedges_and_bits() {
         for density in [0.0, 0.02, 0.1, 0.5, 1.0] {
-            let graph = Biadjacency::sample(70, 130, density, Law::Bernoulli, 5);
+            let graph = Biadjacency::sample(70, 130, density, Sampling::Bernoulli, 5);
             for side in [Half::left(&graph), Half::right(&graph)] {
                 let mut expected = Vec::new();
                 for a in 0..side.nodes() {
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn complete_graphs_are_fully_clustered() {
-        let graph = Biadjacency::sample(5, 9, 1.0, Law::Exact, 0);
+        let graph = Biadjacency::sample(5, 9, 1.0, Sampling::Exact, 0);
         let (whole, sides) = clustering(&graph);
         assert_eq!((whole.four_cycles, whole.three_paths, whole.coefficient), (10 * 36, 45 * 4 * 8, Some(1.0)));
         let one = Latapy { dot: Some(1.0), min: Some(1.0), max: Some(1.0) };
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn sums_do_not_depend_on_threads() {
-        let graph = Biadjacency::sample(300, 200, 0.1, Law::Bernoulli, 1);
+        let graph = Biadjacency::sample(300, 200, 0.1, Sampling::Bernoulli, 1);
         let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| clustering(&graph));
         assert_eq!(with(1), with(3));
     }

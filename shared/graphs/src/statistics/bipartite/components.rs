@@ -101,14 +101,14 @@ impl Components {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Bipartite, Csr, Law, LayerShape, View, sample};
+    use crate::graph::{Bipartite, Csr, LayerShape, Sampling, View, sample};
     use crate::rng::{Purpose, stream};
     use petgraph::algo::connected_components;
 
     #[test]
     fn count_is_that_of_petgraph() {
         for (k, density) in [0.0, 0.01, 0.03, 0.06, 0.3, 1.0].into_iter().enumerate() {
-            let mask = sample(LayerShape::linear(30, 50), density, Law::Bernoulli, &mut stream(3, Purpose::Mask, k as u64));
+            let mask = sample(LayerShape::linear(30, 50), density, Sampling::Bernoulli, &mut stream(3, Purpose::Mask, k as u64));
             let graph = Biadjacency::of_mask(&mask, 1, View::Weights);
             let components = Components::of(&graph);
             assert_eq!(components.count, connected_components(Bipartite::new(&Csr::new(&mask, 1))));

@@ -268,7 +268,7 @@ fn members(set: Set) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Law;
+    use crate::graph::Sampling;
 
     /// Lengths from one node to all, by searching from it alone.
     fn lengths(graph: &Biadjacency, source: usize) -> Vec<Option<usize>> {
@@ -310,7 +310,7 @@ mod tests {
         for (left, right, density) in
             [(300, 40, 0.02), (60, 310, 0.005), (60, 310, 0.01), (20, 30, 0.3), (9, 9, 1.0), (5, 6, 0.0), (270, 280, 0.004)]
         {
-            let graph = Biadjacency::sample(left, right, density, Law::Bernoulli, 2);
+            let graph = Biadjacency::sample(left, right, density, Sampling::Bernoulli, 2);
             let distances = Distances::of(&graph, 0);
             let (mean, diameter, efficiency) = plain(&graph);
             assert_eq!((distances.mean, distances.diameter), (mean, diameter), "{left}x{right}");
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn large_graphs_are_sampled_within_their_standard_error() {
-        let graph = Biadjacency::sample(4000, 1500, 0.001, Law::Bernoulli, 3);
+        let graph = Biadjacency::sample(4000, 1500, 0.001, Sampling::Bernoulli, 3);
         let (mean, diameter, efficiency) = plain(&graph);
         let (mean, diameter) = (mean.unwrap(), diameter.unwrap());
         let mut inside = 0;

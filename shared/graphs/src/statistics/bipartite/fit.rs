@@ -133,7 +133,7 @@ fn kolmogorov(t: f64) -> f64 {
 mod tests {
     use super::super::Degrees;
     use super::*;
-    use crate::graph::{Biadjacency, Law};
+    use crate::graph::{Biadjacency, Sampling};
 
     /// Table values of Kolmogorov's law.
     #[test]
@@ -154,7 +154,7 @@ mod tests {
     /// p-values of random graphs, with p known or estimated.
     fn p_values(estimated: bool) -> Vec<(f64, f64)> {
         let fit = |seed| {
-            let graph = Biadjacency::sample(300, 400, 0.05, Law::Bernoulli, seed);
+            let graph = Biadjacency::sample(300, 400, 0.05, Sampling::Bernoulli, seed);
             let fit = Degrees::of(&graph.right_degrees(), 300, (!estimated).then_some(0.05)).expected.unwrap();
             (fit.chi_square.unwrap().p, fit.kolmogorov_smirnov.p)
         };

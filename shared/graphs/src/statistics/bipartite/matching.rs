@@ -165,7 +165,7 @@ impl<'g> Search<'g> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Bipartite, Csr, Law, LayerShape, View, sample};
+    use crate::graph::{Bipartite, Csr, LayerShape, Sampling, View, sample};
     use crate::rng::{Purpose, stream};
     use petgraph::algo::maximum_matching;
 
@@ -174,7 +174,8 @@ mod tests {
         let sizes = [(30, 30), (40, 25), (12, 60), (1, 9)];
         for (k, density) in [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.08, 0.2, 1.0].into_iter().enumerate() {
             for (out, inp) in sizes {
-                let mask = sample(LayerShape::linear(out, inp), density, Law::Bernoulli, &mut stream(5, Purpose::Mask, k as u64));
+                let mask =
+                    sample(LayerShape::linear(out, inp), density, Sampling::Bernoulli, &mut stream(5, Purpose::Mask, k as u64));
                 let graph = Biadjacency::of_mask(&mask, 1, View::Weights);
                 let theirs = maximum_matching(Bipartite::new(&Csr::new(&mask, 1))).len();
                 assert_eq!(matching(&graph), theirs, "{out}x{inp} at {density}");
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn extremes() {
-        assert_eq!(matching(&Biadjacency::sample(7, 4, 1.0, Law::Exact, 0)), 4);
+        assert_eq!(matching(&Biadjacency::sample(7, 4, 1.0, Sampling::Exact, 0)), 4);
         assert_eq!(matching(&Biadjacency::from_edges(3, 5, (0..5).map(|r| (1, r)))), 1);
         assert_eq!(matching(&Biadjacency::from_edges(0, 0, [])), 0);
         assert_eq!(matching(&Biadjacency::from_edges(4, 0, [])), 0);

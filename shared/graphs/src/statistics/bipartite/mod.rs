@@ -87,10 +87,10 @@ impl Default for Effort {
 /// If there are more than 2³² nodes.
 ///
 /// ```
-/// use er_graphs::graph::{Biadjacency, Law};
+/// use er_graphs::graph::{Biadjacency, Sampling};
 /// use er_graphs::statistics::bipartite::{Effort, measure};
 ///
-/// let graph = Biadjacency::sample(784, 300, 0.05, Law::Exact, 1);
+/// let graph = Biadjacency::sample(784, 300, 0.05, Sampling::Exact, 1);
 /// let statistics = measure(&graph, &Effort::default());
 /// assert_eq!(statistics.edges, 11760);
 /// assert!(statistics.skipped.is_empty());
@@ -133,11 +133,11 @@ pub fn measure(graph: &Biadjacency, effort: &Effort) -> Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Law;
+    use crate::graph::Sampling;
 
     #[test]
     fn what_costs_too_much_is_skipped() {
-        let graph = Biadjacency::sample(60, 50, 0.2, Law::Exact, 1);
+        let graph = Biadjacency::sample(60, 50, 0.2, Sampling::Exact, 1);
         let all = measure(&graph, &Effort::default());
         assert_eq!(all.skipped, [""; 0]);
         let least = measure(&graph, &Effort { operations: 0.0, ..Effort::default() });
@@ -151,11 +151,11 @@ mod tests {
     #[test]
     fn default_effort_is_enough_for_layers_of_networks() {
         for (left, right) in [(4608, 512), (2304, 256), (1024, 2048), (512, 2048), (2048, 1000)] {
-            let graph = Biadjacency::sample(left, right, 0.1, Law::Exact, 1);
+            let graph = Biadjacency::sample(left, right, 0.1, Sampling::Exact, 1);
             let cycles = clustering::cost(Half::left(&graph)) + clustering::cost(Half::right(&graph));
             assert!(cycles + distances::cost(&graph) < 0.5 * Effort::default().operations, "{left}x{right}");
         }
-        let large = Biadjacency::sample(4000, 4000, 0.3, Law::Bernoulli, 1);
+        let large = Biadjacency::sample(4000, 4000, 0.3, Sampling::Bernoulli, 1);
         assert!(clustering::cost(Half::left(&large)) + clustering::cost(Half::right(&large)) > Effort::default().operations);
     }
 
@@ -163,7 +163,7 @@ mod tests {
     fn extreme_graphs_have_defined_statistics() {
         for (left, right) in [(0, 0), (0, 3), (3, 0), (1, 1), (4, 7)] {
             for density in [0.0, 1.0] {
-                let graph = Biadjacency::sample(left, right, density, Law::Exact, 1);
+                let graph = Biadjacency::sample(left, right, density, Sampling::Exact, 1);
                 let statistics = measure(&graph, &Effort::default());
                 let json = serde_json::to_string(&statistics).unwrap();
                 // A number that is not finite would be written as null, and come back as none.

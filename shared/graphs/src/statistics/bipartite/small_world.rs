@@ -2,7 +2,7 @@
 
 use super::clustering::Clustering;
 use super::distances::Distances;
-use crate::graph::{Biadjacency, Law};
+use crate::graph::{Biadjacency, Sampling};
 use serde::Serialize;
 
 /// A graph between a random graph and a lattice with as many nodes and edges. C is the [coefficient](Clustering::coefficient) of
@@ -53,7 +53,7 @@ impl SmallWorld {
     pub fn of(graph: &Biadjacency, clustering: &Clustering, distances: &Distances, seed: u64) -> Self {
         let (left, right) = (graph.left(), graph.right());
         // Of another seed than the graph itself may be drawn with.
-        let random = Biadjacency::sample(left, right, graph.density(), Law::Exact, !seed);
+        let random = Biadjacency::sample(left, right, graph.density(), Sampling::Exact, !seed);
         let random_clustering = graph.density();
         let random_distance = Distances::of(&random, seed).mean;
         let lattice_clustering = Clustering::of(&ring_lattice(left, right, graph.edges())).coefficient;
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn random_graphs_lattices_and_small_worlds_are_told_apart() {
-        let random = measure(&Biadjacency::sample(300, 300, 0.03, Law::Exact, 7), 8);
+        let random = measure(&Biadjacency::sample(300, 300, 0.03, Sampling::Exact, 7), 8);
         assert!((random.sigma.unwrap() - 1.0).abs() < 0.2, "{random:?}");
         assert!(random.omega.unwrap() > 0.85, "{random:?}");
         let lattice = ring_lattice(300, 300, 2700);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn complete_and_empty_graphs() {
-        let complete = measure(&Biadjacency::sample(6, 5, 1.0, Law::Exact, 0), 0);
+        let complete = measure(&Biadjacency::sample(6, 5, 1.0, Sampling::Exact, 0), 0);
         assert_eq!((complete.sigma, complete.omega), (Some(1.0), Some(0.0)));
         for (left, right) in [(0, 0), (0, 4), (4, 0), (3, 3)] {
             let empty = measure(&Biadjacency::from_edges(left, right, []), 0);

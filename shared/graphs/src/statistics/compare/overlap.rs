@@ -92,18 +92,18 @@ pub fn network_overlap(first: &[Mask], second: &[Mask]) -> Result<Overlap> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Law, LayerShape, sample};
+    use crate::graph::{LayerShape, Sampling, sample};
     use crate::rng::{Purpose, stream};
 
     const SHAPE: LayerShape = LayerShape::linear(20, 35);
 
-    fn draw(density: f64, seed: u64, law: Law) -> Mask {
+    fn draw(density: f64, seed: u64, law: Sampling) -> Mask {
         sample(SHAPE, density, law, &mut stream(seed, Purpose::Mask, 0))
     }
 
     #[test]
     fn a_mask_overlaps_with_itself() {
-        let mask = draw(0.2, 1, Law::Exact);
+        let mask = draw(0.2, 1, Sampling::Exact);
         let same = overlap(&mask, &mask).unwrap();
         assert_eq!((same.jaccard, same.overlap, same.dice, same.hamming), (1.0, Some(1.0), 1.0, 0.0));
         assert_eq!((same.intersection, same.union), (140, 140));
@@ -126,7 +126,7 @@ mod tests {
         let (mut sums, draws) = ([[0.0; 2]; 2], 2000);
         let mut jaccard = 0.0;
         for seed in 0..draws {
-            let pair = |k: u64, d| (draw(d, 4 * seed + k, Law::Exact), draw(1.5 * d, 4 * seed + k + 1, Law::Exact));
+            let pair = |k: u64, d| (draw(d, 4 * seed + k, Sampling::Exact), draw(1.5 * d, 4 * seed + k + 1, Sampling::Exact));
             let ((a, b), (c, d)) = (pair(0, 0.1), pair(2, 0.5));
             let layer = overlap(&a, &b).unwrap();
             jaccard += layer.jaccard - layer.expected_jaccard;
@@ -145,8 +145,12 @@ mod tests {
 
     #[test]
     fn networks_add_up() {
-        let (a, b, c, d) =
-            (draw(0.1, 1, Law::Exact), draw(0.2, 2, Law::Exact), draw(0.3, 3, Law::Exact), draw(0.4, 4, Law::Exact));
+        let (a, b, c, d) = (
+            draw(0.1, 1, Sampling::Exact),
+            draw(0.2, 2, Sampling::Exact),
+            draw(0.3, 3, Sampling::Exact),
+            draw(0.4, 4, Sampling::Exact),
+        );
         let (x, y) = (overlap(&a, &b).unwrap(), overlap(&c, &d).unwrap());
         let both = network_overlap(&[a.clone(), c], &[b, d]).unwrap();
         assert_eq!(both.intersection, x.intersection + y.intersection);

@@ -117,12 +117,12 @@ pub(super) fn orthogonalise(x: &mut [f64], basis: &[Vec<f64>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Law;
+    use crate::graph::Sampling;
 
     #[test]
     fn products_are_those_of_the_dense_matrix() {
         for (left, right) in [(7, 12), (12, 7), (400, 300)] {
-            let graph = Biadjacency::sample(left, right, 0.4, Law::Exact, 3);
+            let graph = Biadjacency::sample(left, right, 0.4, Sampling::Exact, 3);
             let (dl, dr) = (graph.left_degrees(), graph.right_degrees());
             for normalised in [false, true] {
                 let matrix = if normalised { Matrix::normalised(&graph) } else { Matrix::plain(&graph) };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::graph::Law;
+use crate::graph::Sampling;
 use proptest::prelude::*;
 
 const EXACT: Accuracy = Accuracy { tolerance: 1e-11, steps: 1000 };
@@ -68,14 +68,14 @@ fn union(parts: &[&Biadjacency]) -> Biadjacency {
 }
 
 fn complete(left: usize, right: usize) -> Biadjacency {
-    Biadjacency::sample(left, right, 1.0, Law::Exact, 0)
+    Biadjacency::sample(left, right, 1.0, Sampling::Exact, 0)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
     fn any_graph_agrees_with_dense_values(left in 1..25_usize, right in 1..25_usize, density in 0.02..1.0_f64, seed: u64) {
-        let graph = Biadjacency::sample(left, right, density, Law::Bernoulli, seed);
+        let graph = Biadjacency::sample(left, right, density, Sampling::Bernoulli, seed);
         if graph.edges() == 0 {
             prop_assert_eq!(spectrum(&graph, &EXACT), None);
         } else {
@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn renaming_nodes_changes_nothing(seed: u64, a in 1..30_usize, b in 1..20_usize) {
-        let graph = Biadjacency::sample(31, 23, 0.2, Law::Exact, seed);
+        let graph = Biadjacency::sample(31, 23, 0.2, Sampling::Exact, seed);
         let edges = (0..31).flat_map(|l| graph.of_left(l).iter().map(move |r| (l * a % 31, *r as usize * b % 23)));
         let renamed = spectrum(&Biadjacency::from_edges(31, 23, edges), &EXACT).unwrap();
         let same = spectrum(&graph, &EXACT).unwrap();
@@ -101,7 +101,7 @@ proptest! {
 #[test]
 fn layers_of_usual_size_agree_with_dense_values() {
     for (left, right, density) in [(784, 120, 0.05), (60, 400, 0.3), (150, 150, 0.02)] {
-        agrees(&Biadjacency::sample(left, right, density, Law::Bernoulli, 5));
+        agrees(&Biadjacency::sample(left, right, density, Sampling::Bernoulli, 5));
     }
 }
 
@@ -140,7 +140,7 @@ fn bottlenecks_agree_with_dense_values() {
 
 #[test]
 fn components_bring_their_own_values() {
-    let (small, large) = (complete(3, 3), Biadjacency::sample(20, 20, 0.5, Law::Exact, 1));
+    let (small, large) = (complete(3, 3), Biadjacency::sample(20, 20, 0.5, Sampling::Exact, 1));
     let alone = spectrum(&large, &EXACT).unwrap();
     // Equal components: σ₂ = σ₁.
     let twice = spectrum(&union(&[&large, &large]), &EXACT).unwrap();
@@ -161,7 +161,7 @@ fn components_bring_their_own_values() {
 
 #[test]
 fn isolated_nodes_change_nothing() {
-    let graph = Biadjacency::sample(30, 20, 0.3, Law::Exact, 4);
+    let graph = Biadjacency::sample(30, 20, 0.3, Sampling::Exact, 4);
     let more =
         Biadjacency::from_edges(50, 90, (0..30).flat_map(|l| graph.of_left(l).iter().map(move |r| (l + 9, *r as usize * 4))));
     let (a, b) = (spectrum(&graph, &EXACT).unwrap(), spectrum(&more, &EXACT).unwrap());
@@ -175,7 +175,7 @@ fn isolated_nodes_change_nothing() {
 /// The bound is one: few steps have a large error and say so.
 #[test]
 fn errors_are_within_their_bound() {
-    let graph = Biadjacency::sample(300, 200, 0.1, Law::Exact, 8);
+    let graph = Biadjacency::sample(300, 200, 0.1, Sampling::Exact, 8);
     let sigma = dense(&graph, false);
     let mut last = f64::INFINITY;
     for steps in [2, 4, 8, 16, 32, 64, 128] {
@@ -195,7 +195,7 @@ fn errors_are_within_their_bound() {
 
 #[test]
 fn threads_change_no_bit() {
-    let graph = Biadjacency::sample(3000, 2000, 0.02, Law::Exact, 2);
+    let graph = Biadjacency::sample(3000, 2000, 0.02, Sampling::Exact, 2);
     let accuracy = Accuracy { tolerance: 1e-9, steps: 30 };
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -208,7 +208,7 @@ fn threads_change_no_bit() {
 
 #[test]
 fn random_graphs_are_near_their_null_values() {
-    let graph = Biadjacency::sample(1000, 600, 0.1, Law::Bernoulli, 6);
+    let graph = Biadjacency::sample(1000, 600, 0.1, Sampling::Bernoulli, 6);
     let found = spectrum(&graph, &Accuracy::default()).unwrap();
     // Degrees vary: each side adds (1 − d) / 2 over its mean degree.
     let expected = 1.0 + 0.45 / 60.0 + 0.45 / 100.0;

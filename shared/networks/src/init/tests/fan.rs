@@ -16,8 +16,8 @@ fn names_and_gains() {
     assert!(FanLaw::CHOICES.iter().all(|c| c.value.to_string() == c.name && c.name.parse() == Ok(c.value)));
     assert!(FanMode::CHOICES.iter().all(|c| c.value.to_string() == c.name && c.name.parse() == Ok(c.value)));
     let error = "hardswish".parse::<Nonlinearity>().unwrap_err();
-    let told = "unknown nonlinearity \"hardswish\"\n  choose one of relu, leaky_relu, selu, tanh, sigmoid, linear";
-    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Usage, told));
+    let message = "unknown nonlinearity \"hardswish\"\n  choose one of relu, leaky_relu, selu, tanh, sigmoid, linear";
+    assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Usage, message));
 }
 
 #[test]

@@ -82,7 +82,7 @@ mod tests {
     use super::super::tests::{layer, positions};
     use super::super::{Pruner, magnitudes, random_scores};
     use super::*;
-    use er_graphs::graph::{Law, sample};
+    use er_graphs::graph::{Sampling, sample};
     use er_graphs::rng::{Purpose, stream};
     use proptest::prelude::*;
 
@@ -127,7 +127,7 @@ mod tests {
         fn masks_of_levels_are_nested_and_no_denser_than_wanted(seed: u64, choice in 0..3_usize, global: bool) {
             let shapes = [LayerShape::conv(8, 3, [3, 3]), LayerShape::conv(16, 8, [3, 3]), LayerShape::linear(10, 16)];
             let mut layers: Vec<LayerState> = shapes.iter().enumerate().map(|(l, shape)| {
-                let mask = sample(*shape, 0.7, Law::Bernoulli, &mut stream(seed, Purpose::Mask, l as u64));
+                let mask = sample(*shape, 0.7, Sampling::Bernoulli, &mut stream(seed, Purpose::Mask, l as u64));
                 LayerState { weights: vec![1.0; mask.edges()], slots: Vec::new(), mask }
             }).collect();
             let pruner = [Pruner::RandomUniform, Pruner::RandomBalanced, Pruner::RandomErk][choice];

@@ -67,7 +67,7 @@ impl MethodName {
     #[must_use]
     pub fn method(self) -> Method {
         let granet = Method::GRANET;
-        let gmp = Method { start: Start::Full, densities: [1.0, 0.05], exchange: None, ..granet };
+        let gmp = Method { start: InitialMask::Full, densities: [1.0, 0.05], exchange: None, ..granet };
         let uniform = Some(Pruning { by: Falling::Fractions, ..Pruning::GRANET });
         let rigl = Method::RIGL;
         let exchange = Exchanging::RIGL;
@@ -87,20 +87,30 @@ impl MethodName {
             Self::RigLSg => Method { exchange: Some(Exchanging { redistribute: Redistribute::Gradient, ..exchange }), ..rigl },
             Self::RigLSm => Method { exchange: Some(Exchanging { redistribute: Redistribute::Momentum, ..exchange }), ..rigl },
             Self::Pruning => Method {
-                start: Start::Full,
+                start: InitialMask::Full,
                 densities: [1.0, 0.05],
                 prune: Some(Pruning { by: Falling::Steps, ..Pruning::GRANET }),
                 exchange: None,
                 replaces_step: false,
                 ..rigl
             },
-            Self::TopKast => {
-                Method { start: Start::Full, backward: Some(0.1), prune: None, exchange: None, replaces_step: false, ..rigl }
-            }
+            Self::TopKast => Method {
+                start: InitialMask::Full,
+                backward: Some(0.1),
+                prune: None,
+                exchange: None,
+                replaces_step: false,
+                ..rigl
+            },
             Self::Static => Method { prune: None, exchange: None, replaces_step: false, ..rigl },
-            Self::Dense | Self::SmallDense => {
-                Method { start: Start::Full, densities: [1.0, 1.0], prune: None, exchange: None, replaces_step: false, ..rigl }
-            }
+            Self::Dense | Self::SmallDense => Method {
+                start: InitialMask::Full,
+                densities: [1.0, 1.0],
+                prune: None,
+                exchange: None,
+                replaces_step: false,
+                ..rigl
+            },
         }
     }
 }
@@ -109,7 +119,7 @@ names::named!(MethodName, "method");
 
 /// The masks that training begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub enum InitialMask {
     /// Random graphs.
     Drawn,
     /// All edges.
@@ -186,7 +196,7 @@ impl Exchanging {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Method {
     /// First masks.
-    pub start: Start,
+    pub start: InitialMask,
     /// First and last density.
     pub densities: [f64; 2],
     /// How the network gets sparser.
@@ -241,7 +251,7 @@ impl Length {
 
 impl Method {
     const GRANET: Self = Self {
-        start: Start::Drawn,
+        start: InitialMask::Drawn,
         densities: [0.5, 0.05],
         prune: Some(Pruning::GRANET),
         exchange: Some(Exchanging::GRANET),
@@ -390,8 +400,8 @@ impl fmt::Display for Method {
             return write!(f, "no edges move: density {first}");
         }
         match self.start {
-            Start::Drawn => write!(f, "first masks: random graphs of density {first}")?,
-            Start::Full => write!(f, "first masks: all edges")?,
+            InitialMask::Drawn => write!(f, "first masks: random graphs of density {first}")?,
+            InitialMask::Full => write!(f, "first masks: all edges")?,
         }
         let begin = if self.begin == 0 { String::new() } else { format!(" from step {} on", self.begin) };
         let until = if self.exchange.is_some() || self.backward.is_some() {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Measuring;
 use er_engine::sparse::SparseEngine;
-use er_engine::{Batch, Engine, Optimizer, TrainOptions};
+use er_engine::{Batch, Engine, Optimizer, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
 use er_networks::init::{InitMethod, initialise};
@@ -20,8 +20,8 @@ use er_training::train::median;
 const PASSES: usize = 5;
 
 /// SGD as most papers have it. The rate is 0, so that no pass of noise spoils the weights for the next.
-const OPTIONS: TrainOptions =
-    TrainOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 0.0, label_smoothing: 0.0 };
+const OPTIONS: StepOptions =
+    StepOptions { optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true }, weight_decay: 0.0, label_smoothing: 0.0 };
 
 /// Medians of a few passes of the sparse engine, one batch each.
 #[derive(Debug, Clone, Serialize)]

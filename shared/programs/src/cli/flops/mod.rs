@@ -8,7 +8,7 @@ use clap::{Args, Command};
 use super::drawn::DrawnOptions;
 use super::exit::Exit;
 use super::output::{TableFormat, print};
-use crate::config::{Checks, Given, values};
+use crate::config::{Checks, Provenance, values};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
 use er_networks::model::{Convention, CostMethod};
@@ -87,7 +87,7 @@ pub(super) fn command() -> Command {
         .about("Counts operations and bytes of a network with masks, and what trainings cost; needs no data")
 }
 
-pub(super) fn run(options: Options, given: &Given) -> Result<Exit> {
+pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {
     let Options { drawn, mut counting, measuring, format } = options;
     let mut checks = Checks::new(given);
     counting.check(&mut checks);

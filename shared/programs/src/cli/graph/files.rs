@@ -6,7 +6,7 @@ use std::path::Path;
 use super::measured::{Answer, Layer};
 use super::subject::{Graphs, Network, Subject};
 use super::training::series;
-use crate::config::Given;
+use crate::config::Provenance;
 use crate::report::{Cells, Degrees, LayerDensity, MaskPicture, training_picture};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask, View};
@@ -18,7 +18,7 @@ use er_training::run::replace_text;
 const MOST_DRAWN: usize = 1_000_000;
 
 /// One layer as it is asked for by name, else the one with the most weights.
-pub(super) fn chosen(subject: &Subject, name: Option<&str>, given: &Given) -> Result<usize> {
+pub(super) fn chosen(subject: &Subject, name: Option<&str>, given: &Provenance) -> Result<usize> {
     let Graphs::Network(Network { spec, .. }) = &subject.graphs else { return Ok(0) };
     let layers = || spec.layers().iter().enumerate();
     let Some(name) = name else {

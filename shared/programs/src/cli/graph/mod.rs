@@ -19,7 +19,7 @@ use super::drawn::DrawnOptions;
 use super::exit::Exit;
 use super::output::{TableFormat, print};
 use super::tables::{csv, rows};
-use crate::config::{Checks, Given, values};
+use crate::config::{Checks, Provenance, values};
 use er_graphs::error::Result;
 use er_graphs::graph::View;
 use er_graphs::statistics::bipartite::Effort;
@@ -85,7 +85,7 @@ pub(super) fn command() -> Command {
         .mut_arg("density", |arg| arg.help("Kept fraction of the weights, in (0, 1]; with --shape, of the pairs"))
 }
 
-pub(super) fn run(matches: &ArgMatches, given: &Given) -> Result<Exit> {
+pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
     let options: Options = super::options(matches)?;
     if let Some(threads) = options.threads {
         super::start_threads(threads)?;

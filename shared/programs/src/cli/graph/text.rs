@@ -190,7 +190,7 @@ fn whole_network(network: &NetworkStatistics) -> String {
             PathView::Channels => "paths of channels",
             PathView::Pixels => "paths of pixels",
         };
-        line(name, told(paths));
+        line(name, describe(paths));
     }
     let Components { units, count, largest_fraction, isolated, .. } = network.components;
     line("components", format!("{count} of {units} units; the largest has {largest_fraction:.4} of them, {isolated} are alone"));
@@ -204,7 +204,7 @@ fn whole_network(network: &NetworkStatistics) -> String {
     text.trim_end().to_owned()
 }
 
-fn told(paths: &Paths) -> String {
+fn describe(paths: &Paths) -> String {
     let log = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |v| format!("2^{v:.2}"));
     let exact = paths.count.exact.filter(|n| *n > 0).map(|n| format!(" = {n}")).unwrap_or_default();
     format!("{}{exact}; expected {}, dense {}", log(paths.count.log2), log(paths.expected_log2), log(paths.dense_log2))
@@ -253,12 +253,12 @@ fn training(moments: &[Moment]) -> String {
 
 /// What was left out because it would have taken long.
 fn skipped(layers: &[Layer]) -> Option<String> {
-    let told: Vec<String> = layers
+    let skipped: Vec<String> = layers
         .iter()
         .filter(|l| !l.of_graph.graph.skipped.is_empty())
         .map(|l| format!("{}: {}", l.name, l.of_graph.graph.skipped.join(", ")))
         .collect();
-    (!told.is_empty()).then(|| format!("left out, since it would take long: {}", told.join("; ")))
+    (!skipped.is_empty()).then(|| format!("left out, since it would take long: {}", skipped.join("; ")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::config::{Checks, values};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
-use er_graphs::graph::{Law, Mask};
+use er_graphs::graph::{Mask, Sampling};
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
 use er_networks::topology::{FlowPreservation, MaskPlan, SparseInit, resolve_dense_layers};
@@ -39,8 +39,8 @@ pub struct MaskOptions {
 #[serde(rename_all = "kebab-case")]
 pub struct DrawingOptions {
     /// How edges are drawn: bernoulli (each independently) or exact (a fixed number a layer)
-    #[arg(long, default_value = "bernoulli", value_parser = values::parsed::<Law>, value_name = "LAW")]
-    pub sampling: Law,
+    #[arg(long, default_value = "bernoulli", value_parser = values::parsed::<Sampling>, value_name = "LAW")]
+    pub sampling: Sampling,
     /// Layers that stay dense and outside the density: first, last, linear or names of parameters, separated by
     /// commas
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]

@@ -21,7 +21,7 @@ pub use moving::MovingOptions;
 pub use network::{DataOptions, InitOptions, NetworkOptions, SelectOn};
 pub use published::PublishedOptions;
 pub use run::{EngineName, RunOptions};
-pub use train::{OptimizerName, TrainOptions};
+pub use train::{OptimizerName, TrainingOptions};
 
 /// The options that every program has.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Shared<'a> {
     /// What to train on.
     pub data: &'a mut DataOptions,
     /// How to train.
-    pub train: &'a mut TrainOptions,
+    pub train: &'a mut TrainingOptions,
     /// What means nothing here.
     pub published: &'a PublishedOptions,
 }
@@ -53,7 +53,7 @@ pub struct ExperimentOptions {
     /// How they are trained.
     #[command(flatten)]
     #[serde(flatten)]
-    pub train: TrainOptions,
+    pub train: TrainingOptions,
     /// What means nothing here.
     #[command(flatten)]
     #[serde(skip)]

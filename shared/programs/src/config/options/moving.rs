@@ -9,7 +9,7 @@ use er_networks::topology::rule::{DropBy, End, Falling, Grow, GrownValue, Method
 
 /// How edges move. What is left out is as the method has it.
 #[derive(Debug, Clone, Args, Serialize)]
-#[command(next_help_heading = "Moving edges")]
+#[command(next_help_heading = "MaskedTraining edges")]
 #[serde(rename_all = "kebab-case")]
 pub struct MovingOptions {
     /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::{Checks, values};
 use er_engine::Optimizer;
 use er_networks::schedule::{LearningRate, LrPolicy};
-use er_training::run::Start;
+use er_training::run::StartPoint;
 
 /// How parameters move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -24,7 +24,7 @@ pub enum OptimizerName {
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Training")]
 #[serde(rename_all = "kebab-case")]
-pub struct TrainOptions {
+pub struct TrainingOptions {
     /// Seed of all random decisions
     #[arg(long, default_value = "17", value_parser = values::seed)]
     pub seed: u64,
@@ -90,7 +90,7 @@ pub struct TrainOptions {
     pub multiplier: usize,
 }
 
-impl TrainOptions {
+impl TrainingOptions {
     /// The learning rate of every epoch, of which only the options were checked.
     pub fn learning_rate(&self, checks: &mut Checks) -> LearningRate {
         use LrPolicy::{MultiStep, Step};
@@ -129,15 +129,15 @@ impl TrainOptions {
     }
 
     /// What `--resume` and `--start-epoch` ask for.
-    pub fn start(&self, checks: &mut Checks) -> Start {
+    pub fn start(&self, checks: &mut Checks) -> StartPoint {
         if self.resume.is_none() {
             checks.no_effect("start-epoch", "without --resume", "name the checkpoint to go on from with --resume");
         }
-        Start { resume: self.resume.clone(), epoch: self.start_epoch }
+        StartPoint { resume: self.resume.clone(), epoch: self.start_epoch }
     }
 
     /// Everything else that decides a step.
-    pub fn step(&self, checks: &mut Checks) -> er_engine::TrainOptions {
+    pub fn step(&self, checks: &mut Checks) -> er_engine::StepOptions {
         let optimizer = match self.optimizer {
             OptimizerName::Sgd => {
                 if self.momentum <= 0.0 {
@@ -152,6 +152,6 @@ impl TrainOptions {
                 Optimizer::Adam
             }
         };
-        er_engine::TrainOptions { optimizer, weight_decay: self.l2, label_smoothing: self.label_smoothing }
+        er_engine::StepOptions { optimizer, weight_decay: self.l2, label_smoothing: self.label_smoothing }
     }
 }

@@ -47,7 +47,7 @@ const METHOD: &str = "method.";
 /// What a checkpoint belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// Program that wrote it.
+    /// Invocation that wrote it.
     pub program: String,
     /// Model name.
     pub model: String,
@@ -366,28 +366,31 @@ mod tests {
         let masks: Vec<Mask> = state(&wide, 0).layers.into_iter().map(|l| l.mask).collect();
         assert_eq!(read_masks(&path, &plain).unwrap(), masks);
 
-        let told = |spec: &ModelSpec| {
+        let message = |spec: &ModelSpec| {
             let error = read_masks(&path, spec).unwrap_err();
             assert!(error.help_text().unwrap().starts_with(&format!("give a checkpoint of {}", spec.name())), "{error}");
             error.what().replace(path.to_str().unwrap(), "X")
         };
-        assert_eq!(told(&spec("net", 7)), "mask file X has a wrong mask.fc1.weight: mask of shape 7×4 has 3 bytes, expected 4");
+        assert_eq!(
+            message(&spec("net", 7)),
+            "mask file X has a wrong mask.fc1.weight: mask of shape 7×4 has 3 bytes, expected 4"
+        );
         let mut deeper = plain.clone();
         deeper.push("fc3", Op::Linear { shape: LayerShape::linear(2, 2), bias: false }, &[2]).unwrap();
-        assert_eq!(told(&deeper), "mask file X has no tensor 'mask.fc3.weight'");
+        assert_eq!(message(&deeper), "mask file X has no tensor 'mask.fc3.weight'");
         let mut shallower = ModelSpec::new("flat", Image::new(1, 2, 2), DefaultInit::FanInUniform);
         shallower.push("fc1", Op::Linear { shape: LayerShape::linear(5, 4), bias: false }, &[0]).unwrap();
-        assert_eq!(told(&shallower), "mask file X has a tensor 'mask.fc2.weight' that model flat has not");
+        assert_eq!(message(&shallower), "mask file X has a tensor 'mask.fc2.weight' that model flat has not");
 
         // One more bit in the last mask: the values of its edges tell.
         let mut flipped = whole.clone();
         let at = flipped.len() - 3;
         flipped[at - 1] |= 0b11;
         std::fs::write(&path, flipped).unwrap();
-        assert_eq!(told(&plain), "mask file X has edges.fc2.weight of shape [4], expected [5]");
+        assert_eq!(message(&plain), "mask file X has edges.fc2.weight of shape [4], expected [5]");
         let at = whole.windows(12).position(|w| w == b"\"format\":\"1\"").unwrap();
         std::fs::write(&path, [&whole[..at + 10], b"9", &whole[at + 11..]].concat()).unwrap();
-        assert_eq!(told(&plain), "mask file X has format 9, this program reads format 1");
+        assert_eq!(message(&plain), "mask file X has format 9, this program reads format 1");
     }
 
     #[test]

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::levels::{Levels, tested};
 use super::load::{layers_after, masks_after};
-use super::{Iterative, IterativeOptions, Load, begins};
+use super::{IterativeOptions, IterativeStepper, Load, begins};
 use crate::Backend;
 use crate::run::{Origin, RunFolder, Saved};
-use crate::train::{Approach, Contest, Data, Hook, Reparameterisation, Situation, Stepper};
+use crate::train::{Approach, Contest, Data, Hook, ReparameterisedTraining, Stepper, TrainingContext};
 use er_engine::{Engine, ModelState};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
@@ -23,7 +23,7 @@ use er_networks::topology::rule::Length;
 #[derive(Debug, Clone)]
 pub struct IterativePruning {
     /// Masks and first weights; all weights are used as they are.
-    pub of: Reparameterisation,
+    pub of: ReparameterisedTraining,
     /// What to begin with instead.
     pub load: Option<Load>,
     /// What prunes.
@@ -96,7 +96,7 @@ impl Approach for IterativePruning {
         Contest::After(self.before_last())
     }
 
-    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
         let levels = self.densities.len();
         let (masks, signs) = (self.masks_of.as_deref(), self.signs_of.as_deref());
         let options = IterativeOptions {
@@ -111,10 +111,10 @@ impl Approach for IterativePruning {
             takes_part: self.of.counts.clone(),
             seed: self.of.seed,
         };
-        Ok(Box::new(Iterative::new(options, self.of.how(situation.options), situation, engine)?))
+        Ok(Box::new(IterativeStepper::new(options, self.of.how(situation.options), situation, engine)?))
     }
 
-    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
         let mut hooks = self.of.hooks(folder, origin, situation)?;
         hooks.push(Box::new(Levels::new([self.warmup_epochs, self.level_epochs, self.before_last()], folder, origin)?));
         Ok(hooks)

@@ -14,7 +14,7 @@ pub use load::{Load, LoadMode, after_levels};
 
 use self::stored::{read_state, save_state};
 use super::stored::wrong;
-use super::{Data, Event, Pruned, Reparam, Situation, Stepped, Stepper};
+use super::{Data, Event, Pruned, ReparameterisedStepper, Stepped, Stepper, TrainingContext};
 use crate::run::Saved;
 use er_engine::{Batch, Engine, ModelState};
 use er_graphs::density::Density;
@@ -60,9 +60,9 @@ impl IterativeOptions {
 
 /// Trains by optimiser steps; prunes, and resets, before the first step after each level.
 #[derive(Debug)]
-pub struct Iterative {
+pub struct IterativeStepper {
     options: IterativeOptions,
-    steps: Reparam,
+    steps: ReparameterisedStepper,
     batches_per_epoch: u64,
     /// What a reset goes back to; none before the end of the warm-up, or without a reset.
     first: Option<ModelState>,
@@ -98,15 +98,15 @@ fn begins(steps: Saved, spec: &ModelSpec, first: Option<&ModelState>) -> Saved {
     Saved { note: json!(Note { kind: KIND.to_owned(), first_steps, steps: note, levels: 0 }), tensors }
 }
 
-impl Iterative {
+impl IterativeStepper {
     /// A training with these steps, whose situation has a [`Saved`] of their own inside.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
     pub fn new(
         options: IterativeOptions,
-        how: super::ReparamOptions,
-        situation: &Situation,
+        how: super::ReparameterisedOptions,
+        situation: &TrainingContext,
         engine: &mut dyn Engine,
     ) -> Result<Self> {
         let saved = situation.saved;
@@ -114,7 +114,7 @@ impl Iterative {
         let note =
             note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint with --pruner"))?;
         let inner = Saved { note: note.steps.clone(), ..Saved::default() };
-        let steps = Reparam::new(how, &Situation { saved: &inner, ..*situation }, engine)?;
+        let steps = ReparameterisedStepper::new(how, &TrainingContext { saved: &inner, ..*situation }, engine)?;
         let first = read_state(FIRST, engine.spec(), saved, note.first_steps)?;
         Ok(Self { options, steps, batches_per_epoch: situation.length.batches_per_epoch, first, note })
     }
@@ -176,7 +176,7 @@ fn edges(state: &ModelState) -> usize {
     state.layers.iter().map(|l| l.mask.edges()).sum()
 }
 
-impl Stepper for Iterative {
+impl Stepper for IterativeStepper {
     fn begin(&mut self, engine: &mut dyn Engine, data: &Data) -> Result<Option<String>> {
         self.steps.begin(engine, data)
     }
@@ -213,7 +213,7 @@ impl Stepper for Iterative {
         self.steps.results()
     }
 
-    fn told(&self) -> Option<String> {
+    fn final_report(&self) -> Option<String> {
         None
     }
 }

@@ -9,14 +9,14 @@ use er_networks::model::ModelSpec;
 
 /// Where a run may begin other than with a fresh network.
 #[derive(Debug, Clone, Default)]
-pub struct Start {
+pub struct StartPoint {
     /// Checkpoint of another run to go on from (`--resume`).
     pub resume: Option<PathBuf>,
     /// Epoch, from 1, to go on with instead of the one after the checkpoint (`--start-epoch`).
     pub epoch: Option<usize>,
 }
 
-impl Start {
+impl StartPoint {
     /// The checkpoint this run goes on from: its own latest one, else the one asked for, else none. What was the best epoch of
     /// another run does not count in this one.
     ///

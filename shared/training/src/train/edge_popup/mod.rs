@@ -16,22 +16,22 @@ use sha2::{Digest, Sha256};
 use self::layer::Layer;
 use super::ledger::on_edges;
 use super::stored::wrong;
-use super::{Data, Event, Level, Situation, Stepped, Stepper, evaluate, settle};
+use super::{Data, Event, Level, Stepped, Stepper, TrainingContext, evaluate, settle};
 use crate::data::Loader;
 use crate::run::{Saved, Sums};
-use er_engine::{Batch, Engine, ModelState, Movable, Outcome, TrainOptions};
+use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_networks::model::{Convention, ModelSpec, ParamKind};
 use er_networks::topology::rule::keep;
 
-pub use search::{Search, allowed_masks};
+pub use search::{TicketSearch, allowed_masks};
 
 /// What to do about a file whose parts contradict each other.
 const CHANGED: &str = "the file is damaged or was changed: use another";
 
 /// When how much is chosen.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PopupOptions {
+pub struct EdgePopupOptions {
     /// Fraction of the weights and biases of a layer that each level keeps, as long as that many are allowed.
     pub densities: Vec<f64>,
     /// Steps of a level; the last one has no end.
@@ -47,9 +47,9 @@ pub struct PopupOptions {
 /// for that of its score times the value, of those not in use, too (Ramanujan et al. 2020, equation 4). A step costs the edges in
 /// use, forward and for the gradients of inputs, and the allowed ones for those of weights.
 #[derive(Debug)]
-pub struct Popup {
-    options: PopupOptions,
-    descent: TrainOptions,
+pub struct EdgePopup {
+    options: EdgePopupOptions,
+    descent: StepOptions,
     names: Vec<String>,
     layers: Vec<Layer>,
     note: Note,
@@ -105,12 +105,12 @@ impl Note {
     }
 }
 
-impl Popup {
+impl EdgePopup {
     /// A search in this engine, whose network is the one that `situation.saved` chooses.
     ///
     /// # Errors
     /// If what is saved does not fit the network, or chooses another.
-    pub fn new(options: PopupOptions, situation: &Situation, engine: &mut dyn Engine) -> Result<Self> {
+    pub fn new(options: EdgePopupOptions, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
         let saved = situation.saved;
         let images = images(&situation.data.validation);
         let mut note = Note::deserialize(&saved.note)
@@ -259,7 +259,7 @@ fn images(loader: &Loader) -> String {
     format!("{} images of {} ({digits})", loader.len(), loader.set().name)
 }
 
-impl Stepper for Popup {
+impl Stepper for EdgePopup {
     fn begin(&mut self, engine: &mut dyn Engine, data: &Data) -> Result<Option<String>> {
         let Some(Claim { file, images, correct, samples }) = self.claim.take() else { return Ok(None) };
         if images != self.note.images {
@@ -325,7 +325,7 @@ impl Stepper for Popup {
         results
     }
 
-    fn told(&self) -> Option<String> {
+    fn final_report(&self) -> Option<String> {
         let width = self.names.iter().map(String::len).max().unwrap_or_default();
         let mut text = format!(
             "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>7}  {:>6}",

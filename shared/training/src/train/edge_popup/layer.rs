@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::run::{Saved, SavedTensor};
 use crate::train::stored::{Stored, wrong};
-use er_engine::{Movable, TrainOptions};
+use er_engine::{Movable, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, LayerState, Mask};
 use er_networks::score::{Selector, kept, straight_through};
@@ -113,7 +113,7 @@ impl Layer {
         weights: &mut Movable,
         biases: &mut Movable,
         density: f64,
-        (options, rate, step): (&TrainOptions, f64, u64),
+        (options, rate, step): (&StepOptions, f64, u64),
     ) {
         let (of_weights, of_biases) = self.gradients.split_at_mut(self.weights.edges());
         of_weights.copy_from_slice(weights.gradient);

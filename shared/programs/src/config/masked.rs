@@ -3,10 +3,10 @@
 use er_graphs::density::Density;
 use er_graphs::graph::Mask;
 use er_networks::model::ModelSpec;
-use er_networks::topology::rule::{Method, Start};
-use er_training::train::{Beginning, Moving};
+use er_networks::topology::rule::{InitialMask, Method};
+use er_training::train::{InitialNetwork, MaskedTraining};
 
-use super::{Checks, ExperimentOptions, Meaning};
+use super::{Checks, ExperimentOptions, Setup};
 
 impl ExperimentOptions {
     /// What these options mean with this method and the masks `given` by a file, if there is one. Without a mask, options of masks
@@ -18,7 +18,7 @@ impl ExperimentOptions {
         spec: Option<ModelSpec>,
         (advice, but): (&str, &[&str]),
         checks: &mut Checks,
-    ) -> Option<Meaning> {
+    ) -> Option<Setup> {
         let seed = self.train.seed;
         let init = self.init.resolve(checks);
         if !self.sparse.sparse {
@@ -30,14 +30,14 @@ impl ExperimentOptions {
         if let (Some(_), Some(masks)) = (method.backward, &masks) {
             densities = checks.take(masks.draw(&spec, None))?.densities_requested;
         }
-        if let Some(masks) = masks.as_mut().filter(|_| method.start == Start::Full) {
+        if let Some(masks) = masks.as_mut().filter(|_| method.start == InitialMask::Full) {
             masks.density = Density::FULL;
         }
         let contents = given.iter().map(|masks| ("sparse-init", masks.iter().flat_map(Mask::to_bytes).collect()));
         let contents = contents.collect();
-        let beginning = Beginning { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
-        let moving = Moving::new(&spec, beginning, method, densities);
+        let beginning = InitialNetwork { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
+        let moving = MaskedTraining::new(&spec, beginning, method, densities);
         let (name, facts) = (moving.name(), moving.facts(&spec));
-        Some(Meaning { spec, approach: Box::new(moving), name, facts, contents, notes: Vec::new() })
+        Some(Setup { spec, approach: Box::new(moving), name, facts, contents, notes: Vec::new() })
     }
 }

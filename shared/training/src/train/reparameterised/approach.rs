@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use serde_json::{Map, Value};
 
 use super::files::{EveryEpochs, Published};
-use super::{Decays, Law, Reparam, ReparamOptions, reparameterised};
+use super::{Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, reparameterised};
 use crate::Backend;
 use crate::run::{Origin, RunFolder, Saved};
 use crate::train::network::{drawn, edges_of};
-use crate::train::{Approach, Contest, Data, Hook, Situation, Stepper};
-use er_engine::{Engine, ModelState, TrainOptions};
+use crate::train::{Approach, Contest, Data, Hook, Stepper, TrainingContext};
+use er_engine::{Engine, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::Result;
 use er_graphs::graph::Mask;
@@ -22,7 +22,7 @@ use er_networks::topology::{Drawn, MaskPlan};
 
 /// A network inside random masks, or a dense one, whose weights in use are a function of those that are trained.
 #[derive(Debug, Clone)]
-pub struct Reparameterisation {
+pub struct ReparameterisedTraining {
     /// What the masks are drawn from; none keeps all weights.
     pub masks: Option<MaskPlan>,
     /// These masks, where they come from a file.
@@ -34,7 +34,7 @@ pub struct Reparameterisation {
     /// Weights and thresholds to begin with instead: of a checkpoint of this program.
     pub pretrained: Option<PathBuf>,
     /// One a layer; where there is none, weights are used as they are.
-    pub laws: Vec<Option<Law>>,
+    pub laws: Vec<Option<Reparameterisation>>,
     /// Weight decay of thresholds, if it is not that of all other parameters.
     pub threshold_decay: Option<f64>,
     /// Whether normalisations have none: see [`Decays::norms`].
@@ -51,27 +51,27 @@ pub struct Reparameterisation {
     pub seed: u64,
 }
 
-impl Reparameterisation {
+impl ReparameterisedTraining {
     /// How parameters move.
-    pub(in crate::train) fn how(&self, asked: TrainOptions) -> ReparamOptions {
-        let with = |weight_decay| TrainOptions { weight_decay, ..asked };
+    pub(in crate::train) fn how(&self, asked: StepOptions) -> ReparameterisedOptions {
+        let with = |weight_decay| StepOptions { weight_decay, ..asked };
         let decays = Decays {
             weights: asked,
             thresholds: with(self.threshold_decay.unwrap_or(asked.weight_decay)),
             norms: with(if self.spare_norms { 0.0 } else { asked.weight_decay }),
         };
         let freeze = self.counts.iter().map(|counts| self.freeze && *counts).collect();
-        ReparamOptions { laws: self.laws.clone(), decays, freeze, settle_batches: self.settle_batches }
+        ReparameterisedOptions { laws: self.laws.clone(), decays, freeze, settle_batches: self.settle_batches }
     }
 }
 
-impl fmt::Display for Reparameterisation {
+impl fmt::Display for ReparameterisedTraining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.pretrained {
             Some(path) => writeln!(f, "weights: of {}", path.display())?,
             None => writeln!(f, "weights: {}", self.init)?,
         }
-        let mut kinds: Vec<(Option<Law>, usize)> = Vec::new();
+        let mut kinds: Vec<(Option<Reparameterisation>, usize)> = Vec::new();
         for law in &self.laws {
             match kinds.iter_mut().find(|(kind, _)| same_kind(kind.as_ref(), law.as_ref())) {
                 Some((_, count)) => *count += 1,
@@ -87,18 +87,18 @@ impl fmt::Display for Reparameterisation {
             write!(f, "{}{layers}", if i > 0 { "\n" } else { "" })?;
             match law {
                 None => write!(f, "the weights of the edges are used as they are")?,
-                Some(Law::SoftThreshold { function, first }) => write!(
+                Some(Reparameterisation::SoftThreshold { function, first }) => write!(
                     f,
                     "in use is sign(W)*max(|W| - g(s), 0), g = {function}; s begins with {first}, so g with {:.3e}, and is trained",
                     function.at(*first)
                 )?,
-                Some(Law::Largest { rate })
-                    if kinds.iter().filter(|(l, _)| matches!(l, Some(Law::Largest { .. }))).count() == 1 =>
+                Some(Reparameterisation::Largest { rate })
+                    if kinds.iter().filter(|(l, _)| matches!(l, Some(Reparameterisation::Largest { .. }))).count() == 1 =>
                 {
                     write!(f, "in use are all but {} of the weights, the largest |W|; all have gradients", rounded(*rate))?;
                 }
-                Some(Law::Largest { .. }) => write!(f, "in use are the largest |W|; all have gradients")?,
-                Some(Law::Rising(rate)) => write!(
+                Some(Reparameterisation::Largest { .. }) => write!(f, "in use are the largest |W|; all have gradients")?,
+                Some(Reparameterisation::Rising(rate)) => write!(
                     f,
                     "in use are the largest |W|, and only they have gradients; the part left out grows from 0 in epoch {} to {:.6} in \
                      epoch {}",
@@ -125,11 +125,11 @@ impl fmt::Display for Reparameterisation {
 }
 
 /// Whether two laws differ in numbers at most.
-fn same_kind(a: Option<&Law>, b: Option<&Law>) -> bool {
+fn same_kind(a: Option<&Reparameterisation>, b: Option<&Reparameterisation>) -> bool {
     a.map(std::mem::discriminant) == b.map(std::mem::discriminant)
 }
 
-impl Approach for Reparameterisation {
+impl Approach for ReparameterisedTraining {
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
         drawn(spec, self.masks.as_ref(), self.given.as_ref())
     }
@@ -145,19 +145,19 @@ impl Approach for Reparameterisation {
 
     /// The density falls all the time, or until an epoch; an accuracy counts only together with the density that is reported.
     fn contest(&self, length: Length) -> Contest {
-        let last = |law: &Law| match law {
-            Law::SoftThreshold { .. } => Some(length.epochs - 1),
-            Law::Largest { .. } => None,
-            Law::Rising(rate) => Some(rate.last.min(length.epochs - 1)),
+        let last = |law: &Reparameterisation| match law {
+            Reparameterisation::SoftThreshold { .. } => Some(length.epochs - 1),
+            Reparameterisation::Largest { .. } => None,
+            Reparameterisation::Rising(rate) => Some(rate.last.min(length.epochs - 1)),
         };
         self.laws.iter().flatten().filter_map(last).max().map_or(Contest::All, Contest::After)
     }
 
-    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
-        Ok(Box::new(Reparam::new(self.how(situation.options), situation, engine)?))
+    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(ReparameterisedStepper::new(self.how(situation.options), situation, engine)?))
     }
 
-    fn hooks(&self, folder: &RunFolder, origin: &Origin, _: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, _: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
         let every = self.save_every.map(|epochs| EveryEpochs::new(epochs, folder, origin));
         Ok(every.into_iter().map(|hook| Box::new(hook) as Box<dyn Hook>).collect())
     }

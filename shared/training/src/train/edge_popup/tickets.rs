@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Search;
+use super::TicketSearch;
 use crate::run::{Checkpoint, Origin, RunFolder, create_folder, replace_text};
-use crate::train::{Data, Epoch, Hook, Situation, evaluate};
+use crate::train::{Data, Epoch, Hook, TrainingContext, evaluate};
 use er_engine::{Batch, Engine};
 use er_graphs::error::{Error, Result};
 
@@ -34,7 +34,7 @@ impl Tickets {
     ///
     /// # Errors
     /// Files that cannot be read or written.
-    pub(super) fn new(search: &Search, folder: &RunFolder, origin: &Origin, situation: &Situation) -> Result<Self> {
+    pub(super) fn new(search: &TicketSearch, folder: &RunFolder, origin: &Origin, situation: &TrainingContext) -> Result<Self> {
         let table = folder.table();
         let text = match std::fs::read_to_string(&table) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),

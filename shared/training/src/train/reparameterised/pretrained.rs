@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::layer::Layer;
-use super::{Law, Note, reparameterised};
+use super::{Note, Reparameterisation, reparameterised};
 use crate::run::{Checkpoint, Saved};
 use er_graphs::error::{Error, Result};
 use er_networks::model::{ModelSpec, ModelState};
@@ -16,7 +16,12 @@ use er_networks::model::{ModelSpec, ModelState};
 ///
 /// # Errors
 /// If the file is missing or damaged, or of another network.
-pub(super) fn load(path: &Path, spec: &ModelSpec, laws: &[Option<Law>], fresh: ModelState) -> Result<(ModelState, Saved)> {
+pub(super) fn load(
+    path: &Path,
+    spec: &ModelSpec,
+    laws: &[Option<Reparameterisation>],
+    fresh: ModelState,
+) -> Result<(ModelState, Saved)> {
     let Checkpoint { state, saved, .. } = Checkpoint::read(path, spec)?;
     let note = Note::deserialize(&saved.note).unwrap_or_default();
     let mut begins = ModelState { dense: state.dense, ..fresh };
@@ -24,7 +29,7 @@ pub(super) fn load(path: &Path, spec: &ModelSpec, laws: &[Option<Law>], fresh: M
     let mut laws = laws.to_vec();
     for (((of, law), begins), in_use) in spec.layers().iter().zip(&mut laws).zip(&mut begins.layers).zip(&state.layers) {
         let trained = match (law, note.thresholds.get(&of.name)) {
-            (Some(Law::SoftThreshold { first, .. }), Some(threshold)) if threshold.magnitude.is_some() => {
+            (Some(Reparameterisation::SoftThreshold { first, .. }), Some(threshold)) if threshold.magnitude.is_some() => {
                 *first = threshold.s;
                 let damaged = |e: &Error| Error::failure(format!("{}: {}", path.display(), e.what()));
                 Some(Layer::trained(&saved, &of.name, of.shape).map_err(|e| damaged(&e))?)

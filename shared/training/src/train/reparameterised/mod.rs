@@ -14,15 +14,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub use approach::Reparameterisation;
+pub use approach::ReparameterisedTraining;
 pub use files::Published;
 
 use self::layer::{Layer, Move};
 use super::ledger::on_edges;
 use super::stored::wrong;
-use super::{Data, Event, LayerSparsity, Situation, Sparsity, Stepped, Stepper, settle};
+use super::{Data, Event, LayerSparsity, Sparsity, Stepped, Stepper, TrainingContext, settle};
 use crate::run::Saved;
-use er_engine::{Batch, Engine, ModelState, Movable, Outcome, TrainOptions};
+use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::LayerState;
 use er_networks::model::{Convention, ModelSpec, ParamKind};
@@ -31,7 +31,7 @@ use er_networks::threshold::SparseFunction;
 
 /// How the weights in use come from those that are trained.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Law {
+pub enum Reparameterisation {
     /// STR: sign(W)·max(|W| − g(s), 0) with one trained s a layer; only weights in use have a gradient (Kusupati et al. 2020).
     SoftThreshold {
         /// g.
@@ -53,18 +53,18 @@ pub enum Law {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decays {
     /// Weights, and everything that is in no other group.
-    pub weights: TrainOptions,
+    pub weights: StepOptions,
     /// Thresholds.
-    pub thresholds: TrainOptions,
+    pub thresholds: StepOptions,
     /// Scales and shifts of normalisations with `bn` in their names: the published programs find them so, and shortcuts have none.
-    pub norms: TrainOptions,
+    pub norms: StepOptions,
 }
 
 /// What is trained, and how.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReparamOptions {
+pub struct ReparameterisedOptions {
     /// One a layer; where there is none, weights are used as they are.
-    pub laws: Vec<Option<Law>>,
+    pub laws: Vec<Option<Reparameterisation>>,
     /// How parameters move.
     pub decays: Decays,
     /// Whether the weights of each layer stay as they are.
@@ -73,11 +73,11 @@ pub struct ReparamOptions {
     pub settle_batches: usize,
 }
 
-/// Trains by [`ReparamOptions`]. A step costs the weights in use, forward and for the gradients of inputs, and these and a few more for
+/// Trains by [`ReparameterisedOptions`]. A step costs the weights in use, forward and for the gradients of inputs, and these and a few more for
 /// the gradients of weights; besides, each weight of the masks is looked at.
 #[derive(Debug)]
-pub struct Reparam {
-    options: ReparamOptions,
+pub struct ReparameterisedStepper {
+    options: ReparameterisedOptions,
     names: Vec<String>,
     /// Weights of each layer, edges or not.
     shapes: Vec<usize>,
@@ -118,7 +118,7 @@ struct Threshold {
 
 /// The network that these weights make by their laws, and what a checkpoint holds besides it: the weights themselves. `state` has
 /// them, with the masks of what may be in use.
-fn reparameterised(spec: &ModelSpec, laws: &[Option<Law>], mut state: ModelState) -> (ModelState, Saved) {
+fn reparameterised(spec: &ModelSpec, laws: &[Option<Reparameterisation>], mut state: ModelState) -> (ModelState, Saved) {
     let mut note = Note { kind: KIND.to_owned(), ..Note::default() };
     let mut saved = Saved::default();
     for ((of, law), name) in state.layers.iter_mut().zip(laws).zip(spec.layers().iter().map(|l| &l.name)) {
@@ -132,12 +132,12 @@ fn reparameterised(spec: &ModelSpec, laws: &[Option<Law>], mut state: ModelState
     (state, saved)
 }
 
-impl Reparam {
+impl ReparameterisedStepper {
     /// A training in this engine, of the weights that `situation.saved` has.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
-    pub fn new(options: ReparamOptions, situation: &Situation, engine: &mut dyn Engine) -> Result<Self> {
+    pub fn new(options: ReparameterisedOptions, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
         let saved = situation.saved;
         let note = Note::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
         let note =
@@ -146,7 +146,7 @@ impl Reparam {
         let batches_per_epoch = situation.length.batches_per_epoch;
         let epoch = situation.step.saturating_sub(1) / batches_per_epoch;
         let spec = engine.spec();
-        let restored = |(law, of): (&Option<Law>, &er_networks::model::Layer)| {
+        let restored = |(law, of): (&Option<Reparameterisation>, &er_networks::model::Layer)| {
             let Some(law) = law else { return Ok(None) };
             let missing = || wrong(format_args!("it has no threshold of {}", of.name));
             let mut layer = Layer::stored(saved, *law, (&of.name, of.shape), slots)?;
@@ -213,7 +213,7 @@ impl Reparam {
 
     fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {
         self.note.steps += 1;
-        let ReparamOptions { decays, freeze, .. } = &self.options;
+        let ReparameterisedOptions { decays, freeze, .. } = &self.options;
         let (layers, norms, how) = (&mut self.layers, &self.norms, Move { decays, rate, step: self.note.steps });
         engine.train_step_by(batch, &mut |weights: &mut [Movable], dense: &mut [Movable]| {
             let layers = layers.par_iter_mut().zip(weights.par_iter_mut()).zip(freeze);
@@ -242,7 +242,7 @@ impl Reparam {
     }
 }
 
-impl Stepper for Reparam {
+impl Stepper for ReparameterisedStepper {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         if (step - 1).is_multiple_of(self.batches_per_epoch) {
             self.layers.par_iter_mut().flatten().for_each(|layer| layer.enter((step - 1) / self.batches_per_epoch));
@@ -252,8 +252,8 @@ impl Stepper for Reparam {
         let outcome = self.descend(engine, batch, rate)?;
         self.lay_out(engine, false)?;
         let moves = self.layers.iter().any(Option::is_some);
-        let told = moves && (step == 1 || step.is_multiple_of(self.batches_per_epoch));
-        let event = told.then(|| Event::Sparsity(self.sparsity(engine.spec())));
+        let reports = moves && (step == 1 || step.is_multiple_of(self.batches_per_epoch));
+        let event = reports.then(|| Event::Sparsity(self.sparsity(engine.spec())));
         Ok(Stepped { outcome, event })
     }
 
@@ -296,7 +296,7 @@ impl Stepper for Reparam {
         results
     }
 
-    fn told(&self) -> Option<String> {
+    fn final_report(&self) -> Option<String> {
         // Otherwise it is the table of the masks.
         self.layers.iter().find(|layer| layer.is_some())?;
         let width = self.names.iter().map(String::len).max().unwrap_or_default();

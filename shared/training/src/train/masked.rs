@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::network::edges_of;
-use super::{Approach, Beginning, Contest, Dynamic, Situation, Stepper, TopKast, TopKastOptions};
+use super::{Approach, Contest, DynamicStepper, InitialNetwork, Stepper, TopKastOptions, TopKastStepper, TrainingContext};
 use crate::Backend;
 use crate::run::Saved;
 use er_engine::{Engine, ModelState, Optimizer};
@@ -17,9 +17,9 @@ use er_networks::topology::{Drawn, MaskPlan, SparseInit};
 
 /// First masks and weights, and how edges move from there on.
 #[derive(Debug, Clone)]
-pub struct Moving {
+pub struct MaskedTraining {
     /// First masks and weights.
-    pub beginning: Beginning,
+    pub beginning: InitialNetwork,
     /// How edges move.
     pub method: Method,
     /// Density of each layer that is asked for, where the first masks do not have it (Top-KAST).
@@ -29,10 +29,10 @@ pub struct Moving {
     masked: Vec<usize>,
 }
 
-impl Moving {
+impl MaskedTraining {
     /// Networks that begin like this and whose edges move by `method`. `densities` are those of each layer that are asked for, where the
     /// first masks do not have them (Top-KAST).
-    pub fn new(spec: &ModelSpec, beginning: Beginning, method: Method, densities: Vec<f64>) -> Self {
+    pub fn new(spec: &ModelSpec, beginning: InitialNetwork, method: Method, densities: Vec<f64>) -> Self {
         let masked = masked_layers(spec, &beginning);
         Self { beginning, method, densities, masked }
     }
@@ -57,13 +57,13 @@ impl Moving {
     }
 }
 
-impl fmt::Display for Moving {
+impl fmt::Display for MaskedTraining {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.method.fmt(f)
     }
 }
 
-impl Approach for Moving {
+impl Approach for MaskedTraining {
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
         self.beginning.draw(spec)
     }
@@ -80,8 +80,8 @@ impl Approach for Moving {
         self.method.settled_after(length).map_or(Contest::All, Contest::After)
     }
 
-    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
-        let Situation { length, options, step, saved, .. } = *situation;
+    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        let TrainingContext { length, options, step, saved, .. } = *situation;
         let (edges, weights) = (edges(&engine.state()?), engine.spec().weight_count());
         if self.masked.is_empty() && edges < weights {
             let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
@@ -90,7 +90,7 @@ impl Approach for Moving {
         let network = self.network(engine.spec());
         let Some(backward) = self.method.backward else {
             let rule = self.method.rule(length)?;
-            return Ok(Box::new(Dynamic::new(rule, network, momentum(options.optimizer), engine, step, saved)?));
+            return Ok(Box::new(DynamicStepper::new(rule, network, momentum(options.optimizer), engine, step, saved)?));
         };
         let forward = self.method.densities[0];
         let options = TopKastOptions {
@@ -99,7 +99,7 @@ impl Approach for Moving {
             backward: backward / forward,
             decay: options.weight_decay / forward,
         };
-        Ok(Box::new(TopKast::new(&options, network, engine, step, saved)?))
+        Ok(Box::new(TopKastStepper::new(&options, network, engine, step, saved)?))
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {
@@ -113,13 +113,13 @@ fn edges(state: &ModelState) -> usize {
 }
 
 /// Layers that get a random mask: none in a dense run.
-fn masked_layers(spec: &ModelSpec, beginning: &Beginning) -> Vec<usize> {
+fn masked_layers(spec: &ModelSpec, beginning: &InitialNetwork) -> Vec<usize> {
     let Some(plan) = &beginning.masks else { return Vec::new() };
     let layers = spec.layers().iter().enumerate();
     layers.filter(|(l, layer)| !layer.depthwise && !plan.dense_layers.contains(l)).map(|(l, _)| l).collect()
 }
 
-fn mask_name(beginning: &Beginning) -> String {
+fn mask_name(beginning: &InitialNetwork) -> String {
     let of = |plan: &MaskPlan| match plan.init {
         SparseInit::File(_) => format!("{}-{}", plan.init.name(), rounded(plan.density.get())),
         _ => format!("{}-{}", plan.init.name(), plan.density),
@@ -127,7 +127,7 @@ fn mask_name(beginning: &Beginning) -> String {
     beginning.masks.as_ref().map_or_else(|| "dense".to_owned(), of)
 }
 
-fn facts(spec: &ModelSpec, beginning: &Beginning, masked: &[usize]) -> Map<String, Value> {
+fn facts(spec: &ModelSpec, beginning: &InitialNetwork, masked: &[usize]) -> Map<String, Value> {
     let mut facts = Map::new();
     facts.insert("density_requested".into(), json!(beginning.masks.as_ref().map_or(1.0, |plan| plan.density.get())));
     if let Some(plan) = &beginning.masks {

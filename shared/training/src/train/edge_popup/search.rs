@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::layer::{Layer, bias_shape};
 use super::tickets::{Ticket, Tickets, tested};
-use super::{CHANGED, Claim, Note, Popup, PopupOptions, bias_places};
+use super::{CHANGED, Claim, EdgePopup, EdgePopupOptions, Note, bias_places};
 use crate::Backend;
 use crate::run::{Checkpoint, Origin, RunFolder, Saved};
 use crate::train::network::{drawn, edges_of};
-use crate::train::{Approach, Contest, Data, Hook, Situation, Stepper};
-use er_engine::{Engine, ModelState, TrainOptions};
+use crate::train::{Approach, Contest, Data, Hook, Stepper, TrainingContext};
+use er_engine::{Engine, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Mask, sample};
@@ -27,7 +27,7 @@ const BIASES: u64 = 1 << 32;
 
 /// A search for a network with frozen weights inside random masks (strong lottery tickets), by edge-popup.
 #[derive(Debug, Clone)]
-pub struct Search {
+pub struct TicketSearch {
     /// What the masks of allowed weights are drawn from.
     pub masks: MaskPlan,
     /// These masks, where they come from a file.
@@ -46,13 +46,13 @@ pub struct Search {
     pub rescales: bool,
     /// Batches through which running statistics settle before each evaluation.
     pub settle_batches: usize,
-    /// Network and scores to begin with instead of fresh ones; its masks are [`Search::given`], too.
+    /// Network and scores to begin with instead of fresh ones; its masks are [`TicketSearch::given`], too.
     pub load: Option<PathBuf>,
     /// Seed of everything that is drawn.
     pub seed: u64,
 }
 
-impl Search {
+impl TicketSearch {
     fn allowed(&self, spec: &ModelSpec) -> Result<Drawn> {
         drawn(spec, Some(&self.masks), self.given.as_ref())
     }
@@ -90,8 +90,8 @@ impl Search {
         sample(shape, density, self.masks.law, &mut stream(self.seed, Purpose::Mask, BIASES + layer as u64))
     }
 
-    fn options(&self, length: Length) -> PopupOptions {
-        PopupOptions {
+    fn options(&self, length: Length) -> EdgePopupOptions {
+        EdgePopupOptions {
             densities: self.densities.clone(),
             level_steps: self.level_epochs * length.batches_per_epoch,
             rescale_steps: self.rescales.then_some(length.batches_per_epoch),
@@ -108,7 +108,7 @@ fn read(path: &Path, spec: &ModelSpec) -> Result<(Checkpoint, Note)> {
     Ok((checkpoint, note))
 }
 
-/// The masks of weights that may be chosen in the network of a checkpoint, for [`Search::given`].
+/// The masks of weights that may be chosen in the network of a checkpoint, for [`TicketSearch::given`].
 ///
 /// # Errors
 /// If the file is missing or damaged, or is not of a search in this network.
@@ -144,7 +144,7 @@ fn loaded(path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
     Ok((state, saved))
 }
 
-impl fmt::Display for Search {
+impl fmt::Display for TicketSearch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (levels, epochs) = (self.densities.len(), self.level_epochs);
         let same = self.densities.iter().all(|d| d.to_bits() == self.densities[0].to_bits());
@@ -173,7 +173,7 @@ impl fmt::Display for Search {
     }
 }
 
-impl Approach for Search {
+impl Approach for TicketSearch {
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
         self.allowed(spec)
     }
@@ -191,15 +191,15 @@ impl Approach for Search {
     }
 
     /// Scores move, weights do not.
-    fn engine_options(&self, asked: TrainOptions) -> TrainOptions {
-        TrainOptions { optimizer: er_engine::Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..asked }
+    fn engine_options(&self, asked: StepOptions) -> StepOptions {
+        StepOptions { optimizer: er_engine::Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..asked }
     }
 
-    fn stepper(&self, situation: &Situation, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
-        Ok(Box::new(Popup::new(self.options(situation.length), situation, engine)?))
+    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(EdgePopup::new(self.options(situation.length), situation, engine)?))
     }
 
-    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &Situation) -> Result<Vec<Box<dyn Hook>>> {
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
         Ok(vec![Box::new(Tickets::new(self, folder, origin, situation)?)])
     }
 

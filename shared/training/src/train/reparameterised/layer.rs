@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 use super::places::{CHUNK, Places};
-use super::{Decays, Law, Threshold};
+use super::{Decays, Reparameterisation, Threshold};
 use crate::run::{Saved, SavedTensor};
 use crate::train::stored::{Stored, wrong};
-use er_engine::{Movable, TrainOptions};
+use er_engine::{Movable, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, LayerState, Mask};
 use er_networks::score::Selector;
@@ -23,7 +23,7 @@ const WORTH: f64 = 0.9;
 /// places there too, with value 0; for all others the engine has no edge, so that they cost it nothing.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
-    law: Law,
+    law: Reparameterisation,
     /// Weights that may be in use.
     mask: Mask,
     /// What is trained.
@@ -59,20 +59,20 @@ pub(super) struct Move<'a> {
 
 impl Move<'_> {
     /// Moves parameters by the optimiser.
-    pub(super) fn descend(&self, options: &TrainOptions, of: &mut Movable) {
+    pub(super) fn descend(&self, options: &StepOptions, of: &mut Movable) {
         options.descend(self.rate, self.step, of.values, of.gradient, of.slots);
     }
 }
 
 impl Layer {
     /// A layer with these weights, which have not moved yet.
-    pub(super) fn new(law: Law, mask: Mask, weights: Vec<f32>, slots: usize) -> Self {
+    pub(super) fn new(law: Reparameterisation, mask: Mask, weights: Vec<f32>, slots: usize) -> Self {
         let n = weights.len();
         let mut layer = Self {
             law,
             mask,
             slots: vec![vec![0.0; n]; slots],
-            s: if let Law::SoftThreshold { first, .. } = law { first } else { 0.0 },
+            s: if let Reparameterisation::SoftThreshold { first, .. } = law { first } else { 0.0 },
             threshold_slots: vec![vec![0.0]; slots],
             rate: 0.0,
             level: 0.0,
@@ -91,7 +91,12 @@ impl Layer {
     ///
     /// # Errors
     /// If something is missing or does not fit.
-    pub(super) fn stored(saved: &Saved, law: Law, (name, shape): (&str, LayerShape), slots: usize) -> Result<Self> {
+    pub(super) fn stored(
+        saved: &Saved,
+        law: Reparameterisation,
+        (name, shape): (&str, LayerShape),
+        slots: usize,
+    ) -> Result<Self> {
         let stored = Stored { saved, layer: name, shape };
         let LayerState { mask, weights, .. } = Self::trained(saved, name, shape)?;
         let placed = stored.bits("placed")?;
@@ -154,7 +159,7 @@ impl Layer {
     /// The threshold g(s) itself, where there is one.
     pub(super) fn magnitude(&self) -> Option<f64> {
         match self.law {
-            Law::SoftThreshold { function, .. } => Some(function.at(self.s)),
+            Reparameterisation::SoftThreshold { function, .. } => Some(function.at(self.s)),
             _ => None,
         }
     }
@@ -162,9 +167,9 @@ impl Layer {
     /// Begins an epoch, counted from 0. What is in use may change.
     pub(super) fn enter(&mut self, epoch: u64) {
         self.rate = match self.law {
-            Law::SoftThreshold { .. } => 0.0,
-            Law::Largest { rate } => rate,
-            Law::Rising(rate) => rate.at(epoch),
+            Reparameterisation::SoftThreshold { .. } => 0.0,
+            Reparameterisation::Largest { rate } => rate,
+            Reparameterisation::Rising(rate) => rate.at(epoch),
         };
         let mut others: Vec<u32> = self.weights.iter().map(|w| w.abs().to_bits()).collect();
         self.places.iter().for_each(|i| others[i] = 0);
@@ -200,7 +205,7 @@ impl Layer {
             let least = |least: f32, (w, used): (&f32, &bool)| if *used { least.min(w.abs()) } else { least };
             let level = self.weights.iter().zip(&self.in_use).fold(f32::INFINITY, least);
             // The straight-through gradient needs all weights.
-            self.level = if matches!(self.law, Law::Largest { .. }) { 0.0 } else { level };
+            self.level = if matches!(self.law, Reparameterisation::Largest { .. }) { 0.0 } else { level };
             let (mut with_place, mut are_near) = (0, 0);
             for (value, i) in values.iter_mut().zip(self.places.iter()) {
                 with_place += usize::from(self.in_use[i]);
@@ -227,7 +232,7 @@ impl Layer {
         let sums = chunks.collect::<Vec<_>>().into_par_iter().map(|mut chunk| chunk.step(law, level, how, moving));
         let add = |(sum, most): (f64, u32), (of_g, largest)| (sum + of_g, most.max(largest));
         let (of_g, largest) = sums.collect::<Vec<_>>().into_iter().fold((0.0, 0), add);
-        if let Law::SoftThreshold { function, .. } = law {
+        if let Reparameterisation::SoftThreshold { function, .. } = law {
             let gradient = function.slope(self.s) * of_g;
             let (values, slots) = (std::slice::from_mut(&mut self.s), &mut self.threshold_slots);
             how.decays.thresholds.descend(how.rate, how.step, values, &[gradient], slots);
@@ -244,7 +249,7 @@ impl Layer {
     /// What the network uses of a weight.
     fn value(&self, i: usize) -> f32 {
         match self.law {
-            Law::SoftThreshold { .. } => soft_threshold(self.weights[i], self.level),
+            Reparameterisation::SoftThreshold { .. } => soft_threshold(self.weights[i], self.level),
             _ if self.in_use[i] => self.weights[i],
             _ => 0.0,
         }
@@ -294,13 +299,13 @@ struct Chunk<'a> {
 impl Chunk<'_> {
     /// Moves the weights, if they have a number of `slots`, and puts those with places there. Returns what the gradient of the
     /// threshold is here, and the largest magnitude of the other weights, as its bits: they are ordered as magnitudes are.
-    fn step(&mut self, law: Law, level: f32, how: Move, slots: Option<usize>) -> (f64, u32) {
+    fn step(&mut self, law: Reparameterisation, level: f32, how: Move, slots: Option<usize>) -> (f64, u32) {
         let (n, mut of_g, mut all) = (self.weights.len(), 0.0, [0.0; CHUNK]);
         for (at, u) in self.at.iter().map(|at| usize::from(*at)).zip(self.upstream) {
             let (gradient, part) = match law {
-                Law::SoftThreshold { .. } => gradients_of(self.weights[at], *u, level),
-                Law::Rising(_) if !self.in_use[at] => (0.0, 0.0),
-                Law::Largest { .. } | Law::Rising(_) => (*u, 0.0),
+                Reparameterisation::SoftThreshold { .. } => gradients_of(self.weights[at], *u, level),
+                Reparameterisation::Rising(_) if !self.in_use[at] => (0.0, 0.0),
+                Reparameterisation::Largest { .. } | Reparameterisation::Rising(_) => (*u, 0.0),
             };
             all[at] = gradient;
             of_g += part;
