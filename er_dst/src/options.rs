@@ -7,11 +7,11 @@ use clap::Args;
 use serde::Serialize;
 use shared::Result;
 use shared::config::{
-    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RunOptions, Setup, Shared, values,
+    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RESUMED, RunOptions, Setup, Shared, values,
 };
 use shared::density::{Density, Distribution, rounded};
 use shared::model::{ModelSpec, width_for};
-use shared::schedule::LrPolicy;
+use shared::schedule::{EpochSpan, Length, LrPolicy, Span};
 use shared::topology::SparseInit;
 use shared::topology::rule::{EdgeScore, Falling, InitialMask, Method, MethodName};
 
@@ -46,13 +46,13 @@ struct Own {
     /// Density that pruning ends with [default: 0.05]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     final_density: Option<Density>,
-    /// Epoch in which the density begins to fall [default: 0]
-    #[arg(long, value_parser = values::whole, value_name = "EPOCH")]
-    init_prune_epoch: Option<usize>,
-    /// Epoch in which it has fallen; until then the latest epoch counts as the best [default: 110, or 11/16 of the epochs if that
-    /// is less]
-    #[arg(long, value_parser = values::count, value_name = "EPOCH")]
-    final_prune_epoch: Option<usize>,
+    /// Where the density begins to fall: an epoch, a step (2000it) or a part of the training (0.1) [default: 0]
+    #[arg(long, value_parser = values::parsed::<EpochSpan>, value_name = "SPAN")]
+    init_prune_epoch: Option<EpochSpan>,
+    /// Where it has fallen, given in the same way; until then the latest epoch counts as the best [default: epoch 110, or 11/16 of the
+    /// epochs if that is less]
+    #[arg(long, value_parser = values::some_span::<EpochSpan>, value_name = "SPAN")]
+    final_prune_epoch: Option<EpochSpan>,
     /// Whether the last pruning is to the final density exactly; the published schedule stops (first - final density) / n^3 above
     /// it after n updates
     #[arg(long)]
@@ -166,6 +166,8 @@ impl Options {
             (MethodName::Dense, _) => name.clone(),
             (MethodName::SmallDense, _) => format!("{name}-{density}"),
             (_, InitialMask::Full) if method.prune.is_some() => format!("{name}-{last}"),
+            _ if self.shared.train.resume.is_some() && method.prune.is_none() => format!("{name}-{RESUMED}"),
+            _ if self.shared.train.resume.is_some() => format!("{name}-{RESUMED}-{last}"),
             _ if method.prune.is_none() => format!("{name}-{init}-{begins}"),
             _ => format!("{name}-{init}-{begins}-{last}"),
         };
@@ -339,17 +341,22 @@ impl Options {
             checks.no_effect("reach-final-density", &format!("with {of}, which reaches it"), "leave it out");
             return;
         }
-        let epochs = self.shared.train.epochs;
-        let begin = *self.own.init_prune_epoch.get_or_insert(0);
-        let usual = 110.min(epochs * 11 / 16).max(begin + 1);
+        let epochs = self.shared.train.epochs as u64;
+        let begin = *self.own.init_prune_epoch.get_or_insert(EpochSpan(Span::epochs(0)));
+        let from = begin.0.whole_epochs().unwrap_or_default();
+        let usual = EpochSpan(Span::epochs(110.min(epochs * 11 / 16).max(from + 1)));
         let end = *self.own.final_prune_epoch.get_or_insert(usual);
-        if begin >= end || end > epochs {
+        // As if an epoch had so many steps that nothing is lost to rounding; places given in steps are checked when data are there.
+        let length = Length { batches_per_epoch: 1 << 20, epochs, multiplier: 1 };
+        let place = |span: Span| if matches!(span, Span::Steps(_)) { None } else { Some(span.steps(length)) };
+        let late = |end| end > length.steps();
+        if place(end.0).is_some_and(|end| late(end) || place(begin.0).is_some_and(|begin| begin >= end)) {
             let place =
                 checks.given.show(if checks.given.has("final-prune-epoch") { "final-prune-epoch" } else { "init-prune-epoch" });
             let what = format!("{place}: the density would fall from epoch {begin} to {end} of {epochs}");
             checks.problems.add_with_help(what, "it must end after it begins, and before the training does");
         }
-        prune.epochs = [begin as u64, end as u64];
+        prune.ends = [begin.0, end.0];
         prune.reaches = self.own.reach_final_density;
     }
 }

@@ -9,20 +9,21 @@ use clap::{ArgAction, Args};
 use serde::Serialize;
 use serde_json::{Map, json};
 use shared::config::{
-    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RunOptions, Setup, Shared, TrainingOptions, values,
+    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RESUMED, RunOptions, Setup, Shared, TrainingOptions,
+    values,
 };
 use shared::data::DataKind;
 use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
-use shared::schedule::{LearningRate, LearningRates, LrPolicy, kept_fractions};
+use shared::schedule::{EpochSpan, LearningRate, LearningRates, LrPolicy, Span, kept_fractions};
 use shared::topology::SparseInit;
 use shared::train::{TicketSearch, allowed_masks};
 use shared::{Error, Result};
 
 /// The warm-up of the published program, where its policy has one.
-const WARMUP: usize = 5;
+const WARMUP: u64 = 5;
 
 /// The published kept fraction before the first level.
 const START: f64 = 0.6;
@@ -152,11 +153,13 @@ impl ProgramOptions for Options {
         let seed = self.train.seed;
         let Some(masks) = self.drawing.plan(&spec, &own.er_method, own.er_init_density, seed, checks) else { return Ok(None) };
         let (short, method) = match &load {
+            _ if self.train.resume.is_some() => (RESUMED, RESUMED.to_owned()),
             Some(_) => (LOADED, LOADED.to_owned()),
             None => (own.er_method.name(), own.er_method.to_string()),
         };
-        let name =
-            format!("{short}-{}-{}{}", rounded(own.er_init_density.get()), own.sparsity, if own.anneal { "-anneal" } else { "" });
+        let allowed = rounded(own.er_init_density.get());
+        let of = if self.train.resume.is_some() { short.to_owned() } else { format!("{short}-{allowed}") };
+        let name = format!("{of}-{}{}", own.sparsity, if own.anneal { "-anneal" } else { "" });
         let facts = Map::from_iter([
             ("density_requested".to_owned(), json!(own.sparsity.get())),
             ("sparse_init".to_owned(), json!(method)),
@@ -184,6 +187,7 @@ impl ProgramOptions for Options {
             level_epochs: (self.train.epochs * self.train.multiplier) as u64,
             rescales: own.scaling,
             settle_batches: own.settle,
+            asked: self.train.resume.as_ref().and_then(|_| checks.asked_density("er-init-density", own.er_init_density)),
             load,
             seed,
         };
@@ -199,7 +203,7 @@ impl ProgramOptions for Options {
 impl Options {
     fn warmup(&mut self, checks: &Checks) {
         if !checks.given.has("warmup-epochs") && matches!(self.train.lr_policy, LrPolicy::Cosine | LrPolicy::Constant) {
-            self.train.warmup_epochs = WARMUP.min(self.train.epochs);
+            self.train.warmup_epochs = EpochSpan(Span::epochs(WARMUP.min(self.train.epochs as u64)));
         }
     }
 

@@ -11,7 +11,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared::config::{
-    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RunOptions, Setup, Shared, TrainingOptions, values,
+    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RESUMED, RunOptions, Setup, Shared, TrainingOptions,
+    values,
 };
 use shared::density::{Density, Distribution, rounded};
 use shared::graph::Mask;
@@ -235,6 +236,7 @@ impl ProgramOptions for Options {
                 config: run.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
             },
             save_every: u64::try_from(own.save_every).ok(),
+            asked: self.train.resume.as_ref().and_then(|_| checks.asked_density("er-sparse-init", own.er_sparse_init)),
             seed: self.train.seed,
         };
         let (name, facts) = self.name_and_facts(init.as_ref());
@@ -399,7 +401,10 @@ impl Options {
         if init.is_some() {
             let (method, density) = (own.er_sparse_method.to_string(), own.er_sparse_init);
             let short = if matches!(init, Some(SparseInit::File(_))) { "mask" } else { &method };
-            name = format!("{name}-{short}-{}", rounded(density.get()));
+            name = match self.train.resume {
+                Some(_) => format!("{name}-{RESUMED}"),
+                None => format!("{name}-{short}-{}", rounded(density.get())),
+            };
             facts.insert("er_sparse_method".to_owned(), json!(method));
             let key = if own.conv_type.is_soft() { "mask_density_requested" } else { "density_requested" };
             facts.insert(key.to_owned(), json!(density.get()));

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use shared::config::{Checks, values};
 use shared::density::Density;
-use shared::schedule::{LearningRate, LearningRates, LrPolicy};
+use shared::schedule::{LearningRate, LearningRates, LrPolicy, Span};
 use shared::topology::iterative::{Pruner, Reset};
 use shared::train::{IterativePruning, Load, LoadMode, ReparameterisedTraining, after_levels};
 use shared::{Error, Result};
@@ -20,7 +20,7 @@ use crate::conv_type::ConvType;
 const LR_MIN: f64 = 0.01;
 
 /// Epochs after which the published step schedule of a level multiplies the rate by [`STEP_GAMMA`].
-const STEP_EPOCHS: usize = 60;
+const STEP_EPOCHS: u64 = 60;
 
 /// Factor of that schedule.
 const STEP_GAMMA: f64 = 0.1;
@@ -320,9 +320,10 @@ impl Pruning {
         if !self.is_on() {
             return last.into();
         }
-        let warmup = self.prune_warmup_epochs;
+        let warmup = self.prune_warmup_epochs as u64;
         // Levels without epochs are refused elsewhere.
-        let phase = LearningRate { warmup_epochs: 0, step_steps: None, floor: 0.0, epochs: level_epochs.max(1), ..last.clone() };
+        let level_epochs = level_epochs.max(1) as u64;
+        let phase = LearningRate { warmup: Span::epochs(0), floor: 0.0, epochs: level_epochs, ..last.clone() };
         let level = match self.prune_scheduler {
             PruneScheduler::Cosine => {
                 LearningRate { policy: LrPolicy::Cosine, floor: self.lr_min.unwrap_or_default(), ..phase.clone() }
@@ -331,10 +332,10 @@ impl Pruning {
                 LearningRate { policy: LrPolicy::Constant, base: self.constant_prune_lr, ..phase.clone() }
             }
             PruneScheduler::Step => {
-                LearningRate { policy: LrPolicy::Step, step_epochs: STEP_EPOCHS, gamma: STEP_GAMMA, ..phase.clone() }
+                LearningRate { policy: LrPolicy::Step, every: Span::epochs(STEP_EPOCHS), gamma: STEP_GAMMA, ..phase.clone() }
             }
         };
-        let rises = LearningRate { policy: LrPolicy::Constant, warmup_epochs: warmup, epochs: warmup, ..phase };
+        let rises = LearningRate { policy: LrPolicy::Constant, warmup: Span::epochs(warmup), epochs: warmup, ..phase };
         let before = std::iter::once(rises).filter(|_| warmup > 0);
         let levels = std::iter::repeat_n(level, self.threshold_list.len());
         LearningRates(before.chain(levels).chain([last]).collect())

@@ -23,9 +23,11 @@ use shared::init::{InitMethod, initialise};
 use shared::model::{Image, ModelSpec, build};
 use shared::rng::{Purpose, stream};
 use shared::run::{Saved, SavedTensor};
+use shared::schedule::{Clock, Length};
 use shared::threshold::SparseFunction;
-use shared::topology::rule::Length;
-use shared::train::{Data, Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, Stepper, TrainingContext};
+use shared::train::{
+    Data, Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, StateFrom, Stepper, TrainingContext,
+};
 
 /// Times steps of soft threshold reparameterisation.
 #[derive(Parser)]
@@ -105,7 +107,8 @@ impl Case {
         let plain = SparseEngine::new(spec.clone(), state.clone(), how(), BATCH, threads)?;
         let mut engine = SparseEngine::new(spec.clone(), state, how(), BATCH, threads)?;
         let length = Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 };
-        let situation = TrainingContext { length, data, options: how(), step: 0, epoch: 0, saved: &saved };
+        let situation =
+            TrainingContext { length, data, options: how(), clock: Clock::new(1 << 20), saved: &saved, from: StateFrom::ThisRun };
         let still = StepOptions { weight_decay: 0.0, ..how() };
         let decays = Decays { weights: how(), thresholds: still, norms: how() };
         let law = Some(Reparameterisation::SoftThreshold { function: SparseFunction::Exp, first: 0.0 });
@@ -119,7 +122,7 @@ impl Case {
     fn round(&mut self, batch: &Batch, round: u64, all: bool) -> Result<()> {
         let start = Instant::now();
         let mut engine = Timed { engine: &mut self.engine, moving: 0.0 };
-        self.stepper.step(&mut engine, batch, round, RATE)?;
+        self.stepper.step(&mut engine, batch, Clock { step: round, batches_per_epoch: 1 << 20 }, RATE)?;
         let moving = engine.moving;
         let whole = 1e3 * start.elapsed().as_secs_f64();
         let start = Instant::now();

@@ -18,8 +18,9 @@ use shared::engine::sparse::Kernels;
 use shared::engine::{Batch, Engine};
 use shared::model::{Image, build};
 use shared::run::Saved;
-use shared::topology::rule::{End, Length, Method, MethodName, MomentumKind, Network};
-use shared::train::{DynamicStepper, Stepper};
+use shared::schedule::{Clock, Length, Span};
+use shared::topology::rule::{Method, MethodName, MomentumKind, Network};
+use shared::train::{DynamicStepper, StateFrom, Stepper};
 
 /// Times an update of all masks against a training step.
 #[derive(Parser)]
@@ -43,14 +44,14 @@ struct Options {
 
 /// A method whose every step is an update that moves 30 % of the edges.
 fn method(name: MethodName, engine: &dyn Engine) -> Result<DynamicStepper> {
-    let mut method = Method { interval: 1, end: End::Training, ..name.method() };
+    let mut method = Method { interval: Span::Steps(1), end: None, ..name.method() };
     if let Some(exchange) = &mut method.exchange {
         (exchange.rate, exchange.floor) = (0.3, 0.3);
     }
     let rule = method.rule(Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 })?;
     let layers = engine.spec().layers();
     let network = Network { movable: vec![true; layers.len()], groups: layers.iter().map(|l| l.groups).collect(), seed: 1 };
-    DynamicStepper::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default())
+    DynamicStepper::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default(), StateFrom::ThisRun)
 }
 
 /// Milliseconds.
@@ -78,7 +79,7 @@ fn measure(model: &str, threads: usize, options: &Options) -> Result<[f64; 5]> {
         now.push(time(|| engine.train_step_with(&batch, None, &layers, &mut |layer, gradient| gradients[layer] = gradient))?);
         drop(gradients);
         for method in &mut methods {
-            now.push(time(|| method.step(&mut engine, &batch, round, 0.01))?);
+            now.push(time(|| method.step(&mut engine, &batch, Clock { step: round, batches_per_epoch: 1 << 20 }, 0.01))?);
         }
         for (best, now) in best.iter_mut().zip(now) {
             *best = best.min(now);

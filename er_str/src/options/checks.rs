@@ -2,7 +2,7 @@
 
 use shared::config::{Checks, OptimizerName};
 use shared::density::Density;
-use shared::schedule::LrPolicy;
+use shared::schedule::{EpochSpan, LrPolicy, Span};
 
 use super::Options;
 use crate::conv_type::ConvType;
@@ -15,10 +15,10 @@ impl Options {
         if self.train.optimizer == OptimizerName::Adam && !checks.given.has("l2") {
             self.train.l2 = 0.0;
         }
-        if self.train.lr_policy == LrPolicy::Step && self.train.warmup_epochs > 0 {
+        if self.train.lr_policy == LrPolicy::Step && !self.train.warmup_epochs.0.is_zero() {
             let what = format!("{} has no effect with multistep_lr", checks.given.show("warmup-epochs"));
             notes.push(format!("{what}, as published"));
-            self.train.warmup_epochs = 0;
+            self.train.warmup_epochs = EpochSpan(Span::epochs(0));
         }
         if self.pruning.is_on() && !checks.given.has("lr-policy") {
             self.train.lr_policy = LrPolicy::Cosine;

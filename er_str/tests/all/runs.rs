@@ -216,7 +216,7 @@ fn checkpoints_of_every_other_epoch() {
     assert_eq!(kept, ["best.safetensors", "epoch-2.safetensors", "epoch-4.safetensors", "last.safetensors"]);
     for epoch in [2, 4] {
         let checkpoint = run.checkpoint(&format!("epoch-{epoch}"));
-        assert_eq!(checkpoint.progress.epoch, epoch);
+        assert_eq!(checkpoint.progress.clock.epoch(), epoch);
         is_soft(&checkpoint, sigmoid);
     }
 }

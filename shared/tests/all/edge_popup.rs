@@ -8,8 +8,8 @@ use shared::engine::{Batch, DenseState, Engine, LayerState, ModelState, Optimize
 use shared::graph::{LayerShape, Mask};
 use shared::model::{Image, ModelSpec, build};
 use shared::run::{Saved, SavedTensor};
-use shared::topology::rule::Length;
-use shared::train::{Data, EdgePopup, EdgePopupOptions, Event, Stepper, TrainingContext};
+use shared::schedule::{Clock, Length};
+use shared::train::{Data, EdgePopup, EdgePopupOptions, Event, StateFrom, Stepper, TrainingContext};
 
 const BATCH: usize = 8;
 
@@ -55,6 +55,11 @@ fn digits() -> Data {
 }
 
 /// What there is at a step, and a stepper in it.
+/// Each step is an epoch.
+fn at(step: u64) -> Clock {
+    Clock { step, batches_per_epoch: 1 }
+}
+
 fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: usize) -> (SparseEngine, EdgePopup) {
     let spec = build("mlp-8", Image::new(1, 2, 3), 3).unwrap();
     let config = &golden["config"];
@@ -69,7 +74,8 @@ fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: 
     let plain = StepOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..options };
     let mut engine = SparseEngine::new(spec, state, plain, BATCH, threads).unwrap();
     let length = Length { batches_per_epoch: 1, epochs: 40, multiplier: 1 };
-    let situation = TrainingContext { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
+    let situation =
+        TrainingContext { length, data: &digits(), options, clock: Clock::new(1), saved: &saved, from: StateFrom::ThisRun };
     let popup = EdgePopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps, settle_batches: 0 };
     let popup = EdgePopup::new(popup, &situation, &mut engine).unwrap();
     (engine, popup)
@@ -108,7 +114,7 @@ fn the_golden_trajectory() {
         let wanted: Vec<Vec<usize>> =
             expected["masks"][step - 1].as_array().unwrap().iter().map(|bits| ones(&flat(bits))).collect();
         assert_eq!(in_use(&engine, &popup), wanted, "before step {step}");
-        let stepped = popup.step(&mut engine, &batch(&golden, step as u64), step as u64, lr).unwrap();
+        let stepped = popup.step(&mut engine, &batch(&golden, step as u64), at(step as u64), lr).unwrap();
         let wanted = expected["losses"][step - 1].as_f64().unwrap();
         assert!((stepped.outcome.loss() - wanted).abs() < 1e-5, "step {step}: {}, expected {wanted}", stepped.outcome.loss());
         assert_eq!(matches!(stepped.event, Some(Event::Level(_))), step == 1);
@@ -132,7 +138,8 @@ fn levels_keep_what_they_say_and_results_do_not_depend_on_threads() {
         let (mut engine, mut popup) = popup(&golden, [k, 0.2], None, threads);
         let mut events = Vec::new();
         for step in 1..=40 {
-            events.extend(popup.step(&mut engine, &batch(&golden, step), step, 0.1).unwrap().event.map(|event| (step, event)));
+            events
+                .extend(popup.step(&mut engine, &batch(&golden, step), at(step), 0.1).unwrap().event.map(|event| (step, event)));
             let kept = if step <= 20 { [22, 10] } else { [11, 5] };
             assert_eq!(in_use(&engine, &popup).iter().map(Vec::len).collect::<Vec<_>>(), kept, "step {step}");
         }
@@ -155,9 +162,9 @@ fn rescaling_multiplies_the_logits_and_divides_the_rate() {
     // So small a rate moves no score.
     let still = 1e-20;
     let before = engine.logits(&batch).unwrap();
-    popup.step(&mut engine, &batch, 1, still).unwrap();
+    popup.step(&mut engine, &batch, at(1), still).unwrap();
     assert_eq!(engine.logits(&batch).unwrap(), before);
-    popup.step(&mut engine, &batch, 2, still).unwrap();
+    popup.step(&mut engine, &batch, at(2), still).unwrap();
     let scale = popup.results()["scale"].as_f64().unwrap();
     assert!((scale - 1.0).abs() > 0.01, "{scale}");
     for (after, before) in engine.logits(&batch).unwrap().iter().zip(&before) {
@@ -170,7 +177,7 @@ fn rescaling_multiplies_the_logits_and_divides_the_rate() {
     };
     let scores = numbers(&popup, "scores");
     let mut other = SparseEngine::new(engine.spec().clone(), engine.state().unwrap(), ADRIFT, BATCH, 1).unwrap();
-    popup.step(&mut other, &batch, 3, 0.5).unwrap();
+    popup.step(&mut other, &batch, at(3), 0.5).unwrap();
     for ((after, before), velocity) in numbers(&popup, "scores").iter().zip(&scores).zip(numbers(&popup, "velocity.0")) {
         let expected = f64::from(*before) - 0.5 / scale * f64::from(velocity);
         assert!((f64::from(*after) - expected).abs() < 1e-6, "{after}, expected {expected}");
@@ -191,7 +198,8 @@ fn a_network_that_its_scores_do_not_choose_is_refused() {
         let (state, mut saved) = stored(&spec, &golden, 0.4, chosen);
         change(&mut saved);
         let mut engine = SparseEngine::new(spec.clone(), state, options, 8, 1).unwrap();
-        let situation = TrainingContext { length, data: &digits(), options, step: 0, epoch: 0, saved: &saved };
+        let situation =
+            TrainingContext { length, data: &digits(), options, clock: Clock::new(1), saved: &saved, from: StateFrom::ThisRun };
         let levels = EdgePopupOptions { densities: vec![0.4], level_steps: 1, rescale_steps: None, settle_batches: 0 };
         EdgePopup::new(levels, &situation, &mut engine).map(drop).map_err(|e| e.to_string())
     };

@@ -7,6 +7,7 @@ use shared::config::{Checks, Experiment, ExperimentOptions, ProgramOptions, Requ
 use shared::engine::{Backend, Device};
 use shared::model::ModelSpec;
 use shared::run::{Invocation, Machine, Signals};
+use shared::schedule::Span;
 use shared::topology::rule::{Method, MethodName};
 use shared::train::Training;
 
@@ -29,7 +30,7 @@ impl ProgramOptions for Options {
         if !self.shared.sparse.sparse {
             checks.no_effect("period", "without --sparse", "add --sparse");
         }
-        let method = Method { interval: self.period as u64, ..MethodName::Set.method() };
+        let method = Method { interval: Span::Steps(self.period as u64), ..MethodName::Set.method() };
         let advice = ("add --sparse", [].as_slice());
         let Some(mut setup) = self.shared.moving(method, None, named, advice, checks) else { return Ok(None) };
         setup.name.push_str("-often");

@@ -2,7 +2,7 @@
 //! float64, and what compaction must not change.
 
 use crate::golden::{flat_f32 as flat, golden};
-use crate::reparam_case::{BATCH, Case, decays, floats, momentum, s_of, trained};
+use crate::reparam_case::{BATCH, Case, at, decays, floats, momentum, s_of, trained};
 use serde_json::Value;
 use shared::engine::{Batch, Engine, StepOptions};
 use shared::graph::Mask;
@@ -41,7 +41,7 @@ fn the_golden_trajectory() {
             images: x[nth * BATCH * 6..][..BATCH * 6].to_vec(),
             labels: y[nth * BATCH..][..BATCH].iter().map(|y| *y as u32).collect(),
         };
-        let loss = reparam.step(&mut engine, &batch, step as u64 + 1, number("lr")).unwrap().outcome.loss();
+        let loss = reparam.step(&mut engine, &batch, at(step as u64 + 1), number("lr")).unwrap().outcome.loss();
         let wanted = record["losses"][step].as_f64().unwrap();
         assert!((loss - wanted).abs() < 1e-5, "loss {loss} at step {step}, expected {wanted}");
         let (saved, network) = (reparam.saved(&engine).unwrap(), reparam.network(&engine).unwrap());
@@ -165,8 +165,8 @@ fn interrupted_trainings_are_the_same() {
         let (mut other, mut again) = case.start(2);
         let mut old_layouts = 0;
         for step in 1..=30 {
-            let expected = reparam.step(&mut engine, &case.batch(step), step, 0.1).unwrap();
-            let got = again.step(&mut other, &case.batch(step), step, 0.1).unwrap();
+            let expected = reparam.step(&mut engine, &case.batch(step), at(step), 0.1).unwrap();
+            let got = again.step(&mut other, &case.batch(step), at(step), 0.1).unwrap();
             assert_eq!(got, expected, "{law:?}, step {step}");
             assert_eq!(again.saved(&other).unwrap(), reparam.saved(&engine).unwrap(), "{law:?}, step {step}");
             assert_eq!(again.network(&other).unwrap(), reparam.network(&engine).unwrap(), "{law:?}, step {step}");
@@ -191,7 +191,7 @@ fn nothing_in_use() {
         case.decays = decays(momentum(0.9, false), [1e-3, 1e-3]);
         let (mut engine, mut reparam) = case.start(2);
         for step in 1..=9 {
-            let stepped = reparam.step(&mut engine, &case.batch(step), step, 0.1).unwrap();
+            let stepped = reparam.step(&mut engine, &case.batch(step), at(step), 0.1).unwrap();
             assert!((stepped.outcome.loss() - 5.0_f64.ln()).abs() < 1e-6, "{law:?}: {}", stepped.outcome.loss());
             if let Some(Event::Sparsity(sparsity)) = stepped.event {
                 assert_eq!((sparsity.edges, sparsity.density.to_bits()), (0, 0), "{law:?}");
@@ -216,7 +216,7 @@ fn what_is_not_a_number_is_in_use() {
     case.weights[1][3] = f32::NAN;
     let (mut engine, mut reparam) = case.start(1);
     for step in 1..3 {
-        assert!(reparam.step(&mut engine, &case.batch(step), step, 0.1).unwrap().outcome.loss().is_nan());
+        assert!(reparam.step(&mut engine, &case.batch(step), at(step), 0.1).unwrap().outcome.loss().is_nan());
     }
 }
 
@@ -256,7 +256,7 @@ fn groups_of_parameters_differ_in_weight_decay() {
         let batch = case.batch(1);
         let (_, upstream, of_dense) = engine.gradients(&batch).unwrap();
         let (before, first) = (engine.state().unwrap(), reparam.saved(&engine).unwrap());
-        reparam.step(&mut engine, &batch, 1, RATE).unwrap();
+        reparam.step(&mut engine, &batch, at(1), RATE).unwrap();
         let (after, saved) = (engine.state().unwrap(), reparam.saved(&engine).unwrap());
         let moved = |from: f32, gradient: f64, decay: f64| f64::from(from) - RATE * (gradient + decay * f64::from(from));
         let close = |got: f32, want: f64| (f64::from(got) - want).abs() < 1e-5;

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 use shared::graph::{LayerShape, LayerState, Mask, Sampling, sample};
 use shared::rng::{Purpose, stream};
-use shared::schedule::{CubicDensity, Decay, DropFraction};
+use shared::schedule::{CubicDensity, Decay, DropFraction, Length, Span};
 use shared::topology::rule::{
-    Count, Drop, DropBy, DropScope, EdgeScore, End, Evidence, Exchange, Grow, GrownValue, LayerChange, Length, Memory,
-    MethodName, MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
+    Count, Drop, DropBy, DropScope, EdgeScore, Evidence, Exchange, Grow, GrownValue, LayerChange, Memory, MethodName,
+    MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
 };
 
 fn dims(v: &Value) -> LayerShape {
@@ -210,9 +210,9 @@ fn densities_and_rates_of_granet() {
         let (first, last) = densities.split_once("_final").unwrap();
         let mut method = MethodName::GraNet.method();
         method.densities = [first.parse().unwrap(), last.parse().unwrap()];
-        method.interval = number("update_frequency");
+        method.interval = Span::Steps(number("update_frequency"));
         let prune = method.prune.as_mut().unwrap();
-        prune.epochs = [number("init_prune_epoch"), number("final_prune_epoch")];
+        prune.ends = [number("init_prune_epoch"), number("final_prune_epoch")].map(Span::epochs);
         let length = Length { batches_per_epoch: number("iters_per_epoch"), epochs: number("epochs"), multiplier: 1 };
         let rule = method.rule(length).unwrap().unwrap();
         let (density, fraction) = (rule.prune.as_ref().unwrap().density, rule.exchange.as_ref().unwrap().fraction);
@@ -231,9 +231,10 @@ fn densities_and_rates_of_granet() {
         }
         assert!((last - case["last_pruned_density"].as_f64().unwrap()).abs() < 1e-12, "{name}");
         let reaching = CubicDensity { reaches: true, ..density };
-        let end = density.last_update(method.interval);
+        let interval = rule.when.interval;
+        let end = density.last_update(interval);
         assert_eq!(reaching.at(end), Some(density.last), "{name}");
-        assert_eq!(reaching.at(end - method.interval), density.at(end - method.interval), "{name}");
+        assert_eq!(reaching.at(end - interval), density.at(end - interval), "{name}");
     }
 }
 
@@ -242,9 +243,9 @@ fn pruning_begins_and_ends_with_its_schedule() {
     let length = Length { batches_per_epoch: 10, epochs: 20, multiplier: 1 };
     let steps = |name: MethodName, epochs: [u64; 2]| {
         let mut method = name.method();
-        method.interval = 7;
+        method.interval = Span::Steps(7);
         if let Some(prune) = &mut method.prune {
-            prune.epochs = epochs;
+            prune.ends = epochs.map(Span::epochs);
         }
         let rule = method.rule(length).unwrap().unwrap();
         let updates: Vec<u64> = (1..=200).filter(|t| rule.when.is_update(*t)).collect();
@@ -262,7 +263,7 @@ fn pruning_begins_and_ends_with_its_schedule() {
     assert!(none.what().contains("no update of every 100 steps lies between epochs 0 and 110"), "{none}");
     // The update after T_end = 40 is at step 60, and there are 55.
     let mut late = MethodName::Pruning.method();
-    (late.interval, late.end) = (30, End::Step(40));
+    (late.interval, late.end) = (Span::Steps(30), Some(Span::Steps(40)));
     let late = late.rule(Length { batches_per_epoch: 11, epochs: 5, multiplier: 1 }).unwrap_err();
     assert_eq!(late.what(), "the density falls until the update of step 60, but training ends after step 55");
 }

@@ -4,7 +4,7 @@
 use crate::golden::{flat, golden, number};
 use serde_json::Value;
 use shared::engine::{Optimizer, StepOptions};
-use shared::schedule::{LearningRate, LrPolicy};
+use shared::schedule::{Clock, LearningRate, LrPolicy, Span};
 use shared::threshold::{SparseFunction, soft_threshold, threshold_gradient, weight_gradients};
 
 fn options(config: &Value, decay: &str) -> StepOptions {
@@ -91,17 +91,17 @@ fn training_inside_a_random_mask() {
 #[test]
 fn weight_decay_raises_a_threshold() {
     let golden = &golden("str.json")["threshold_drift"];
-    let whole = |key: &str| golden[key].as_u64().unwrap() as usize;
+    let whole = |key: &str| golden[key].as_u64().unwrap();
     let options = options(golden, "weight_decay");
     let usual = LearningRate::two_drops(number(&golden["lr"]), whole("epochs"), 1);
-    let rates = LearningRate { policy: LrPolicy::Cosine, warmup_epochs: whole("warmup"), ..usual };
+    let rates = LearningRate { policy: LrPolicy::Cosine, warmup: Span::epochs(whole("warmup")), ..usual };
     let (mut s, mut velocity, mut step) = ([number(&golden["s_init"])], [vec![0.0]], 0);
     let rows = golden["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 100);
-    for (epoch, row) in rows.iter().enumerate() {
+    for (epoch, row) in (0..).zip(rows) {
         for _ in 0..whole("iters_per_epoch") {
             step += 1;
-            options.descend(rates.at(epoch), step, &mut s, &[0.0], &mut velocity);
+            options.descend(rates.at(Clock::at_epoch(epoch, 1)), step, &mut s, &[0.0], &mut velocity);
         }
         assert_eq!(row[0], epoch);
         for (got, wanted) in [(s[0], number(&row[1])), (SparseFunction::Sigmoid.at(s[0]), number(&row[2]))] {

@@ -8,8 +8,9 @@ use shared::init::{InitMethod, initialise};
 use shared::model::{Image, ModelSpec, build};
 use shared::rng::{Purpose, stream};
 use shared::run::Saved;
+use shared::schedule::Clock;
 use shared::topology::rule::{Network, When};
-use shared::train::{Event, Stepper, TopKastOptions, TopKastStepper};
+use shared::train::{Event, StateFrom, Stepper, TopKastOptions, TopKastStepper};
 
 const WIDTHS: [usize; 4] = [10, 16, 8, 3];
 const RATE: f64 = 0.1;
@@ -124,11 +125,11 @@ impl Reference {
 fn steps_are_those_of_the_definition() {
     let (_, mut engine) = engine();
     let mut reference = Reference::new(&engine);
-    let mut stepper = TopKastStepper::new(&options(), network(), &mut engine, 0, &Saved::default()).unwrap();
+    let mut stepper = TopKastStepper::new(&options(), network(), &mut engine, 0, &Saved::default(), StateFrom::ThisRun).unwrap();
     let mut moved = 0;
     for step in 1..=18 {
         let loss = reference.step(step);
-        let stepped = stepper.step(&mut engine, &batch(step), step, RATE).unwrap();
+        let stepped = stepper.step(&mut engine, &batch(step), Clock { step, batches_per_epoch: 4 }, RATE).unwrap();
         assert!((stepped.outcome.loss() - loss).abs() < 1e-5, "step {step}: {} {loss}", stepped.outcome.loss());
         assert_eq!(stepped.event.is_some(), step % REFRESH == 0);
         if let Some(Event::Update(update)) = stepped.event {
@@ -153,10 +154,10 @@ fn steps_are_those_of_the_definition() {
 #[test]
 fn a_checkpoint_goes_on_bit_for_bit() {
     let (spec, mut whole) = engine();
-    let mut stepper = TopKastStepper::new(&options(), network(), &mut whole, 0, &Saved::default()).unwrap();
+    let mut stepper = TopKastStepper::new(&options(), network(), &mut whole, 0, &Saved::default(), StateFrom::ThisRun).unwrap();
     let mut parts = None;
     for step in 1..=12 {
-        stepper.step(&mut whole, &batch(step), step, RATE).unwrap();
+        stepper.step(&mut whole, &batch(step), Clock { step, batches_per_epoch: 4 }, RATE).unwrap();
         if step == 6 {
             parts = Some((stepper.network(&whole).unwrap(), stepper.saved(&whole).unwrap()));
         }
@@ -166,13 +167,13 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     let (_, mut again) = engine();
     assert_eq!(again.spec().name(), spec.name());
     again.load_state(state).unwrap();
-    let mut resumed = TopKastStepper::new(&options(), network(), &mut again, 6, &saved).unwrap();
+    let mut resumed = TopKastStepper::new(&options(), network(), &mut again, 6, &saved, StateFrom::ThisRun).unwrap();
     for step in 7..=12 {
-        resumed.step(&mut again, &batch(step), step, RATE).unwrap();
+        resumed.step(&mut again, &batch(step), Clock { step, batches_per_epoch: 4 }, RATE).unwrap();
     }
     assert_eq!(again.state().unwrap(), whole.state().unwrap());
     assert_eq!(resumed.saved(&again).unwrap(), stepper.saved(&whole).unwrap());
     let mut broken = saved;
     broken.tensors.retain(|name, _| !name.starts_with("velocity"));
-    assert!(TopKastStepper::new(&options(), network(), &mut again, 6, &broken).is_err());
+    assert!(TopKastStepper::new(&options(), network(), &mut again, 6, &broken, StateFrom::ThisRun).is_err());
 }

@@ -4,7 +4,8 @@
 use crate::golden::{flat, golden};
 use serde_json::Value;
 use shared::graph::{LayerShape, LayerState, Mask};
-use shared::topology::rule::{Evidence, Length, Memory, Method, MethodName, Network, update};
+use shared::schedule::{Length, Span};
+use shared::topology::rule::{Evidence, Memory, Method, MethodName, Network, update};
 
 const WIDTHS: [usize; 4] = [10, 16, 8, 3];
 const LAYERS: [&str; 3] = ["l1", "l2", "l3"];
@@ -113,9 +114,9 @@ fn trajectory(name: &str, method: Method, full: bool) {
 }
 
 fn published(name: MethodName) -> Method {
-    let mut method = Method { densities: [0.5, 0.2], interval: 5, ..name.method() };
+    let mut method = Method { densities: [0.5, 0.2], interval: Span::Steps(5), ..name.method() };
     if let Some(prune) = &mut method.prune {
-        prune.epochs = [0, 8];
+        prune.ends = [0, 8].map(Span::epochs);
     }
     method
 }

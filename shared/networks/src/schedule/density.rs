@@ -21,19 +21,19 @@ pub struct CubicDensity {
 }
 
 impl CubicDensity {
-    /// GraNet's and GMP's: counts updates of `interval` steps, from the one that begins in `epochs[0]` to the last before the one
-    /// that begins in `epochs[1]`, so that the last target lies `(d_i − d_f)/(updates)³` above d_f.
+    /// GraNet's and GMP's: counts updates of `interval` steps, from the one that begins at step `ends[0]` to the last before the one
+    /// that begins at step `ends[1]`, so that the last target lies `(d_i − d_f)/(updates)³` above d_f.
     #[must_use]
-    pub fn by_updates(densities: [f64; 2], epochs: [u64; 2], batches_per_epoch: u64, interval: u64) -> Self {
-        let [begin, end] = epochs.map(|e| (e * batches_per_epoch / interval) as f64);
+    pub fn by_updates(densities: [f64; 2], ends: [u64; 2], interval: u64) -> Self {
+        let [begin, end] = ends.map(|step| (step / interval) as f64);
         Self { initial: densities[0], last: densities[1], begin, end, until: end - 1.0, unit: interval, reaches: false }
     }
 
     /// As [`CubicDensity::by_updates`] with fractions of updates, as the `_uniform` methods count: the last target is the one at
     /// or before the end.
     #[must_use]
-    pub fn by_fractions(densities: [f64; 2], epochs: [u64; 2], batches_per_epoch: u64, interval: u64) -> Self {
-        let [begin, end] = epochs.map(|e| (e * batches_per_epoch) as f64 / interval as f64);
+    pub fn by_fractions(densities: [f64; 2], ends: [u64; 2], interval: u64) -> Self {
+        let [begin, end] = ends.map(|step| step as f64 / interval as f64);
         Self { initial: densities[0], last: densities[1], begin, end, until: end, unit: interval, reaches: false }
     }
 

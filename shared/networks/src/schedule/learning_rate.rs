@@ -5,6 +5,8 @@ use er_graphs::names::{self, Choice};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
+use super::{Clock, Length, Span};
+
 /// How the learning rate falls after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,22 +49,19 @@ pub struct LearningRate {
     pub base: f64,
     /// How it falls.
     pub policy: LrPolicy,
-    /// [`LrPolicy::MultiStep`]: epochs (0-based) from which on the rate is γ times what it was; one that occurs twice counts
-    /// twice.
-    pub milestones: Vec<usize>,
-    /// [`LrPolicy::Step`]: epochs between two drops.
-    pub step_epochs: usize,
+    /// [`LrPolicy::MultiStep`]: where the rate becomes γ times what it was; what occurs twice counts twice.
+    pub milestones: Vec<Span>,
+    /// [`LrPolicy::Step`]: from one drop to the next. Steps, and parts of the training, are counted from the start of all training.
+    pub every: Span,
     /// [`LrPolicy::Step`]: number of the first epoch, 0 or 1; the rate drops where an epoch's number is a multiple of
-    /// [`Self::step_epochs`]. Edge-popup counts from 1, so its first drop comes an epoch earlier.
-    pub first_epoch: usize,
-    /// [`LrPolicy::Step`]: steps between two drops instead.
-    pub step_steps: Option<u64>,
+    /// [`Self::every`], if that is a whole number of epochs. Edge-popup counts from 1, so its first drop comes an epoch earlier.
+    pub first_epoch: u64,
     /// γ of both step policies.
     pub gamma: f64,
-    /// Epochs in which the rate rises linearly to the base, before any policy.
-    pub warmup_epochs: usize,
+    /// Where the rate has risen linearly to the base, before any policy.
+    pub warmup: Span,
     /// Epochs of the phase; where the cosine ends.
-    pub epochs: usize,
+    pub epochs: u64,
     /// [`LrPolicy::Cosine`]: the rate it falls towards.
     pub floor: f64,
 }
@@ -72,16 +71,15 @@ impl LearningRate {
     /// of `epochs`, rounded down; `multiplier` stretches everything. With 1 epoch both drops fall on its start, as they do in the
     /// published program.
     #[must_use]
-    pub fn two_drops(base: f64, epochs: usize, multiplier: usize) -> Self {
+    pub fn two_drops(base: f64, epochs: u64, multiplier: u64) -> Self {
         Self {
             base,
             policy: LrPolicy::MultiStep,
-            milestones: vec![epochs / 2 * multiplier, epochs * 3 / 4 * multiplier],
-            step_epochs: epochs.max(1),
+            milestones: [epochs / 2, epochs * 3 / 4].map(|epoch| Span::epochs(epoch * multiplier)).to_vec(),
+            every: Span::epochs(epochs.max(1)),
             first_epoch: 0,
-            step_steps: None,
             gamma: 0.1,
-            warmup_epochs: 0,
+            warmup: Span::epochs(0),
             epochs: epochs * multiplier,
             floor: 0.0,
         }
@@ -98,7 +96,7 @@ impl LearningRate {
         if !(self.gamma.is_finite() && self.gamma > 0.0) {
             return Err(Error::usage(format!("learning rate factor gamma must be above 0, got {}", self.gamma)));
         }
-        if self.policy == LrPolicy::Step && (self.step_epochs == 0 || self.step_steps == Some(0)) {
+        if self.policy == LrPolicy::Step && self.every.is_zero() {
             return Err(Error::usage("learning rate policy step needs at least 1 epoch or step between drops, got 0"));
         }
         if !(0.0..=self.base).contains(&self.floor) {
@@ -110,44 +108,51 @@ impl LearningRate {
         if self.epochs == 0 {
             return Err(Error::usage("learning rate needs at least 1 epoch, got 0"));
         }
-        if self.warmup_epochs > self.epochs {
-            return Err(Error::usage(format!(
-                "warm-up of {} epochs is longer than the {} epochs",
-                self.warmup_epochs, self.epochs
-            )));
+        if let Span::Epochs(warmup) = self.warmup
+            && warmup > self.epochs as f64
+        {
+            return Err(Error::usage(format!("warm-up of {warmup} epochs is longer than the {} epochs", self.epochs)));
         }
         Ok(())
     }
 
-    /// Rate at a step (counted from 0 and from the start of all training) of an epoch (counted from 0): that of the epoch, unless
-    /// the policy counts steps.
-    pub fn at_step(&self, epoch: usize, step: u64) -> f64 {
-        match self.step_steps {
-            Some(steps) if self.policy == LrPolicy::Step && epoch >= self.warmup_epochs => {
-                self.base * self.gamma.powi((step / steps) as i32)
-            }
-            _ => self.at(epoch),
-        }
-    }
-
-    /// Rate in an epoch, counted from 0. During the first W warm-up epochs, base·(e + 1)/W; then by policy, with e counted from the
-    /// start, except that the cosine floor + ½(1 + cos(π(e − W)/(E − W)))·(base − floor) begins after the warm-up.
+    /// Rate of the next step of a phase that stands here, before which all training stands at `all`: that of its epoch e, unless
+    /// something is given in other units. During a warm-up of W epochs, base·(e + 1)/W, and base·(t + 1)/W in one of W steps; then by
+    /// policy, with e counted from the start, except that the cosine floor + ½(1 + cos(π(e − W)/(E − W)))·(base − floor) begins after the
+    /// warm-up.
     ///
     /// ```
-    /// let rate = er_networks::schedule::LearningRate::two_drops(0.1, 160, 1);
-    /// assert_eq!([rate.at(79), rate.at(80)], [0.1, 0.1 * 0.1]);
+    /// use er_networks::schedule::{Clock, LearningRate};
+    /// let rate = LearningRate::two_drops(0.1, 160, 1);
+    /// let of_epoch = |epoch| rate.at(Clock::at_epoch(epoch, 391));
+    /// assert_eq!([of_epoch(79), of_epoch(80)], [0.1, 0.1 * 0.1]);
     /// ```
-    pub fn at(&self, epoch: usize) -> f64 {
-        let warmup = self.warmup_epochs;
-        if epoch < warmup {
-            return self.base * (epoch + 1) as f64 / warmup as f64;
+    pub fn at(&self, clock: Clock) -> f64 {
+        self.at_phase(clock, clock)
+    }
+
+    /// As [`LearningRate::at`] for a phase that is not the first: `all` is where all training stands.
+    pub(super) fn at_phase(&self, clock: Clock, all: Clock) -> f64 {
+        let length = Length { batches_per_epoch: clock.batches_per_epoch, epochs: self.epochs, multiplier: 1 };
+        let epoch = clock.epoch();
+        let warmup = self.warmup.steps(length);
+        if clock.step < warmup {
+            return match self.warmup.whole_epochs() {
+                Some(epochs) => self.base * (epoch + 1) as f64 / epochs as f64,
+                None => self.base * (clock.step + 1) as f64 / warmup as f64,
+            };
         }
+        let dropped = |times: u64| self.base * self.gamma.powi(times as i32);
         match self.policy {
             LrPolicy::Constant => self.base,
-            LrPolicy::Step => self.base * self.gamma.powi(((epoch + self.first_epoch) / self.step_epochs) as i32),
-            LrPolicy::MultiStep => self.base * self.gamma.powi(self.milestones.iter().filter(|m| **m <= epoch).count() as i32),
+            LrPolicy::Step => dropped(match self.every.whole_epochs() {
+                Some(epochs) => (epoch + self.first_epoch) / epochs,
+                None => all.step / self.every.steps(length).max(1),
+            }),
+            LrPolicy::MultiStep => dropped(self.milestones.iter().filter(|m| m.steps(length) <= clock.step).count() as u64),
             LrPolicy::Cosine => {
-                let left = 0.5 * (1.0 + (PI * (epoch - warmup) as f64 / (self.epochs as f64 - warmup as f64)).cos());
+                let warmup = warmup as f64 / length.batches_per_epoch as f64;
+                let left = 0.5 * (1.0 + (PI * (epoch as f64 - warmup) / (self.epochs as f64 - warmup)).cos());
                 self.floor + (self.base - self.floor) * left
             }
             LrPolicy::EfficientNet => self.base * 0.97_f64.powf(epoch as f64 / 2.4),
@@ -160,6 +165,11 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "the same formula gives the same bits")]
 
     use super::*;
+
+    /// The rate in an epoch, counted from 0.
+    fn of(rate: &LearningRate, epoch: u64) -> f64 {
+        rate.at(Clock::at_epoch(epoch, 5))
+    }
 
     fn rate(policy: LrPolicy) -> LearningRate {
         LearningRate { policy, ..LearningRate::two_drops(0.1, 100, 1) }
@@ -178,49 +188,68 @@ mod tests {
                 } else {
                     0.001
                 };
-                assert!((rate.at(e) - expected).abs() < 1e-15, "epoch {e} of {epochs}·{multiplier}: {}", rate.at(e));
+                assert!((of(&rate, e) - expected).abs() < 1e-15, "epoch {e} of {epochs}·{multiplier}: {}", of(&rate, e));
             }
         }
-        assert!((LearningRate::two_drops(0.1, 1, 1).at(0) - 0.001).abs() < 1e-15);
+        assert!((of(&LearningRate::two_drops(0.1, 1, 1), 0) - 0.001).abs() < 1e-15);
     }
 
     #[test]
     fn steps_and_warmup() {
-        let rate = LearningRate { step_epochs: 30, warmup_epochs: 5, ..rate(LrPolicy::Step) };
+        let rate = LearningRate { every: Span::epochs(30), warmup: Span::epochs(5), ..rate(LrPolicy::Step) };
         let expected = [(0, 0.02), (4, 0.1), (5, 0.1), (29, 0.1), (30, 0.01), (59, 0.01), (60, 0.001), (99, 0.0001)];
         for (epoch, lr) in expected {
-            assert!((rate.at(epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", rate.at(epoch));
+            assert!((of(&rate, epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", of(&rate, epoch));
         }
     }
 
     #[test]
     fn steps_instead_of_epochs() {
-        let rate = LearningRate { step_steps: Some(30_000), gamma: 0.2, warmup_epochs: 5, ..rate(LrPolicy::Step) };
-        for (epoch, step, lr) in [(4, 1759, 0.1), (5, 1760, 0.1), (85, 29_999, 0.1), (85, 30_000, 0.02), (99, 60_000, 0.004)] {
-            assert!((rate.at_step(epoch, step) - lr).abs() < 1e-15, "step {step}: {}", rate.at_step(epoch, step));
+        let rate = LearningRate { every: Span::Steps(30_000), gamma: 0.2, warmup: Span::epochs(5), ..rate(LrPolicy::Step) };
+        for (epoch, step, lr) in [(4, 1759, 0.1), (5, 1760, 0.1), (85, 29_999, 0.1), (85, 30_000, 0.02), (170, 60_000, 0.004)] {
+            let clock = Clock { step, batches_per_epoch: 352 };
+            assert_eq!(clock.epoch(), epoch);
+            assert!((rate.at(clock) - lr).abs() < 1e-15, "step {step}: {}", rate.at(clock));
         }
-        assert!((rate.at_step(0, 0) - 0.02).abs() < 1e-15);
-        let epochs = LearningRate { step_steps: None, ..rate };
-        assert!((epochs.at_step(7, 12_345) - epochs.at(7)).abs() < 1e-15);
+        assert!((rate.at(Clock::new(352)) - 0.02).abs() < 1e-15);
+    }
+
+    #[test]
+    fn milestones_are_where_they_are_asked_for() {
+        let milestones = vec![Span::Part(0.5), Span::Part(0.75), Span::Steps(290)];
+        let rate = LearningRate { milestones, ..LearningRate::two_drops(1.0, 3, 1) };
+        for (step, drops) in [(0, 0), (149, 0), (150, 1), (224, 1), (225, 2), (289, 2), (290, 3), (299, 3)] {
+            let got = rate.at(Clock { step, batches_per_epoch: 100 });
+            assert!((got - 0.1_f64.powi(drops)).abs() < 1e-15, "step {step}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_warm_up_in_steps_rises_at_each() {
+        let rate = LearningRate { warmup: Span::Steps(4), ..rate(LrPolicy::Constant) };
+        for (step, lr) in [(0, 0.025), (1, 0.05), (3, 0.1), (4, 0.1), (50, 0.1)] {
+            let got = rate.at(Clock { step, batches_per_epoch: 10 });
+            assert!((got - lr).abs() < 1e-15, "step {step}: {got}");
+        }
     }
 
     /// As edge-popup counts: × 0.1 every 30 epochs.
     #[test]
     fn epochs_may_count_from_one() {
-        let rate = LearningRate { step_epochs: 30, first_epoch: 1, ..rate(LrPolicy::Step) };
+        let rate = LearningRate { every: Span::epochs(30), first_epoch: 1, ..rate(LrPolicy::Step) };
         for (epoch, lr) in [(0, 0.1), (28, 0.1), (29, 0.01), (58, 0.01), (59, 0.001), (88, 0.001), (89, 0.0001), (99, 0.0001)] {
-            assert!((rate.at(epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", rate.at(epoch));
+            assert!((of(&rate, epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", of(&rate, epoch));
         }
     }
 
     #[test]
     fn the_cosine_ends_at_its_floor() {
-        let rate = LearningRate { floor: 0.02, warmup_epochs: 20, ..rate(LrPolicy::Cosine) };
+        let rate = LearningRate { floor: 0.02, warmup: Span::epochs(20), ..rate(LrPolicy::Cosine) };
         for (epoch, lr) in [(0, 0.005), (19, 0.1), (20, 0.1), (60, 0.06), (100, 0.02)] {
-            assert!((rate.at(epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", rate.at(epoch));
+            assert!((of(&rate, epoch) - lr).abs() < 1e-15, "epoch {epoch}: {}", of(&rate, epoch));
         }
         let level = LearningRate { floor: rate.base, ..rate };
-        assert!(level.check().is_ok() && level.at(99) == level.base);
+        assert!(level.check().is_ok() && of(&level, 99) == level.base);
     }
 
     #[test]
@@ -231,10 +260,10 @@ mod tests {
             LearningRate { base: 0.0, ..good.clone() },
             LearningRate { base: f64::NAN, ..good.clone() },
             LearningRate { gamma: -0.1, ..good.clone() },
-            LearningRate { step_epochs: 0, ..good.clone() },
-            LearningRate { step_steps: Some(0), ..good.clone() },
-            LearningRate { warmup_epochs: 101, ..good.clone() },
-            LearningRate { epochs: 0, warmup_epochs: 0, ..good.clone() },
+            LearningRate { every: Span::epochs(0), ..good.clone() },
+            LearningRate { every: Span::Steps(0), ..good.clone() },
+            LearningRate { warmup: Span::epochs(101), ..good.clone() },
+            LearningRate { epochs: 0, ..good.clone() },
             LearningRate { floor: -0.01, ..good.clone() },
             LearningRate { floor: f64::NAN, ..good.clone() },
             LearningRate { floor: 0.11, ..good.clone() },

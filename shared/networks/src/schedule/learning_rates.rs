@@ -1,15 +1,15 @@
 //! Learning rates of a training in phases.
 
-use super::LearningRate;
+use super::{Clock, LearningRate, Length, LrPolicy, Span};
 use er_graphs::error::{Error, Result};
 
 /// The learning rates of phases of training, one after the other; each begins anew, warm-up included.
 ///
 /// ```
-/// use er_networks::schedule::{LearningRate, LearningRates};
+/// use er_networks::schedule::{Clock, LearningRate, LearningRates};
 /// let level = LearningRate::two_drops(0.1, 100, 1);
 /// let rates = LearningRates(vec![level.clone(), level]);
-/// assert_eq!((rates.total_epochs(), rates.at(100)), (200, 0.1));
+/// assert_eq!((rates.total_epochs(), rates.at(Clock::at_epoch(100, 391))), (200, 0.1));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearningRates(pub Vec<LearningRate>);
@@ -22,7 +22,7 @@ impl From<LearningRate> for LearningRates {
 
 impl LearningRates {
     /// Epochs of the whole training: those of all phases.
-    pub fn total_epochs(&self) -> usize {
+    pub fn total_epochs(&self) -> u64 {
         self.0.iter().map(|phase| phase.epochs).sum()
     }
 
@@ -37,35 +37,36 @@ impl LearningRates {
         self.0.iter().try_for_each(LearningRate::check)
     }
 
-    /// Rate at a step (counted from 0) of an epoch (counted from 0 and below [`LearningRates::total_epochs`]): that of the epoch,
-    /// unless the policy counts steps. These are counted from the start of training, warm-up and earlier phases included.
+    /// Refuses milestones that epochs of this many steps do not reach.
     ///
-    /// # Panics
-    /// As [`LearningRates::at`].
-    pub fn at_step(&self, epoch: usize, step: u64) -> f64 {
-        let (phase, epoch) = self.phase(epoch);
-        phase.at_step(epoch, step)
-    }
-
-    /// Rate in an epoch, counted from 0 and below [`LearningRates::total_epochs`].
-    ///
-    /// # Panics
-    /// If the epoch comes after the last.
-    pub fn at(&self, epoch: usize) -> f64 {
-        let (phase, epoch) = self.phase(epoch);
-        phase.at(epoch)
-    }
-
-    /// The phase of an epoch, and which of its epochs it is.
-    fn phase(&self, epoch: usize) -> (&LearningRate, usize) {
-        let mut left = epoch;
+    /// # Errors
+    /// A usage error that names the milestone.
+    pub fn check_length(&self, batches_per_epoch: u64) -> Result<()> {
         for phase in &self.0 {
-            if left < phase.epochs {
-                return (phase, left);
+            let length = Length { batches_per_epoch, epochs: phase.epochs, multiplier: 1 };
+            let late = |m: &&Span| phase.policy == LrPolicy::MultiStep && m.steps(length) >= length.steps();
+            if let Some(late) = phase.milestones.iter().find(late) {
+                let what = format!("--lr-milestones: {late} is not before the end of training, after {} steps", length.steps());
+                return Err(Error::usage(what).help("give places in the training: epochs from 0, steps (2000it) or parts (0.75)"));
             }
-            left -= phase.epochs;
         }
-        panic!("epoch {epoch} of {}, counted from 0", self.total_epochs())
+        Ok(())
+    }
+
+    /// Rate of the next step of a training that stands here. Steps of [`LearningRate::every`] are counted from the start of training, warm-up
+    /// and earlier phases included.
+    ///
+    /// # Panics
+    /// If the training has no epoch left.
+    pub fn at(&self, clock: Clock) -> f64 {
+        let mut left = clock;
+        for phase in &self.0 {
+            if left.epoch() < phase.epochs {
+                return phase.at_phase(left, clock);
+            }
+            left.step -= phase.epochs * clock.batches_per_epoch;
+        }
+        panic!("epoch {} of {}, counted from 0", clock.epoch(), self.total_epochs())
     }
 }
 
@@ -74,10 +75,9 @@ mod tests {
     #![allow(clippy::float_cmp, reason = "the same formula gives the same bits")]
 
     use super::*;
-    use crate::schedule::LrPolicy;
 
-    fn phase(policy: LrPolicy, base: f64, epochs: usize) -> LearningRate {
-        LearningRate { policy, warmup_epochs: 5, step_epochs: 30, ..LearningRate::two_drops(base, epochs, 1) }
+    fn phase(policy: LrPolicy, base: f64, epochs: u64) -> LearningRate {
+        LearningRate { policy, warmup: Span::epochs(5), every: Span::epochs(30), ..LearningRate::two_drops(base, epochs, 1) }
     }
 
     #[test]
@@ -89,7 +89,10 @@ mod tests {
         let mut epoch = 0;
         for phase in &phases {
             for e in 0..phase.epochs {
-                assert_eq!([rates.at(epoch), rates.at_step(epoch, 7)], [phase.at(e); 2], "epoch {epoch}");
+                for batch in [0, 6] {
+                    let [all, own] = [epoch, e].map(|e| Clock { step: 7 * e + batch, batches_per_epoch: 7 });
+                    assert_eq!(rates.at(all), phase.at(own), "epoch {epoch}");
+                }
                 epoch += 1;
             }
         }
@@ -98,15 +101,16 @@ mod tests {
 
     #[test]
     fn steps_go_on_counting() {
-        let steps = LearningRate { step_steps: Some(1000), ..phase(LrPolicy::Step, 0.1, 100) };
+        let steps = LearningRate { every: Span::Steps(1000), ..phase(LrPolicy::Step, 0.1, 100) };
         let rates = LearningRates(vec![steps; 2]);
-        assert!((rates.at_step(105, 2100) - 0.001).abs() < 1e-15 && rates.at_step(100, 2000) == rates.at(0));
+        let at = |epoch| rates.at(Clock::at_epoch(epoch, 20));
+        assert!((at(105) - 0.001).abs() < 1e-15 && at(100) == at(0));
     }
 
     #[test]
     #[should_panic = "epoch 20 of 20"]
     fn there_is_no_rate_after_the_end() {
-        LearningRates(vec![phase(LrPolicy::Constant, 0.1, 10); 2]).at(20);
+        LearningRates(vec![phase(LrPolicy::Constant, 0.1, 10); 2]).at(Clock::at_epoch(20, 3));
     }
 
     #[test]

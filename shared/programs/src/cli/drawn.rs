@@ -36,8 +36,8 @@ impl DrawnOptions {
         let given = DrawingOptions::read(sparse_init, density, "density", &spec, &mut checks)?;
         let masks = drawing.plan(&spec, sparse_init, *density, self.seed, &mut checks);
         checks.finish()?;
-        let beginning = InitialNetwork { masks, given, init: InitMethod::Default, ortho_repair: false, seed: self.seed };
-        let drawn = beginning.draw(&spec)?;
+        let initial = InitialNetwork { masks, given, init: InitMethod::Default, ortho_repair: false, seed: self.seed };
+        let drawn = initial.draw(&spec)?;
         Ok((spec, drawn))
     }
 }

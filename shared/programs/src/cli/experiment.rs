@@ -6,16 +6,14 @@ use serde_json::{Value, json};
 
 use super::Program;
 use super::exit::Exit;
-use super::output::{note, print};
+use super::output::print;
 use super::show::Shown;
 use crate::config::{Experiment, ProgramOptions};
 use crate::config::{Provenance, RunOptions};
-use er_engine::ModelState;
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
-use er_networks::model::ModelSpec;
 use er_training::run::{self, Machine, Signals, Stop, Sums};
-use er_training::train::{Evaluated, Launched, Training};
+use er_training::train::{Evaluated, Launched, Training, remark};
 
 /// What the table over seeds takes of one of them: seed, folder, test accuracy.
 type Row = (u64, PathBuf, Option<f64>);
@@ -31,7 +29,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
     let of_seed = |seed| Experiment::new(P::NAME, &options, run, seed, given);
     // Only the seeds differ, so the first stands for all.
     let first = of_seed(seed)?;
-    first.notes.iter().for_each(|remark| note(remark));
+    first.notes.iter().for_each(|text| remark(text));
     let threads = run.threads();
     // Masks and weights are drawn in the global pool, steps in one of the engine's own.
     super::start_threads(threads)?;
@@ -55,13 +53,17 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
         match &launched.end {
             Ok(summary) => {
                 print(&summary_line(&launched, summary))?;
+                let Training { approach, spec, .. } = &experiment.training;
+                for text in densities_differ(summary, &approach.density_advice(spec)) {
+                    remark(&text);
+                }
                 done.push((seed, launched.folder.clone(), summary["test_accuracy"].as_f64()));
             }
             Err(stop) => return Ok(stopped(*stop, &launched.folder)),
         }
         // A run about to end is not interrupted; the next one must not begin.
         if let Some(stop) = signals.stop().filter(|_| seed < last) {
-            note(&format!("interrupted after {} of {} runs; the same command goes on from there", i + 1, run.iters));
+            remark(&format!("interrupted after {} of {} runs; the same command goes on from there", i + 1, run.iters));
             return Ok(stop.into());
         }
     }
@@ -79,25 +81,19 @@ pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given:
     let seed = options.shared().train.seed;
     let Experiment { config, training, notes, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
     let Training { spec, approach, start, .. } = training;
-    for remark in &notes {
-        note(remark);
+    for text in &notes {
+        remark(text);
     }
     if start.resume.is_some() {
-        note("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
+        remark("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
     }
     let drawn = approach.draw(&spec)?;
     Ok(Shown { config, spec, drawn, approach })
 }
 
 fn launch(experiment: &Experiment, program: &run::Invocation, signals: &Signals) -> Result<Launched> {
-    let fresh = || {
-        let Training { approach, spec, backend, .. } = &experiment.training;
-        let (state, saved) = approach.begin(spec, *backend)?;
-        if let Some(remark) = empty_layers(spec, &state) {
-            note(&remark);
-        }
-        Ok((state, saved))
-    };
+    let Training { approach, spec, backend, .. } = &experiment.training;
+    let fresh = || approach.begin(spec, *backend);
     experiment.training.launch(program, &experiment.destination(program.name), fresh, signals)
 }
 
@@ -114,14 +110,6 @@ fn evaluated(checkpoint: &Path, experiment: &Experiment) -> Result<String> {
         edges as f64 / weights as f64,
         checkpoint.display(),
     ))
-}
-
-/// Remark on layers that the mask leaves without an edge.
-fn empty_layers(spec: &ModelSpec, state: &ModelState) -> Option<String> {
-    let layers = spec.layers().iter().zip(&state.layers);
-    let empty: Vec<&str> = layers.filter(|(_, s)| s.mask.edges() == 0).map(|(l, _)| l.name.as_str()).collect();
-    let (n, of) = (empty.len(), spec.layers().len());
-    (n > 0).then(|| format!("{n} of {of} layers have no edge, so nothing passes through them: {}", empty.join(", ")))
 }
 
 /// One line on a finished run.
@@ -154,8 +142,24 @@ fn summary_line(launched: &Launched, summary: &Value) -> String {
     )
 }
 
+/// Remarks on densities that are more than 1 % away from what was asked for.
+fn densities_differ(summary: &Value, advice: &str) -> Vec<String> {
+    let achieved = if summary["kept_fraction"].is_null() { "density" } else { "kept_fraction" };
+    let pairs = [("density_requested", achieved), ("mask_density_requested", "mask_density")];
+    let of = |(asked, achieved): (&str, &str)| {
+        let (asked, achieved) = (summary[asked].as_f64()?, summary[achieved].as_f64()?);
+        let percent = 100.0 * (achieved / asked - 1.0);
+        let kind = if percent < 0.0 { "less" } else { "more" };
+        (percent.abs() > 1.0).then(|| {
+            let [asked, achieved] = [asked, achieved].map(rounded);
+            format!("density {achieved} was achieved, {:.1} % {kind} than the {asked} asked for: {advice}", percent.abs())
+        })
+    };
+    pairs.into_iter().filter_map(of).collect()
+}
+
 fn stopped(stop: Stop, folder: &Path) -> Exit {
-    note(&format!("interrupted and saved in {}; the same command goes on from there", folder.display()));
+    remark(&format!("interrupted and saved in {}; the same command goes on from there", folder.display()));
     stop.into()
 }
 

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 
 pub use exit::Exit;
-pub use output::{Format, note, print};
+pub use output::{Format, print};
 
 use crate::config::ProgramOptions;
 use crate::config::{Request, RunOptions, read};

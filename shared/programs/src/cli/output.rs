@@ -39,11 +39,6 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints a remark. A closed standard error is no reason to stop.
-pub fn note(text: &str) {
-    let _ = writeln!(stderr(), "note: {text}");
-}
-
 /// Prints an error: a line for each problem, and what to do.
 pub(super) fn error(error: &Error) {
     let mut text = String::new();

@@ -2,7 +2,9 @@
 
 use super::problems::Problems;
 use super::source::Provenance;
+use er_graphs::density::Density;
 use er_graphs::error::{Error, Result};
+use er_training::train::AskedDensity;
 
 /// Collects the problems of a set of options, and the names of those that this run has no use for.
 #[derive(Debug)]
@@ -42,6 +44,11 @@ impl<'a> Checks<'a> {
             self.problems.add_with_help(format!("{} has no effect {why}", self.given.show(option)), help);
         }
         self.unused(option);
+    }
+
+    /// A density that an option asks for, if it was given: for masks that come from elsewhere.
+    pub fn asked_density(&self, option: &str, density: Density) -> Option<AskedDensity> {
+        self.given.has(option).then(|| AskedDensity { option: self.given.show(option), density: density.get() })
     }
 
     /// The options that this run has no use for, or all problems as one error.

@@ -88,7 +88,7 @@ impl Experiment {
         checks.take(learning_rate.check());
         let Shared { data, train, .. } = options.shared();
         let plan = Plan {
-            epochs: learning_rate.total_epochs() as u64,
+            epochs: learning_rate.total_epochs(),
             max_steps: train.max_steps.map(|n| n as u64),
             log_interval: run.log_interval as u64,
             learning_rate,

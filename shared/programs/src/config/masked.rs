@@ -8,6 +8,9 @@ use er_training::train::{InitialNetwork, MaskedTraining};
 
 use super::{Checks, ExperimentOptions, Setup};
 
+/// What names of folders and summaries say of masks that come from a checkpoint to resume from.
+pub const RESUMED: &str = "resumed";
+
 impl ExperimentOptions {
     /// What these options mean with this method and the masks `given` by a file, if there is one. Without a mask, options of masks
     /// are problems but for those in `but`, with `advice` on what to do.
@@ -35,9 +38,15 @@ impl ExperimentOptions {
         }
         let contents = given.iter().map(|masks| ("sparse-init", masks.iter().flat_map(Mask::to_bytes).collect()));
         let contents = contents.collect();
-        let beginning = InitialNetwork { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
-        let moving = MaskedTraining::new(&spec, beginning, method, densities);
-        let (name, facts) = (moving.name(), moving.facts(&spec));
-        Some(Setup { spec, approach: Box::new(moving), name, facts, contents, notes: Vec::new() })
+        let initial = InitialNetwork { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
+        let mut training = MaskedTraining::new(&spec, initial, method, densities);
+        let (mut name, facts) = (training.name(), training.facts(&spec));
+        if self.train.resume.is_some() && self.sparse.sparse {
+            // Its masks are what the checkpoint has.
+            RESUMED.clone_into(&mut name);
+            training.asked = checks.asked_density("density", self.sparse.mask.density);
+            training.kind_asked = checks.given.has("sparse-init").then(|| checks.given.show("sparse-init"));
+        }
+        Some(Setup { spec, approach: Box::new(training), name, facts, contents, notes: Vec::new() })
     }
 }

@@ -14,6 +14,7 @@ mod yaml;
 
 pub use checks::Checks;
 pub use experiment::{Experiment, ProgramOptions, Setup};
+pub use masked::RESUMED;
 pub use options::{
     DataOptions, DrawingOptions, EngineName, ExperimentOptions, InitOptions, MaskOptions, MovingOptions, NetworkOptions,
     OptimizerName, PublishedOptions, RunOptions, SelectOn, Shared, SparseOptions, TrainingOptions,

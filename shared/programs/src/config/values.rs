@@ -10,6 +10,7 @@ use serde::Serializer;
 use er_graphs::density::Distribution;
 use er_graphs::error::Error;
 use er_networks::model::Image;
+use er_networks::schedule::Span;
 use er_networks::topology::SparseInit;
 
 /// A truth value as a word.
@@ -76,6 +77,12 @@ pub fn image(text: &str) -> Result<Image, String> {
         Some(&[c, h, w]) => Ok(Image::new(c, h, w)),
         _ => Err(format!("'{text}' is not channels x height x width, for example 3x32x32")),
     }
+}
+
+/// A span that is not empty.
+pub fn some_span<T: FromStr<Err = Error> + Into<Span> + Copy>(text: &str) -> Result<T, String> {
+    let span: T = parsed(text)?;
+    if span.into().is_zero() { Err(format!("'{text}' is not above 0")) } else { Ok(span) }
 }
 
 /// Anything that has a parser of its own.

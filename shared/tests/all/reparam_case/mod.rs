@@ -10,11 +10,18 @@ use shared::graph::{LayerShape, Mask, Sampling as Drawn, sample};
 use shared::model::{DefaultInit, Image, ModelSpec, Op, ParamKind};
 use shared::rng::{Purpose, stream};
 use shared::run::{Saved, SavedTensor};
-use shared::topology::rule::Length;
-use shared::train::{Data, Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, Stepper, TrainingContext};
+use shared::schedule::{Clock, Length};
+use shared::train::{
+    Data, Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, StateFrom, Stepper, TrainingContext,
+};
 
 pub(crate) const BATCH: usize = 8;
 const EPOCH: u64 = 4;
+
+/// After this many steps.
+pub(crate) fn at(step: u64) -> Clock {
+    Clock { step, batches_per_epoch: EPOCH }
+}
 
 pub(crate) fn momentum(momentum: f64, nesterov: bool) -> StepOptions {
     StepOptions { optimizer: Optimizer::Sgd { momentum, nesterov }, weight_decay: 0.0, label_smoothing: 0.0 }
@@ -148,9 +155,9 @@ impl Case {
             length: Length { batches_per_epoch: EPOCH, epochs: 100, multiplier: 1 },
             data: &Data::new(digits, 8, 8, Part::Test, 1)?,
             options: self.decays.weights,
-            step,
-            epoch: step / EPOCH,
+            clock: at(step),
             saved,
+            from: StateFrom::ThisRun,
         };
         let options = ReparameterisedOptions {
             laws: self.laws.clone(),
@@ -193,7 +200,7 @@ impl Case {
         rate: f64,
     ) {
         let batch = self.batch(step);
-        let loss = stepper.step(engine, &batch, step, rate).unwrap().outcome.loss();
+        let loss = stepper.step(engine, &batch, at(step), rate).unwrap().outcome.loss();
         let wanted = reference.step(&self.spec, &batch, step, rate);
         assert!((loss - wanted).abs() < 2e-5, "loss {loss} at step {step}, expected {wanted}");
         let (saved, network) = (stepper.saved(engine).unwrap(), stepper.network(engine).unwrap());

@@ -103,7 +103,12 @@ impl RunFolder {
 
     /// The latest checkpoint.
     pub fn last(&self) -> PathBuf {
-        self.path.join(LAST)
+        Self::last_of(&self.path)
+    }
+
+    /// Where the latest checkpoint of a run in this folder is, if there is one.
+    pub fn last_of(run: &Path) -> PathBuf {
+        run.join(LAST)
     }
 
     /// The checkpoint of the best epoch.

@@ -16,7 +16,7 @@ pub use files::{create_folder, replace, replace_text};
 pub use folder::{Invocation, RunFolder, clean, free_memory_bytes, peak_rss_bytes, pretty};
 pub use lines::Lines;
 pub use manifest::{Machine, Manifest, Status, now};
-pub use progress::{Best, Progress, Sums};
+pub use progress::{Best, Progress, Sums, TakenOver};
 pub use saved::{Saved, SavedTensor};
 pub use signals::{Signals, Stop};
 pub use start_point::StartPoint;

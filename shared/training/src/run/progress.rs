@@ -1,6 +1,8 @@
 //! How far a run has come: together with the engine's state, all that a resumed run needs.
 
+use er_networks::schedule::Clock;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use er_engine::Outcome;
 
@@ -54,15 +56,23 @@ pub struct Best {
     pub accuracy_5: Option<f64>,
 }
 
-/// Position of a run and what it has to remember of the way there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Optimiser steps done in this run's schedule.
+/// The network of another run that this one went on from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TakenOver {
+    /// Its file, as it was named.
+    pub file: String,
+    /// Where this run took it up.
     pub step: u64,
-    /// Epochs completed.
-    pub epoch: u64,
-    /// Batches done in the epoch after those.
-    pub batch: u64,
+    /// What the summary says of it, in place of what options ask for.
+    pub facts: Map<String, Value>,
+}
+
+/// Where a run stands and what it has to remember of the way there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps made, of how many an epoch: everything else about the position follows.
+    #[serde(flatten)]
+    pub clock: Clock,
     /// Since the last line of metrics.
     pub interval: Sums,
     /// Since the epoch began; the whole epoch right after it.
@@ -71,4 +81,14 @@ pub struct Progress {
     pub validation: Sums,
     /// The best epoch so far; none before the first evaluation.
     pub best: Option<Best>,
+    /// Where the run came from, if not from a network of its own.
+    #[serde(default)]
+    pub taken_over: Option<TakenOver>,
+}
+
+impl Progress {
+    /// The beginning of a run whose epochs have this many steps.
+    pub fn new(batches_per_epoch: u64) -> Self {
+        Self { clock: Clock::new(batches_per_epoch), ..Self::default() }
+    }
 }

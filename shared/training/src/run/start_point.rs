@@ -2,29 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::Checkpoint;
-use super::folder::RunFolder;
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
+use er_networks::schedule::Clock;
+
+use super::checkpoint::Checkpoint;
+use super::folder::RunFolder;
+use super::progress::{Progress, TakenOver};
 
 /// Where a run may begin other than with a fresh network.
 #[derive(Debug, Clone, Default)]
 pub struct StartPoint {
     /// Checkpoint of another run to go on from (`--resume`).
     pub resume: Option<PathBuf>,
-    /// Epoch, from 1, to go on with instead of the one after the checkpoint (`--start-epoch`).
-    pub epoch: Option<usize>,
+    /// Epoch, from 1, at whose beginning the clock is set, instead of where the checkpoint stands (`--start-epoch`).
+    pub epoch: Option<u64>,
 }
 
 impl StartPoint {
-    /// The checkpoint this run goes on from: its own latest one, else the one asked for, else none. What was the best epoch of
-    /// another run does not count in this one.
+    /// The latest checkpoint of a run in its own folder, if there is one.
     ///
     /// # Errors
-    /// If the checkpoint is of another model or another run, or damaged; if the one of the best epoch so far is, or is missing,
-    /// since the run could not report that epoch in the end.
-    pub fn checkpoint(&self, folder: &RunFolder, spec: &ModelSpec) -> Result<Option<Checkpoint>> {
-        let own = |path: &Path| {
+    /// If it is of another model or another run, or damaged; if the one of the best epoch so far is, or is missing, since the run could
+    /// not report that epoch in the end.
+    pub fn own(folder: &RunFolder, spec: &ModelSpec) -> Result<Option<Checkpoint>> {
+        let read = |path: &Path| {
             let checkpoint =
                 Checkpoint::read(path, spec).map_err(|e| e.or_help("put it back, or remove the run's folder to begin again"))?;
             if checkpoint.origin.config_hash == folder.config_hash() {
@@ -34,19 +36,35 @@ impl StartPoint {
             Err(Error::failure(what).help("start from a foreign checkpoint with --resume"))
         };
         let last = folder.last();
-        if last.exists() {
-            let checkpoint = own(&last)?;
-            if checkpoint.progress.best.is_some() {
-                own(&folder.best())?;
-            }
-            return Ok(Some(checkpoint));
+        if !last.exists() {
+            return Ok(None);
         }
+        let checkpoint = read(&last)?;
+        if checkpoint.progress.best.is_some() {
+            read(&folder.best())?;
+        }
+        Ok(Some(checkpoint))
+    }
+
+    /// The checkpoint of another run to go on from, if one is asked for, with the clock as this run sets it: epochs completed count, however
+    /// many steps they had there. What was the best epoch of the other run, and its losses so far, do not count in this one.
+    ///
+    /// # Errors
+    /// If it is of another model, or damaged.
+    pub fn other(&self, spec: &ModelSpec, batches_per_epoch: u64) -> Result<Option<Checkpoint>> {
         let Some(path) = &self.resume else { return Ok(None) };
         let mut checkpoint = Checkpoint::read(path, spec)?;
-        checkpoint.progress.best = None;
-        if let Some(epoch) = self.epoch {
-            checkpoint.progress.epoch = epoch.saturating_sub(1) as u64;
-            checkpoint.progress.batch = 0;
+        let there = checkpoint.progress.clock;
+        let clock = match self.epoch {
+            Some(epoch) => Clock::at_epoch(epoch.saturating_sub(1), batches_per_epoch),
+            None => there.with_batches(batches_per_epoch),
+        };
+        // The losses of an epoch that goes on here.
+        let Progress { interval, train, validation, .. } = checkpoint.progress;
+        let taken_over = Some(TakenOver { file: path.display().to_string(), step: clock.step, ..TakenOver::default() });
+        checkpoint.progress = Progress { clock, best: None, taken_over, ..Progress::default() };
+        if clock == there {
+            checkpoint.progress = Progress { interval, train, validation, ..checkpoint.progress };
         }
         Ok(Some(checkpoint))
     }

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use super::{Contest, Data, Hook, Stepper};
 use crate::Backend;
-use crate::run::{Origin, RunFolder, Saved};
+use crate::run::{Checkpoint, Origin, RunFolder, Saved};
 use er_engine::{Engine, ModelState, StepOptions};
-use er_graphs::error::Result;
+use er_graphs::density::rounded;
+use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
+use er_networks::schedule::{Clock, Length};
 use er_networks::topology::Drawn;
-use er_networks::topology::rule::Length;
 
 /// Where the training of a network begins, and what happens at each step. [`fmt::Display`] says in words what happens.
 pub trait Approach: fmt::Debug + fmt::Display {
@@ -34,6 +35,16 @@ pub trait Approach: fmt::Debug + fmt::Display {
     fn check(&self, _length: Length) -> Result<()> {
         Ok(())
     }
+
+    /// Looks at the checkpoint of another run that a training of this length goes on from, at the clock that it has.
+    ///
+    /// # Errors
+    /// A usage error if what was asked for cannot come true from there: masks that are not those of the options, a density that will not be
+    /// reached, updates that will not happen.
+    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance>;
+
+    /// What to do where the density that was achieved is not the one that was asked for, naming the option that mends it.
+    fn density_advice(&self, spec: &ModelSpec) -> String;
 
     /// Which epochs compete for being the best.
     fn contest(&self, _length: Length) -> Contest {
@@ -71,19 +82,70 @@ pub trait Approach: fmt::Debug + fmt::Display {
     }
 }
 
-/// In which training a step is made, and from where on.
+/// What a run says of masks that it takes over from a checkpoint of another one.
+#[derive(Debug, Default)]
+pub struct Inheritance {
+    /// For the summary, in place of what options ask for.
+    pub facts: Map<String, Value>,
+    /// For the user.
+    pub remarks: Vec<String>,
+}
+
+/// A density of masks that was asked for by an option, where masks come from elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedDensity {
+    /// The option, as messages show it.
+    pub option: String,
+    /// The density.
+    pub density: f64,
+}
+
+impl AskedDensity {
+    /// Refuses masks of another density; of `weights` weights, drawn at random.
+    ///
+    /// # Errors
+    /// A usage error if the difference is more than 1 % and more than chance.
+    pub fn check(&self, found: f64, weights: usize) -> Result<()> {
+        if same_density(self.density, found, weights) {
+            return Ok(());
+        }
+        let Self { option, density } = self;
+        let what =
+            format!("{option} {}: the masks of the checkpoint to resume from have density {}", rounded(*density), rounded(found));
+        Err(Error::usage(what).help("leave it out: masks come with the checkpoint; or begin anew without --resume"))
+    }
+}
+
+/// Whether masks of this many weights, of which a part was asked for and a part found, may be of the same kind: up to 1 %, half an edge,
+/// or four standard deviations of independent draws.
+pub(super) fn same_density(asked: f64, found: f64, weights: usize) -> bool {
+    let n = weights.max(1) as f64;
+    let chance = 4.0 * (asked * (1.0 - asked).max(0.0) / n).sqrt();
+    (asked - found).abs() <= (0.01 * asked).max(chance).max(0.5 / n)
+}
+
+/// Where the state of a training comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateFrom {
+    /// From [`Approach::begin`], or from a checkpoint of this very run.
+    ThisRun,
+    /// From a checkpoint of another run: its network and what belongs to that are taken over, its counts and costs are not.
+    OtherRun,
+}
+
+/// In which training steps are made, and from where on.
 #[derive(Debug)]
 pub struct TrainingContext<'a> {
     /// How long training takes.
     pub length: Length,
+    /// Where it stands.
+    pub clock: Clock,
     /// What is trained on.
     pub data: &'a Data,
     /// How parameters are to move.
     pub options: StepOptions,
-    /// Steps made before.
-    pub step: u64,
-    /// Epochs completed before.
-    pub epoch: u64,
     /// What the checkpoint holds that the engine's network is from, or what [`Approach::begin`] gave with it.
     pub saved: &'a Saved,
+    /// Whose checkpoint that is.
+    pub from: StateFrom,
 }

@@ -8,6 +8,11 @@ use super::{Epoch, Event, Hook, Level, Pruned, Step, Update};
 use er_engine::Engine;
 use er_graphs::error::Result;
 
+/// Prints a remark. A closed standard error is no reason to stop.
+pub fn remark(text: &str) {
+    let _ = writeln!(stderr(), "note: {text}");
+}
+
 /// Shows progress. No colours anywhere, so `NO_COLOR` asks for nothing more.
 #[derive(Debug)]
 pub struct Display {
@@ -41,7 +46,9 @@ impl Display {
 
 impl Hook for Display {
     fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
-        let progress = step.progress;
+        let clock = step.progress.clock;
+        // Batches of the epoch so far, this one included.
+        let batch = clock.step - (clock.epochs_begun() - 1) * clock.batches_per_epoch;
         if let Some(event) = step.event {
             let text = match event {
                 Event::Update(update) => updated(update),
@@ -49,19 +56,19 @@ impl Hook for Display {
                 Event::Pruned(pruned) => pruned_to(pruned),
                 Event::Sparsity(sparsity) => format!("density {:.6} ({} edges)", sparsity.density, sparsity.edges),
             };
-            self.line(&format!("step {}: {text}", progress.step));
+            self.line(&format!("step {}: {text}", clock.step));
         }
         if let Some(bar) = &self.bar {
-            if bar.length() != Some(step.batches) || progress.batch <= 1 {
-                bar.set_prefix(format!("epoch {}/{}", progress.epoch + 1, self.epochs));
-                bar.set_length(step.batches);
+            if bar.length() != Some(clock.batches_per_epoch) || batch <= 1 {
+                bar.set_prefix(format!("epoch {}/{}", clock.epochs_begun(), self.epochs));
+                bar.set_length(clock.batches_per_epoch);
                 bar.reset();
             }
-            bar.set_position(progress.batch);
+            bar.set_position(batch);
             bar.set_message(format!("loss {:.4}", step.outcome.loss()));
         } else if let Some(sums) = step.interval.filter(|_| !step.ends_epoch) {
             let (loss, accuracy) = (sums.mean_loss().unwrap_or_default(), sums.accuracy().unwrap_or_default());
-            let at = format!("epoch {} step {}", progress.epoch + 1, progress.step);
+            let at = format!("epoch {} step {}", clock.epochs_begun(), clock.step);
             self.line(&format!("{at}: loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy));
         }
         Ok(())
@@ -72,7 +79,7 @@ impl Hook for Display {
         let percent = |accuracy: Option<f64>| 100.0 * accuracy.unwrap_or_default();
         self.line(&format!(
             "epoch {}/{}: lr {}, train loss {:.4}, train accuracy {:.2} %, validation accuracy {:.2} %{}, {:.1} s",
-            progress.epoch,
+            progress.clock.epochs_begun(),
             self.epochs,
             // Shorter than the exact value, which is seldom round in binary: 0.010000000000000002.
             epoch.rate as f32,
@@ -107,7 +114,7 @@ fn updated(update: &Update) -> String {
 
 /// One line on the beginning of a level.
 fn levelled(level: &Level) -> String {
-    let Level { level, levels, density_target, density, edges, biases, stayed } = level;
+    let Level { level, levels, density_target, density, edges, biases, stayed, .. } = level;
     let stayed = stayed.map(|s| format!(", {:.1} % of those before", 100.0 * s)).unwrap_or_default();
     format!(
         "level {level} of {levels}: density {density_target:.6} asked for, {density:.6} kept ({edges} weights and {biases} \
@@ -117,7 +124,7 @@ fn levelled(level: &Level) -> String {
 
 /// One line on the end of a level.
 fn pruned_to(pruned: &Pruned) -> String {
-    let Pruned { level, levels, density_target, density, density_effective, edges, pruned, missing } = pruned;
+    let Pruned { level, levels, density_target, density, density_effective, edges, pruned, missing, .. } = pruned;
     let missing = if *missing == 0 { String::new() } else { format!("; {missing} edges of the other run are not there") };
     format!(
         "level {level} of {levels}: {pruned} edges pruned, density {density_target:.6} asked for, {density:.6} kept ({edges} edges, \

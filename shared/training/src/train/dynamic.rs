@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::ledger::Ledger;
-use super::{Event, Stepped, Stepper, Update};
+use super::{Event, StateFrom, Stepped, Stepper, Update};
 use crate::run::{Saved, SavedTensor};
 use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::Result;
+use er_networks::schedule::Clock;
 use er_networks::score;
 use er_networks::topology::rule::{Evidence, Momentum, MomentumKind, Network, Rule, update};
 
@@ -24,7 +25,7 @@ pub struct DynamicStepper {
 impl DynamicStepper {
     /// A training of the network in this engine, `step` steps after its beginning. `momentum` is that of the optimiser, for rules
     /// that read velocities of all weights; `saved` is what the checkpoint holds that the engine's state is from, which may be one
-    /// of another method.
+    /// of another run and method: velocities of all weights go on then, and nothing else.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
@@ -35,15 +36,15 @@ impl DynamicStepper {
         engine: &dyn Engine,
         step: u64,
         saved: &Saved,
+        from: StateFrom,
     ) -> Result<Self> {
-        let mut ledger = Ledger::new(network, engine, step, saved)?;
+        let mut ledger = Ledger::new(network, engine, step, saved, from)?;
         let mut gathered = vec![Vec::new(); ledger.names.len()];
-        let is_of_this_step = ledger.is_of_this_step(saved);
         for (l, gathered) in gathered.iter_mut().enumerate() {
             let stored = ledger.stored(saved, l);
             let momentum = Momentum { first: stored.floats("momentum.0")?, second: stored.floats("momentum.1")? };
             // A run that goes on elsewhere gathers anew.
-            if is_of_this_step {
+            if from == StateFrom::ThisRun {
                 *gathered = stored.floats("gradient")?;
             }
             ledger.memory.layers[l].momentum = momentum;
@@ -91,7 +92,8 @@ impl DynamicStepper {
 }
 
 impl Stepper for DynamicStepper {
-    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
+        let step = clock.step;
         self.ledger.step = step;
         let Some(rule) = self.rule else {
             return Ok(Stepped { outcome: self.compute(engine, batch, Some(rate), [false; 2])?, event: None });

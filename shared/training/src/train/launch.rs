@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Approach, Data, Finish, Hook, Plan, Session, TrainingContext, evaluate};
+use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::Backend;
 use crate::data::{self, DataKind, Part};
-use crate::run::{Checkpoint, Invocation, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums};
+use crate::run::{
+    Checkpoint, Invocation, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums, TakenOver,
+};
 use er_engine::{Batch, ModelState, StepOptions};
+use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
-use er_networks::topology::rule::Length;
+use er_networks::schedule::Length;
 
 /// How a run came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,10 +115,14 @@ impl Training {
         // A missing device or missing data must leave no folder behind.
         self.backend.check()?;
         let mut data = self.load()?;
-        self.approach.check(self.length(&data))?;
+        let length = self.length(&data);
+        self.plan.learning_rate.check_length(length.batches_per_epoch)?;
+        self.approach.check(length)?;
+        // So must a checkpoint of another run that cannot be gone on from.
+        let other = if RunFolder::last_of(path).exists() { None } else { self.take_over(length)? };
         let mut folder = RunFolder::open(path, hash, program)?;
         folder.begin(config, program)?;
-        let end = self.train(program, &folder, &mut data, fresh, signals);
+        let end = self.train(program, &folder, &mut data, other, fresh, signals);
         let (status, error) = match &end {
             Ok(Ok(_)) => (Status::Finished, None),
             Ok(Err(_)) => (Status::Interrupted, None),
@@ -161,35 +168,63 @@ impl Training {
         Length { batches_per_epoch, epochs: self.plan.epochs, multiplier: self.multiplier }
     }
 
+    /// The checkpoint of another run to go on from, if there is one, with what this run makes of it.
+    fn take_over(&self, length: Length) -> Result<Option<Checkpoint>> {
+        let Some(mut checkpoint) = self.start.other(&self.spec, length.batches_per_epoch)? else { return Ok(None) };
+        let clock = checkpoint.progress.clock;
+        if self.plan.is_done(&checkpoint.progress) {
+            let what = format!("the checkpoint to resume from is after {} epochs and {} steps", clock.epoch(), clock.step);
+            return Err(Error::failure(format!("{what}: nothing is left to train"))
+                .help("ask for more with --epochs or --max-steps, or go back with --start-epoch"));
+        }
+        let Inheritance { facts, remarks } = self.approach.take_over(&checkpoint, &self.spec, length)?;
+        if let Some(taken_over) = &mut checkpoint.progress.taken_over {
+            taken_over.facts = facts;
+        }
+        remarks.iter().for_each(|text| remark(text));
+        Ok(Some(checkpoint))
+    }
+
     fn train(
         &self,
         program: &Invocation,
         folder: &RunFolder,
         data: &mut Data,
+        other: Option<Checkpoint>,
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
-        let (state, progress, saved) = if let Some(checkpoint) = self.start.checkpoint(folder, &self.spec)? {
-            (checkpoint.state, checkpoint.progress, checkpoint.saved)
-        } else {
-            let (state, saved) = fresh()?;
-            (state, Progress::default(), saved)
-        };
-        if progress.best.is_none() && self.plan.is_done(&progress) {
-            let what = format!("the checkpoint to resume from is after {} epochs and {} steps", progress.epoch, progress.step);
-            return Err(Error::failure(format!("{what}: nothing is left to train"))
-                .help("ask for more with --epochs or --max-steps, or go back with --start-epoch"));
-        }
         let length = self.length(data);
-        let situation =
-            TrainingContext { length, data, options: self.step, step: progress.step, epoch: progress.epoch, saved: &saved };
+        let mut remarks = Vec::new();
+        let (state, progress, saved, from) =
+            if let Some(Checkpoint { state, progress, saved, .. }) = StartPoint::own(folder, &self.spec)? {
+                let clock = progress.clock.with_batches(length.batches_per_epoch);
+                // Files of earlier versions may not say how many steps an epoch has.
+                let progress = if progress.clock.batches_per_epoch == 0 { Progress { clock, ..progress } } else { progress };
+                (state, progress, saved, StateFrom::ThisRun)
+            } else if let Some(checkpoint) = other {
+                remarks = taken_over(&checkpoint, length);
+                let Checkpoint { state, progress, saved, .. } = checkpoint;
+                (state, progress, saved, StateFrom::OtherRun)
+            } else {
+                let (state, saved) = fresh()?;
+                (state, Progress::new(length.batches_per_epoch), saved, StateFrom::ThisRun)
+            };
+        let mut facts = self.facts.clone();
+        if let Some(TakenOver { file, step, facts: of_masks }) = &progress.taken_over {
+            facts.extend(of_masks.clone());
+            facts.insert("resumed_from".to_owned(), json!(file));
+            facts.insert("resumed_at_step".to_owned(), json!(step));
+        }
+        let clock = progress.clock;
+        let context = TrainingContext { length, clock, data, options: self.step, saved: &saved, from };
         // Evaluation has no gradients to store and comes in chunks of what training needs room for.
         let largest = self.batch_size.min(data.train.loader().len());
         let options = self.approach.engine_options(self.step);
         let mut engine = self.backend.engine(self.spec.clone(), state, options, largest, self.threads)?;
-        let mut stepper = self.approach.stepper(&situation, &mut *engine)?;
+        let mut stepper = self.approach.stepper(&context, &mut *engine)?;
         let origin = Origin::new(program.name, &self.spec, folder.config_hash());
-        let mut hooks = self.approach.hooks(folder, &origin, &situation)?;
+        let mut hooks = self.approach.hooks(folder, &origin, &context)?;
         let session = Session {
             folder,
             origin,
@@ -197,12 +232,13 @@ impl Training {
             checkpoint_interval: self.checkpoint_interval,
             mask_interval: self.mask_interval,
             quiet: self.quiet,
+            remarks,
         };
         let mut hooks: Vec<&mut dyn Hook> = hooks.iter_mut().map(|hook| &mut **hook as &mut dyn Hook).collect();
         match session.run(&mut *engine, &mut *stepper, data, progress, &mut hooks, signals)? {
             Finish::Stopped(stop) => Ok(Err(stop)),
             Finish::Done(results) => {
-                let mut summary = self.facts.clone();
+                let mut summary = facts;
                 summary.extend(self.approach.measured(&engine.state()?));
                 let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
                 if let Value::Object(results) = results {
@@ -216,4 +252,25 @@ impl Training {
             }
         }
     }
+}
+
+/// What is taken over from the checkpoint of another run, and what is not: the table in docs/resuming.md.
+fn taken_over(checkpoint: &Checkpoint, length: Length) -> Vec<String> {
+    let Checkpoint { origin, progress, state, .. } = checkpoint;
+    let clock = progress.clock;
+    let file = progress.taken_over.as_ref().map_or("", |taken| &taken.file);
+    let (edges, weights) = state.layers.iter().fold((0, 0), |(e, w), layer| {
+        let mask = &layer.mask;
+        (e + mask.edges(), w + mask.shape().weights())
+    });
+    let density = rounded(edges as f64 / weights as f64);
+    let optimiser = if state.layers.iter().any(|layer| !layer.slots.is_empty()) { "optimiser state, " } else { "" };
+    let (epoch, batch) = (clock.epoch(), clock.batch());
+    let place = if batch == 0 { format!("after epoch {epoch}") } else { format!("after epoch {epoch} and {batch} steps") };
+    vec![
+        format!("resuming from {file}, a checkpoint of {}", origin.program),
+        format!("  taken over: weights, running statistics, masks (density {density}), {optimiser}what belongs to the network"),
+        format!("  clock: {place} of {} (step {} of {})", length.epochs, clock.step, length.steps()),
+        "  set by this run: data, schedules, method; updates, costs and the best epoch count from here".to_owned(),
+    ]
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::stored::{Stored, wrong};
-use super::{LayerUpdate, Update};
+use super::{LayerUpdate, StateFrom, Update};
 use crate::run::{Saved, SavedTensor};
 use er_engine::Engine;
 use er_graphs::error::Result;
@@ -47,11 +47,11 @@ struct Note {
 }
 
 impl Ledger {
-    /// The book of the network in this engine, or what is saved of it.
+    /// The book of the network in this engine, or what is saved of it; that of another run is not continued.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
-    pub(super) fn new(network: Network, engine: &dyn Engine, step: u64, saved: &Saved) -> Result<Self> {
+    pub(super) fn new(network: Network, engine: &dyn Engine, step: u64, saved: &Saved, from: StateFrom) -> Result<Self> {
         let (spec, layers) = (engine.spec(), engine.state()?.layers);
         let edges: Vec<usize> = layers.iter().map(|l| l.mask.edges()).collect();
         let mut ledger = Self {
@@ -65,8 +65,7 @@ impl Ledger {
             training: 0.0,
             training_dense: 0.0,
         };
-        // A network that a search has found has notes of another kind, which mean nothing to a training.
-        if !saved.note.is_null() && saved.note.get("kind").is_none() {
+        if from == StateFrom::ThisRun && !saved.note.is_null() {
             let note = Note::deserialize(&saved.note).map_err(|e| wrong(format_args!("its notes: {e}")))?;
             (ledger.training, ledger.training_dense) = (note.training_flops, note.training_flops_dense);
             ledger.memory.updates = note.updates;
@@ -83,11 +82,6 @@ impl Ledger {
     /// What a checkpoint holds of a layer.
     pub(super) fn stored<'a>(&'a self, saved: &'a Saved, layer: usize) -> Stored<'a> {
         Stored { saved, layer: &self.names[layer], shape: self.memory.layers[layer].ever.shape() }
-    }
-
-    /// Whether what is saved is from this very step, and not from where a run that goes on elsewhere comes from.
-    pub(super) fn is_of_this_step(&self, saved: &Saved) -> bool {
-        Note::deserialize(&saved.note).is_ok_and(|note| note.step == self.step)
     }
 
     /// What a checkpoint should hold where no edges move.

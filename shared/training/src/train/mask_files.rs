@@ -23,7 +23,7 @@ impl<'a> MaskFiles<'a> {
     /// # Errors
     /// A folder or file that cannot be written; a device that fails.
     pub(super) fn write(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper) -> Result<()> {
-        let path = self.folder.masks(progress.epoch);
+        let path = self.folder.masks(progress.clock.epochs_begun());
         if let Some(folder) = path.parent() {
             create_folder(folder)?;
         }
@@ -35,7 +35,7 @@ impl<'a> MaskFiles<'a> {
 
 impl Hook for MaskFiles<'_> {
     fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
-        if epoch.progress.epoch.is_multiple_of(self.epochs) {
+        if epoch.progress.clock.epochs_begun().is_multiple_of(self.epochs) {
             self.write(epoch.progress, engine, epoch.stepper)?;
         }
         Ok(())

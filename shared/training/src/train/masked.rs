@@ -4,22 +4,28 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::approach::same_density;
 use super::network::edges_of;
-use super::{Approach, Contest, DynamicStepper, InitialNetwork, Stepper, TopKastOptions, TopKastStepper, TrainingContext};
+use super::{
+    Approach, AskedDensity, Contest, DynamicStepper, Inheritance, InitialNetwork, Stepper, TopKastOptions, TopKastStepper,
+    TrainingContext,
+};
 use crate::Backend;
-use crate::run::Saved;
+use crate::run::{Checkpoint, Saved};
 use er_engine::{Engine, ModelState, Optimizer};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
+use er_graphs::graph::Sampling;
 use er_networks::model::ModelSpec;
-use er_networks::topology::rule::{Length, Method, MomentumKind, Network};
-use er_networks::topology::{Drawn, MaskPlan, SparseInit};
+use er_networks::schedule::Length;
+use er_networks::topology::rule::{Falling, InitialMask, Method, MomentumKind, Network, Redistribute};
+use er_networks::topology::{Drawn, FlowPreservation, MaskPlan, SparseInit};
 
 /// First masks and weights, and how edges move from there on.
 #[derive(Debug, Clone)]
 pub struct MaskedTraining {
     /// First masks and weights.
-    pub beginning: InitialNetwork,
+    pub initial: InitialNetwork,
     /// How edges move.
     pub method: Method,
     /// Density of each layer that is asked for, where the first masks do not have it (Top-KAST).
@@ -27,24 +33,90 @@ pub struct MaskedTraining {
     /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
     /// masks does not fit.
     masked: Vec<usize>,
+    /// What was asked for, if a checkpoint brings the masks.
+    pub asked: Option<AskedDensity>,
+    /// The option that names a kind of mask, as messages show it, if it was given and a checkpoint brings the masks.
+    pub kind_asked: Option<String>,
 }
 
 impl MaskedTraining {
     /// Networks that begin like this and whose edges move by `method`. `densities` are those of each layer that are asked for, where the
     /// first masks do not have them (Top-KAST).
-    pub fn new(spec: &ModelSpec, beginning: InitialNetwork, method: Method, densities: Vec<f64>) -> Self {
-        let masked = masked_layers(spec, &beginning);
-        Self { beginning, method, densities, masked }
+    pub fn new(spec: &ModelSpec, initial: InitialNetwork, method: Method, densities: Vec<f64>) -> Self {
+        let masked = masked_layers(spec, &initial);
+        Self { initial, method, densities, masked, asked: None, kind_asked: None }
     }
 
     /// What the folder's name says of the masks, such as `ERK-0.05`.
     pub fn name(&self) -> String {
-        mask_name(&self.beginning)
+        mask_name(&self.initial)
     }
 
     /// What the summary says of what was asked for.
     pub fn facts(&self, spec: &ModelSpec) -> Map<String, Value> {
-        facts(spec, &self.beginning, &self.masked)
+        facts(spec, &self.initial, &self.masked)
+    }
+
+    /// Edges and weights of some layers.
+    fn count(&self, state: &ModelState, of: impl Fn(usize) -> bool) -> (usize, usize) {
+        let masks = state.layers.iter().enumerate().filter(|(l, _)| of(*l)).map(|(_, layer)| &layer.mask);
+        masks.fold((0, 0), |(edges, weights), mask| (edges + mask.edges(), weights + mask.shape().weights()))
+    }
+
+    /// Refuses to go on from masks of this density after this step where what the method is asked for would not happen.
+    fn can_come_true(&self, found: f64, step: u64, length: Length) -> Result<()> {
+        let anew = "--start-epoch 1 lets the schedule begin anew";
+        let when = self.method.when(length);
+        let rule = self.method.rule(length)?;
+        if let Some(prune) = rule.as_ref().and_then(|rule| rule.prune.as_ref()) {
+            let (last, settled) = (self.method.densities[1], prune.density.last_update(when.interval));
+            if found < 0.99 * last {
+                let what =
+                    format!("the checkpoint to resume from has density {}, and pruning is to end with {last}", rounded(found));
+                return Err(Error::usage(what).help("ask for a lower --final-density: edges that are pruned do not come back"));
+            }
+            if step >= settled && found > 1.01 * last {
+                let what = format!(
+                    "the density falls until step {settled}, and the checkpoint to resume from is after step {step}: it would stay at {}",
+                    rounded(found)
+                );
+                return Err(Error::usage(what).help(format!("{anew}; or let the density fall for longer")));
+            }
+            return Ok(());
+        }
+        if !self.method.moves() {
+            return Ok(());
+        }
+        let when = rule.map_or(when, |rule| rule.when);
+        match when.last(length.steps()) {
+            Some(last) if last > step => {}
+            last => {
+                let last = last.map_or_else(|| "there is none".to_owned(), |last| format!("the last one is at step {last}"));
+                let what = format!("no update is left: {last}, and the checkpoint to resume from is after step {step}");
+                return Err(Error::usage(what).help(format!("{anew}; or train for longer, or raise --t-end-fraction")));
+            }
+        }
+        if self.method.exchange.is_some() && found >= 1.0 {
+            return Err(Error::usage("no edge would move: the checkpoint to resume from has all weights")
+                .help("resume from a sparse network, or choose a --method that prunes"));
+        }
+        Ok(())
+    }
+
+    /// A remark on masks of another kind than the one asked for: by the densities of layers, which an exchange in each layer leaves alone.
+    fn other_kind(&self, state: &ModelState, spec: &ModelSpec) -> Result<Option<String>> {
+        let redistributes = self.method.exchange.is_some_and(|x| x.redistribute != Redistribute::None);
+        let Some(option) = self.kind_asked.as_ref().filter(|_| !redistributes) else { return Ok(None) };
+        let drawn = self.initial.draw(spec)?;
+        let differs = |l: &&usize| {
+            let (asked, mask) = (drawn.densities_requested[**l], &state.layers[**l].mask);
+            !same_density(asked, mask.density(), mask.shape().weights())
+        };
+        Ok(self.masked.iter().find(differs).map(|l| {
+            let (name, asked, found) = (&spec.layers()[*l].name, drawn.densities_requested[*l], state.layers[*l].mask.density());
+            let [asked, found] = [asked, found].map(rounded);
+            format!("{option} has no effect: masks are those of the checkpoint, where {name} has density {found} and not {asked}")
+        }))
     }
 
     fn network(&self, spec: &ModelSpec) -> Network {
@@ -52,7 +124,7 @@ impl MaskedTraining {
         Network {
             movable: (0..layers.len()).map(|l| self.masked.contains(&l)).collect(),
             groups: layers.iter().map(|l| l.groups).collect(),
-            seed: self.beginning.seed,
+            seed: self.initial.seed,
         }
     }
 }
@@ -65,32 +137,88 @@ impl fmt::Display for MaskedTraining {
 
 impl Approach for MaskedTraining {
     fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
-        self.beginning.draw(spec)
+        self.initial.draw(spec)
     }
 
     fn begin(&self, spec: &ModelSpec, backend: Backend) -> Result<(ModelState, Saved)> {
-        Ok((self.beginning.state(spec, backend)?, Saved::default()))
+        Ok((self.initial.state(spec, backend)?, Saved::default()))
     }
 
     fn check(&self, length: Length) -> Result<()> {
         self.method.rule(length).map(drop)
     }
 
+    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance> {
+        let Checkpoint { state, progress, .. } = checkpoint;
+        let (edges, weights) = self.count(state, |_| true);
+        if self.masked.is_empty() {
+            if edges == weights {
+                return Ok(Inheritance::default());
+            }
+            let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
+            return Err(Error::failure(what).help("use the options of the run that wrote it"));
+        }
+        let (edges, weights) = self.count(state, |l| self.masked.contains(&l));
+        let found = edges as f64 / weights as f64;
+        let step = progress.clock.step;
+        self.can_come_true(found, step, length)?;
+        let mut inheritance = Inheritance::default();
+        let facts = &mut inheritance.facts;
+        facts.insert("sparse_init".into(), json!("resumed"));
+        facts.insert("distribution_constant".into(), Value::Null);
+        if self.method.backward.is_some() {
+            return Ok(inheritance);
+        }
+        let draws = self.method.start == InitialMask::Drawn && (self.method.prune.is_none() || step == 0);
+        if let Some(asked) = self.asked.as_ref().filter(|_| draws) {
+            asked.check(found, weights)?;
+        }
+        if self.method.prune.is_none() {
+            facts.insert("density_requested".into(), json!(found));
+            inheritance.remarks.extend(self.other_kind(state, spec)?);
+        }
+        Ok(inheritance)
+    }
+
+    fn density_advice(&self, spec: &ModelSpec) -> String {
+        let Some(plan) = &self.initial.masks else { return "there is no mask".to_owned() };
+        let short =
+            || self.initial.draw(spec).is_ok_and(|drawn| expected(spec, &drawn, &self.masked) < 0.995 * plan.density.get());
+        let advice = match &self.method.prune {
+            Some(prune) if prune.by != Falling::Steps && !prune.reaches => {
+                "--reach-final-density prunes to it at the last update, and --update-frequency makes more of them"
+            }
+            Some(_) => "let the density fall sooner, or train for longer",
+            None if plan.flow == FlowPreservation::On => {
+                "--flow-keep-density takes edges away for those that flow preservation adds"
+            }
+            None if short() => {
+                "full layers cannot hold their share: --sparse-init balanced-exact, or ERK, divides it among the others"
+            }
+            None if plan.law == Sampling::Bernoulli => "--sampling exact draws a fixed number of edges in each layer",
+            None => "each layer has a whole number of edges, and that is as near as it gets",
+        };
+        advice.to_owned()
+    }
+
     fn contest(&self, length: Length) -> Contest {
         self.method.settled_after(length).map_or(Contest::All, Contest::After)
     }
 
-    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
-        let TrainingContext { length, options, step, saved, .. } = *situation;
-        let (edges, weights) = (edges(&engine.state()?), engine.spec().weight_count());
-        if self.masked.is_empty() && edges < weights {
-            let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
-            return Err(Error::failure(what).help("use the options of the run that wrote it"));
-        }
+    fn stepper(&self, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        let TrainingContext { length, clock, options, saved, from, .. } = *context;
         let network = self.network(engine.spec());
         let Some(backward) = self.method.backward else {
             let rule = self.method.rule(length)?;
-            return Ok(Box::new(DynamicStepper::new(rule, network, momentum(options.optimizer), engine, step, saved)?));
+            return Ok(Box::new(DynamicStepper::new(
+                rule,
+                network,
+                momentum(options.optimizer),
+                engine,
+                clock.step,
+                saved,
+                from,
+            )?));
         };
         let forward = self.method.densities[0];
         let options = TopKastOptions {
@@ -99,7 +227,7 @@ impl Approach for MaskedTraining {
             backward: backward / forward,
             decay: options.weight_decay / forward,
         };
-        Ok(Box::new(TopKastStepper::new(&options, network, engine, step, saved)?))
+        Ok(Box::new(TopKastStepper::new(&options, network, engine, clock.step, saved, from)?))
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {
@@ -108,29 +236,32 @@ impl Approach for MaskedTraining {
     }
 }
 
-fn edges(state: &ModelState) -> usize {
-    state.layers.iter().map(|l| l.mask.edges()).sum()
+/// The density that masks have by the densities of their layers.
+fn expected(spec: &ModelSpec, drawn: &Drawn, masked: &[usize]) -> f64 {
+    let weights = |l: &usize| spec.layers()[*l].shape.weights() as f64;
+    let kept: f64 = masked.iter().map(|l| drawn.densities_requested[*l] * weights(l)).sum();
+    kept / masked.iter().map(weights).sum::<f64>()
 }
 
 /// Layers that get a random mask: none in a dense run.
-fn masked_layers(spec: &ModelSpec, beginning: &InitialNetwork) -> Vec<usize> {
-    let Some(plan) = &beginning.masks else { return Vec::new() };
+fn masked_layers(spec: &ModelSpec, initial: &InitialNetwork) -> Vec<usize> {
+    let Some(plan) = &initial.masks else { return Vec::new() };
     let layers = spec.layers().iter().enumerate();
     layers.filter(|(l, layer)| !layer.depthwise && !plan.dense_layers.contains(l)).map(|(l, _)| l).collect()
 }
 
-fn mask_name(beginning: &InitialNetwork) -> String {
+fn mask_name(initial: &InitialNetwork) -> String {
     let of = |plan: &MaskPlan| match plan.init {
         SparseInit::File(_) => format!("{}-{}", plan.init.name(), rounded(plan.density.get())),
         _ => format!("{}-{}", plan.init.name(), plan.density),
     };
-    beginning.masks.as_ref().map_or_else(|| "dense".to_owned(), of)
+    initial.masks.as_ref().map_or_else(|| "dense".to_owned(), of)
 }
 
-fn facts(spec: &ModelSpec, beginning: &InitialNetwork, masked: &[usize]) -> Map<String, Value> {
+fn facts(spec: &ModelSpec, initial: &InitialNetwork, masked: &[usize]) -> Map<String, Value> {
     let mut facts = Map::new();
-    facts.insert("density_requested".into(), json!(beginning.masks.as_ref().map_or(1.0, |plan| plan.density.get())));
-    if let Some(plan) = &beginning.masks {
+    facts.insert("density_requested".into(), json!(initial.masks.as_ref().map_or(1.0, |plan| plan.density.get())));
+    if let Some(plan) = &initial.masks {
         facts.insert("sparse_init".into(), json!(plan.init.to_string()));
         if let SparseInit::Distribution(distribution) = &plan.init {
             let shapes: Vec<_> = masked.iter().map(|l| spec.layers()[*l].shape).collect();

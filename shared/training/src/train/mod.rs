@@ -4,6 +4,7 @@ mod approach;
 mod display;
 mod dynamic;
 mod edge_popup;
+mod empty_layers;
 mod iterative;
 mod launch;
 mod ledger;
@@ -22,8 +23,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use approach::{Approach, TrainingContext};
-pub use display::Display;
+pub use approach::{Approach, AskedDensity, Inheritance, StateFrom, TrainingContext};
+pub use display::{Display, remark};
 pub use dynamic::DynamicStepper;
 pub use edge_popup::{EdgePopup, EdgePopupOptions, TicketSearch, allowed_masks};
 pub use iterative::{IterativeOptions, IterativePruning, IterativeStepper, Load, LoadMode, after_levels};
@@ -46,7 +47,7 @@ use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::run::{Best, Checkpoint, Origin, Progress, Signals, Stop, Sums};
 use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::{Error, Result};
-use er_networks::schedule::LearningRates;
+use er_networks::schedule::{Clock, LearningRates};
 
 /// The three parts of a data set, in batches.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ impl Contest {
 impl Plan {
     /// Whether nothing is left to train.
     pub fn is_done(&self, progress: &Progress) -> bool {
-        progress.epoch >= self.epochs || self.stops_at(progress.step)
+        progress.clock.epoch() >= self.epochs || self.stops_at(progress.clock.step)
     }
 
     fn stops_at(&self, step: u64) -> bool {
@@ -141,8 +142,6 @@ pub struct Step<'a> {
     pub interval: Option<Sums>,
     /// Whether the epoch ends with this step.
     pub ends_epoch: bool,
-    /// Batches in a whole epoch.
-    pub batches: u64,
     /// What happened to the edges, if it is worth a line.
     pub event: Option<&'a Event>,
     /// What made the step.
@@ -224,18 +223,19 @@ pub fn train(
     while !plan.is_done(progress) {
         let (mut seconds, mut images) = (0.0, 0);
         let rate = loop {
-            let rate = plan.learning_rate.at_step(progress.epoch as usize, progress.step);
+            let clock = progress.clock;
+            let rate = plan.learning_rate.at(clock);
             let before = Instant::now();
-            data.train.fill(progress.epoch, progress.batch as usize, &mut batch);
+            data.train.fill(clock.epoch(), clock.batch() as usize, &mut batch);
             let waited = before.elapsed().as_secs_f64();
             let Stepped { outcome, event } = one_step(engine, stepper, progress, rate, &batch)?;
             let took = before.elapsed().as_secs_f64();
             (seconds, images) = (seconds + took, images + outcome.samples);
-            let batches = data.train.loader().batches_per_epoch() as u64;
-            let ends_epoch = progress.batch >= batches || plan.stops_at(progress.step);
-            let interval = progress.step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
+            let Clock { step, .. } = progress.clock;
+            let ends_epoch = progress.clock.batch() == 0 || plan.stops_at(step);
+            let interval = step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
             let (stepper, event) = (&*stepper, event.as_ref());
-            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, batches, event, stepper };
+            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, event, stepper };
             hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
             if ends_epoch {
                 break rate;
@@ -245,7 +245,7 @@ pub fn train(
                 return Ok(Ended::Stopped(stop));
             }
         };
-        stepper.settle(engine, data, progress.epoch, &mut batch)?;
+        stepper.settle(engine, data, progress.clock.epochs_begun() - 1, &mut batch)?;
         let is_best = end_epoch(engine, data, plan, progress, &mut batch)?;
         let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
         hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
@@ -264,38 +264,37 @@ fn one_step(
     rate: f64,
     batch: &Batch,
 ) -> Result<Stepped> {
-    let stepped = stepper.step(engine, batch, progress.step + 1, rate)?;
+    let clock = progress.clock.next();
+    let stepped = stepper.step(engine, batch, clock, rate)?;
     let outcome = stepped.outcome;
-    if progress.batch == 0 {
+    if progress.clock.batch() == 0 {
         progress.train = Sums::default();
     }
-    progress.step += 1;
-    progress.batch += 1;
+    progress.clock = clock;
     progress.train.add(outcome);
     progress.interval.add(outcome);
     if outcome.loss_sum.is_finite() {
         return Ok(stepped);
     }
-    let what = format!("loss is not finite at step {} (epoch {})", progress.step, progress.epoch + 1);
+    let what = format!("loss is not finite at step {} (epoch {})", clock.step, clock.epochs_begun());
     Err(Error::failure(what).help("the training diverged: lower --lr, or let it warm up longer"))
 }
 
-/// Evaluates and moves on to the next epoch; returns whether this one is the best so far.
+/// Evaluates at the end of an epoch; returns whether this one is the best so far.
 fn end_epoch(engine: &mut dyn Engine, data: &Data, plan: &Plan, progress: &mut Progress, batch: &mut Batch) -> Result<bool> {
     progress.validation = evaluate(engine, &data.validation, batch)?;
-    progress.epoch += 1;
-    progress.batch = 0;
-    if plan.contest.begins_anew(progress.epoch) {
+    let epoch = progress.clock.epochs_begun();
+    if plan.contest.begins_anew(epoch) {
         progress.best = None;
     }
     if !progress.validation.loss.is_finite() {
-        let what = format!("validation loss is not finite after epoch {}", progress.epoch);
+        let what = format!("validation loss is not finite after epoch {epoch}");
         return Err(Error::failure(what).help("the training diverged: lower --lr, or let it warm up longer"));
     }
     let accuracy = progress.validation.accuracy().unwrap_or_default();
     let is_best = progress.best.is_none_or(|best| accuracy > best.accuracy);
     if is_best {
-        progress.best = Some(Best { epoch: progress.epoch, accuracy, accuracy_5: progress.validation.accuracy_5() });
+        progress.best = Some(Best { epoch, accuracy, accuracy_5: progress.validation.accuracy_5() });
     }
     Ok(is_best)
 }

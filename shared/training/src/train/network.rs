@@ -126,7 +126,7 @@ mod tests {
     use er_networks::model::{Image, build};
     use er_networks::topology::FlowPreservation;
 
-    fn beginning(init: Option<&str>, density: f64) -> InitialNetwork {
+    fn initial(init: Option<&str>, density: f64) -> InitialNetwork {
         let masks = init.map(|init| MaskPlan {
             init: init.parse().unwrap(),
             law: Sampling::Exact,
@@ -141,15 +141,15 @@ mod tests {
     #[test]
     fn without_masks_all_weights_exist() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
-        let state = beginning(None, 0.1).state(&spec, Backend::Sparse).unwrap();
+        let state = initial(None, 0.1).state(&spec, Backend::Sparse).unwrap();
         assert_eq!(state.layers.iter().map(|l| l.weights.len()).sum::<usize>(), spec.weight_count());
     }
 
     #[test]
     fn the_largest_weights_stay_and_keep_their_values() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
-        let state = beginning(Some("global_magnitude"), 0.2).state(&spec, Backend::Sparse).unwrap();
-        let full = beginning(None, 1.0).state(&spec, Backend::Sparse).unwrap();
+        let state = initial(Some("global_magnitude"), 0.2).state(&spec, Backend::Sparse).unwrap();
+        let full = initial(None, 1.0).state(&spec, Backend::Sparse).unwrap();
         let kept: Vec<f32> = state.layers.iter().flat_map(|l| l.weights.iter().map(|w| w.abs())).collect();
         assert_eq!(kept.len(), (0.2 * spec.weight_count() as f64) as usize);
         let least = kept.iter().copied().fold(f32::INFINITY, f32::min);
@@ -164,8 +164,8 @@ mod tests {
     #[test]
     fn given_masks_are_kept_and_ask_for_what_they_have() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
-        let masks = beginning(Some("ERK"), 0.1).draw(&spec).unwrap().masks;
-        let file = InitialNetwork { given: Some(masks.clone()), ..beginning(Some("x.safetensors"), 0.1) };
+        let masks = initial(Some("ERK"), 0.1).draw(&spec).unwrap().masks;
+        let file = InitialNetwork { given: Some(masks.clone()), ..initial(Some("x.safetensors"), 0.1) };
         let drawn = file.draw(&spec).unwrap();
         assert_eq!(drawn.densities_requested, masks.iter().map(Mask::density).collect::<Vec<_>>());
         let state = file.state(&spec, Backend::Sparse).unwrap();
@@ -181,7 +181,7 @@ mod tests {
     fn states_follow_their_masks_and_repair_changes_only_weights() {
         let spec = build("digits", Image::new(1, 8, 8), 10).unwrap();
         for init in ["ERK", "ER_ortho"] {
-            let plain = beginning(Some(init), 0.1);
+            let plain = initial(Some(init), 0.1);
             let drawn = plain.draw(&spec).unwrap();
             let state = plain.state(&spec, Backend::Sparse).unwrap();
             assert!(state.layers.iter().zip(&drawn.masks).all(|(l, m)| l.mask == *m && l.weights.len() == m.edges()));

@@ -8,6 +8,7 @@ use super::{Epoch, Event, Hook, Step, Stepper};
 use crate::run::{Checkpoint, Lines, Origin, Progress, RunFolder, not_finite};
 use er_engine::Engine;
 use er_graphs::error::{Error, Result};
+use er_networks::schedule::Clock;
 
 /// Version of the lines of `metrics.jsonl` and `timing.jsonl`.
 const SCHEMA: u32 = 1;
@@ -83,12 +84,12 @@ impl<'a> Recorder<'a> {
     /// # Errors
     /// If files cannot be read or written, or if metrics from before this progress are damaged or missing.
     pub fn open(folder: &'a RunFolder, origin: Origin, progress: &Progress, checkpoint_interval: u64) -> Result<Self> {
-        let step = progress.step;
+        let Clock { step, .. } = progress.clock;
         let head = Head { schema: SCHEMA, program: &origin.program, model: &origin.model, config_hash: &origin.config_hash };
         let metrics = Lines::open(&folder.metrics(), &head, step)?;
         if progress.best.is_some() {
             // The last epoch is one of this run, and it has a line.
-            metrics.must_reach(step.saturating_sub(progress.batch))?;
+            metrics.must_reach(step - progress.clock.batch())?;
         }
         let timing = Lines::open(&folder.timing(), &head, step)?;
         Ok(Self { folder, origin, checkpoint_interval, metrics, timing })
@@ -100,7 +101,7 @@ impl<'a> Recorder<'a> {
         let state = stepper.network(engine)?;
         let saved = stepper.saved(engine)?;
         if let Some(name) = not_finite(engine.spec(), &state).or_else(|| saved.not_finite()) {
-            let what = format!("{name} is not finite after step {}", progress.step);
+            let what = format!("{name} is not finite after step {}", progress.clock.step);
             return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
         }
         self.metrics.sync()?;
@@ -114,23 +115,23 @@ impl<'a> Recorder<'a> {
 
 impl Hook for Recorder<'_> {
     fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
-        let progress = step.progress;
+        let clock = step.progress.clock;
         if let Some(event) = step.event {
-            self.metrics.append(&EventLine { event, step: progress.step, epoch: progress.epoch + 1 })?;
+            self.metrics.append(&EventLine { event, step: clock.step, epoch: clock.epochs_begun() })?;
         }
         if let Some(sums) = step.interval {
             self.metrics.append(&StepLine {
                 kind: "step",
-                step: progress.step,
-                epoch: progress.epoch + 1,
+                step: clock.step,
+                epoch: clock.epochs_begun(),
                 learning_rate: step.rate,
                 loss: sums.mean_loss(),
                 accuracy: sums.accuracy(),
             })?;
         }
         // The end of the epoch saves anyway, and then with its evaluation.
-        if !step.ends_epoch && progress.step.is_multiple_of(self.checkpoint_interval) {
-            self.save(progress, engine, step.stepper, false)?;
+        if !step.ends_epoch && clock.step.is_multiple_of(self.checkpoint_interval) {
+            self.save(step.progress, engine, step.stepper, false)?;
         }
         Ok(())
     }
@@ -139,8 +140,8 @@ impl Hook for Recorder<'_> {
         let progress = epoch.progress;
         self.metrics.append(&EpochLine {
             kind: "epoch",
-            step: progress.step,
-            epoch: progress.epoch,
+            step: progress.clock.step,
+            epoch: progress.clock.epochs_begun(),
             learning_rate: epoch.rate,
             train_loss: progress.train.mean_loss(),
             train_accuracy: progress.train.accuracy(),
@@ -151,8 +152,8 @@ impl Hook for Recorder<'_> {
             best_epoch: progress.best.map(|b| b.epoch),
         })?;
         self.timing.append(&TimingLine {
-            step: progress.step,
-            epoch: progress.epoch,
+            step: progress.clock.step,
+            epoch: progress.clock.epochs_begun(),
             train_seconds: epoch.seconds,
             images_per_second: epoch.images as f64 / epoch.seconds,
         })?;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::empty_layers::EmptyLayers;
 use super::mask_files::MaskFiles;
 use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, evaluate, train};
 use crate::run::{Checkpoint, Origin, Progress, RunFolder, Signals, Stop, peak_rss_bytes};
@@ -23,6 +24,8 @@ pub struct Session<'a> {
     pub mask_interval: Option<u64>,
     /// Whether to show nothing.
     pub quiet: bool,
+    /// Lines to show first.
+    pub remarks: Vec<String>,
 }
 
 /// What a training gave. Accuracies are fractions.
@@ -82,25 +85,29 @@ impl Session<'_> {
         hooks: &mut [&mut dyn Hook],
         signals: &Signals,
     ) -> Result<Finish> {
-        let batches = data.train.loader().batches_per_epoch() as u64;
-        if progress.batch >= batches {
-            let what = format!("the checkpoint is after batch {} of an epoch, this run has {batches} an epoch", progress.batch);
+        let (there, here) = (progress.clock.batches_per_epoch, data.train.loader().batches_per_epoch() as u64);
+        if there != here {
+            let what = format!("the checkpoint is of a run with {there} batches an epoch, this run has {here} an epoch");
             return Err(Error::failure(what).help("use the data and batch size of the run that wrote it, or --start-epoch"));
         }
         let mut recorder = Recorder::open(self.folder, self.origin.clone(), &progress, self.checkpoint_interval)?;
         let mut stopwatch = Stopwatch::default();
         let mut display = Display::new(self.quiet, self.plan.epochs);
-        if progress.step > 0 {
-            display.line(&format!("going on after step {}", progress.step));
+        let begun = progress.clock.step;
+        self.remarks.iter().for_each(|line| display.line(line));
+        if begun > 0 && self.remarks.is_empty() {
+            display.line(&format!("going on after step {begun}"));
         }
         if let Some(text) = stepper.begin(engine, data)? {
             display.line(&text);
         }
         let mut masks = self.mask_interval.map(|epochs| MaskFiles::new(self.folder, self.origin.clone(), epochs));
-        if let Some(masks) = masks.as_ref().filter(|_| progress.step == 0) {
+        if let Some(masks) = masks.as_ref().filter(|_| begun == 0) {
             masks.write(&progress, engine, stepper)?;
         }
-        let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch];
+        let mut empty = EmptyLayers::default();
+        empty.begin(engine.spec(), &stepper.network(engine)?, begun == 0 || !self.remarks.is_empty());
+        let mut all: Vec<&mut dyn Hook> = vec![&mut stopwatch, &mut empty];
         all.extend(hooks.iter_mut().map(|h| &mut **h as &mut dyn Hook));
         // Before the checkpoint, so that one which is gone on from has them behind it.
         all.extend(masks.as_mut().map(|masks| masks as &mut dyn Hook));
@@ -130,8 +137,8 @@ impl Session<'_> {
             validation_accuracy_top5: progress.best.and_then(|b| b.accuracy_5),
             train_loss: progress.train.mean_loss(),
             train_accuracy: progress.train.accuracy(),
-            epochs: progress.epoch,
-            steps: progress.step,
+            epochs: progress.clock.epochs_begun(),
+            steps: progress.clock.step,
             median_step_seconds: watch.median_step_seconds(),
             images_per_second: watch.images_per_second(),
             data_wait_share: watch.waiting_share(),

@@ -9,15 +9,16 @@ use super::Data;
 use crate::run::Saved;
 use er_engine::{Batch, Engine, ModelState, Outcome};
 use er_graphs::error::Result;
+use er_networks::schedule::Clock;
 
 /// What happens at one step: an optimiser step, edges that move, or both. Everything else about training is a
 /// [`Hook`](super::Hook).
 pub trait Stepper {
-    /// Step `step`, counted from 1, with this batch and learning rate.
+    /// The step after which the training stands at `clock`, so number `clock.step` from 1, with this batch and learning rate.
     ///
     /// # Errors
     /// If the method or the engine cannot go on. A loss that is not finite is for the caller to notice.
-    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped>;
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped>;
 
     /// Before the first step of a session: what is worth telling the user.
     ///
@@ -27,7 +28,7 @@ pub trait Stepper {
         Ok(None)
     }
 
-    /// Before the evaluation after an epoch (counted from 0): readies the network for it. `batch` is there to be written over.
+    /// Before the evaluation after an epoch (numbered from 0): readies the network for it. `batch` is there to be written over.
     ///
     /// # Errors
     /// Those of the engine.
@@ -93,6 +94,19 @@ pub enum Event {
     Pruned(Pruned),
 }
 
+impl Event {
+    /// Names of the layers that have no edge after it.
+    pub fn empty_layers(&self) -> Vec<&str> {
+        match self {
+            Self::Update(update) => update.layers.iter().filter(|(_, l)| l.edges == 0).map(|(name, _)| name.as_str()).collect(),
+            Self::Sparsity(now) => now.layers.iter().filter(|(_, l)| l.density == 0.0).map(|(name, _)| name.as_str()).collect(),
+            Self::Level(Level { empty_layers, .. }) | Self::Pruned(Pruned { empty_layers, .. }) => {
+                empty_layers.iter().map(String::as_str).collect()
+            }
+        }
+    }
+}
+
 /// What is left after a level of training. Densities are those of the layers that can be pruned.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pruned {
@@ -112,6 +126,9 @@ pub struct Pruned {
     pub pruned: usize,
     /// Edges that masks or signs of another run were to be taken for, or from, and that are not there.
     pub missing: usize,
+    /// Names of the layers that have no edge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub empty_layers: Vec<String>,
 }
 
 /// Which weights are in use, of those that are trained.
@@ -153,6 +170,9 @@ pub struct Level {
     pub biases: usize,
     /// Part of the weights and biases kept before that still are; none at the beginning.
     pub stayed: Option<f64>,
+    /// Names of the layers of which no weight is kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub empty_layers: Vec<String>,
 }
 
 /// What happened to the edges of a network in one update. Densities are those of the layers that can move.

@@ -93,6 +93,9 @@ impl Engine for Fake {
     }
 }
 
+/// Steps of an epoch on [`data`].
+const BATCHES: u64 = 4;
+
 /// 25 training images, 5 of them held out, and 10 test images.
 fn data() -> Data {
     let split = |n: u8| Split { images: (0..n).map(|i| i * 7).collect(), labels: vec![0; usize::from(n)] };
@@ -111,7 +114,7 @@ fn data() -> Data {
 }
 
 fn plan(epochs: u64) -> Plan {
-    let learning_rate = LearningRate { policy: LrPolicy::Constant, ..LearningRate::two_drops(0.1, epochs as usize, 1) };
+    let learning_rate = LearningRate { policy: LrPolicy::Constant, ..LearningRate::two_drops(0.1, epochs, 1) };
     Plan { epochs, max_steps: None, log_interval: 3, learning_rate: learning_rate.into(), contest: Contest::All }
 }
 
@@ -123,12 +126,12 @@ fn plain() -> DynamicStepper {
 /// The same, of a checkpoint after this step.
 fn plain_after(step: u64, saved: &Saved) -> DynamicStepper {
     let network = Network { movable: vec![false], groups: vec![1], seed: 1 };
-    DynamicStepper::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved).unwrap()
+    DynamicStepper::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved, StateFrom::ThisRun).unwrap()
 }
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
     let origin = Origin::new("test", &Fake::new().spec, folder.config_hash());
-    Session { folder, origin, plan, checkpoint_interval: 2, mask_interval: None, quiet: true }
+    Session { folder, origin, plan, checkpoint_interval: 2, mask_interval: None, quiet: true, remarks: Vec::new() }
 }
 
 fn folder(out: &std::path::Path) -> RunFolder {
@@ -146,18 +149,18 @@ fn run(out: &std::path::Path, kills: &[u64]) -> (Results, Vec<u8>, String) {
     struct Kill(u64);
     impl Hook for Kill {
         fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
-            if step.progress.step == self.0 { Err(Error::failure("killed")) } else { Ok(()) }
+            if step.progress.clock.step == self.0 { Err(Error::failure("killed")) } else { Ok(()) }
         }
     }
     for at in kills.iter().copied().chain([u64::MAX]) {
         let folder = folder(out);
         let mut engine = Fake::new();
-        let (mut progress, mut saved) = (Progress::default(), Saved::default());
-        if let Some(checkpoint) = StartPoint::default().checkpoint(&folder, &engine.spec).unwrap() {
+        let (mut progress, mut saved) = (Progress::new(BATCHES), Saved::default());
+        if let Some(checkpoint) = StartPoint::own(&folder, &engine.spec).unwrap() {
             engine.load_state(checkpoint.state).unwrap();
             (progress, saved) = (checkpoint.progress, checkpoint.saved);
         }
-        let mut stepper = plain_after(progress.step, &saved);
+        let mut stepper = plain_after(progress.clock.step, &saved);
         let kill: &mut dyn Hook = &mut Kill(at);
         match session(&folder, plan(4)).run(&mut engine, &mut stepper, &mut data(), progress, &mut [kill], &Signals::none()) {
             Ok(Finish::Done(results)) => {
@@ -200,7 +203,7 @@ fn the_best_epoch_is_tested_and_ties_go_to_the_first() {
     impl Hook for Set<'_> {
         fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
             let mut state = engine.state().unwrap();
-            state.layers[0].weights[0] = self.0[step.progress.epoch as usize];
+            state.layers[0].weights[0] = self.0[step.progress.clock.epochs_begun() as usize - 1];
             engine.load_state(state)
         }
     }
@@ -209,11 +212,11 @@ fn the_best_epoch_is_tested_and_ties_go_to_the_first() {
     let set: &mut dyn Hook = &mut Set(&[9.0, 7.0, 7.5, 8.0]);
     let session = session(&folder, plan(4));
     let mut engine = Fake::new();
-    let done = session.run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [set], &Signals::none()).unwrap();
+    let done = session.run(&mut engine, &mut plain(), &mut data(), Progress::new(BATCHES), &mut [set], &Signals::none()).unwrap();
     let Finish::Done(results) = done else { panic!("{done:?}") };
     assert_eq!(results.best_epoch, Some(2));
     assert_eq!((results.validation_accuracy, results.test_accuracy), (Some(3.0 / 5.0), Some(3.0 / 10.0)));
-    assert_eq!(Checkpoint::read(&folder.best(), &engine.spec).unwrap().progress.epoch, 2);
+    assert_eq!(Checkpoint::read(&folder.best(), &engine.spec).unwrap().progress.clock.epoch(), 2);
 }
 
 #[test]
@@ -222,10 +225,10 @@ fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint() {
     let folder = folder(out.path());
     let mut engine = Fake { breaks_at: Some(7), ..Fake::new() };
     let error = session(&folder, plan(4))
-        .run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [], &Signals::none())
+        .run(&mut engine, &mut plain(), &mut data(), Progress::new(BATCHES), &mut [], &Signals::none())
         .unwrap_err();
     assert_eq!(error.what(), "loss is not finite at step 7 (epoch 2)");
-    assert_eq!(Checkpoint::read(&folder.last(), &engine.spec).unwrap().progress.step, 6);
+    assert_eq!(Checkpoint::read(&folder.last(), &engine.spec).unwrap().progress.clock.step, 6);
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn weights_that_are_not_finite_are_never_saved() {
     impl Hook for Poison {
         fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
             let mut state = engine.state().unwrap();
-            if step.progress.step == 6 {
+            if step.progress.clock.step == 6 {
                 state.layers[0].weights[0] = f32::NAN;
             }
             engine.load_state(state)
@@ -245,10 +248,10 @@ fn weights_that_are_not_finite_are_never_saved() {
     let poison: &mut dyn Hook = &mut Poison;
     let mut engine = Fake::new();
     let error = session(&folder, plan(4))
-        .run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [poison], &Signals::none())
+        .run(&mut engine, &mut plain(), &mut data(), Progress::new(BATCHES), &mut [poison], &Signals::none())
         .unwrap_err();
     assert_eq!(error.what(), "fc.weight is not finite after step 6");
-    assert_eq!(Checkpoint::read(&folder.last(), &engine.spec).unwrap().progress.step, 4);
+    assert_eq!(Checkpoint::read(&folder.last(), &engine.spec).unwrap().progress.clock.step, 4);
 }
 
 #[test]
@@ -258,7 +261,7 @@ fn max_steps_ends_an_epoch_early_with_an_evaluation() {
     let plan = Plan { max_steps: Some(6), ..plan(4) };
     let mut engine = Fake::new();
     let done = session(&folder, plan)
-        .run(&mut engine, &mut plain(), &mut data(), Progress::default(), &mut [], &Signals::none())
+        .run(&mut engine, &mut plain(), &mut data(), Progress::new(BATCHES), &mut [], &Signals::none())
         .unwrap();
     let Finish::Done(results) = done else { panic!("{done:?}") };
     assert_eq!((results.steps, results.epochs), (6, 2));
@@ -274,12 +277,15 @@ fn a_foreign_checkpoint_starts_a_run_without_its_best_epoch() {
     let other = folder_of(b.path(), "9876543210");
     let spec = Fake::new().spec;
     let start = StartPoint { resume: Some(from.last()), epoch: None };
-    let checkpoint = start.checkpoint(&other, &spec).unwrap().unwrap();
-    assert_eq!((checkpoint.progress.epoch, checkpoint.progress.best), (4, None));
-    let earlier = StartPoint { epoch: Some(2), ..start }.checkpoint(&other, &spec).unwrap().unwrap();
-    assert_eq!((earlier.progress.epoch, earlier.progress.batch), (1, 0));
+    let checkpoint = start.other(&spec, BATCHES).unwrap().unwrap();
+    assert_eq!((checkpoint.progress.clock.epoch(), checkpoint.progress.best), (4, None));
+    let earlier = StartPoint { epoch: Some(2), ..start.clone() }.other(&spec, BATCHES).unwrap().unwrap();
+    assert_eq!(earlier.progress.clock, Clock { step: BATCHES, batches_per_epoch: BATCHES });
+    // Epochs of another number of steps are epochs all the same.
+    let coarser = start.other(&spec, 1).unwrap().unwrap();
+    assert_eq!((coarser.progress.clock.epoch(), coarser.progress.clock.step), (4, 4));
     // A checkpoint that only lies in the folder of a run does not belong to it.
     std::fs::copy(from.last(), other.last()).unwrap();
-    let error = StartPoint::default().checkpoint(&other, &spec).unwrap_err();
+    let error = StartPoint::own(&other, &spec).unwrap_err();
     assert!(error.what().contains("other options"), "{error}");
 }

@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 
 use super::ledger::{Ledger, on_edges};
 use super::stored::wrong;
-use super::{Event, Stepped, Stepper, Update};
+use super::{Event, StateFrom, Stepped, Stepper, Update};
 use crate::run::{Saved, SavedTensor};
 use er_engine::{Batch, Engine, LayerState, ModelState};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, Mask};
+use er_networks::schedule::Clock;
 use er_networks::score;
 use er_networks::topology::rule::{LayerChange, Network, When, keep, replace};
 
@@ -58,8 +59,15 @@ impl TopKastStepper {
     ///
     /// # Errors
     /// If what is saved does not fit the network.
-    pub fn new(options: &TopKastOptions, network: Network, engine: &mut dyn Engine, step: u64, saved: &Saved) -> Result<Self> {
-        let mut ledger = Ledger::new(network, engine, step, saved)?;
+    pub fn new(
+        options: &TopKastOptions,
+        network: Network,
+        engine: &mut dyn Engine,
+        step: u64,
+        saved: &Saved,
+        from: StateFrom,
+    ) -> Result<Self> {
+        let mut ledger = Ledger::new(network, engine, step, saved, from)?;
         let mut stored = Vec::new();
         let mut layers: Vec<Option<Layer>> = Vec::new();
         for (l, state) in engine.state()?.layers.iter().enumerate() {
@@ -182,7 +190,8 @@ fn trained(states: &[LayerState]) -> Vec<usize> {
 }
 
 impl Stepper for TopKastStepper {
-    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
+        let step = clock.step;
         self.ledger.step = step;
         self.ledger.enter_step(batch.labels.len(), self.backward);
         let outcome = engine.train_step(batch, rate)?;

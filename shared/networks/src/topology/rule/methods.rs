@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Count, Drop, DropBy, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
-use crate::schedule::{CubicDensity, Decay, DropFraction};
+use crate::schedule::{CubicDensity, Decay, DropFraction, Length, Span};
 use er_graphs::error::{Error, Result};
 use er_graphs::names::{self, Choice};
 
@@ -138,20 +138,21 @@ pub enum Falling {
 }
 
 /// How a method prunes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pruning {
     /// What edges are compared by.
     pub score: EdgeScore,
     /// What the density falls by.
     pub by: Falling,
-    /// Epochs in which it begins and ends to fall, but for [`Falling::Steps`].
-    pub epochs: [u64; 2],
+    /// Where it begins and ends to fall, but for [`Falling::Steps`].
+    pub ends: [Span; 2],
     /// As [`CubicDensity::reaches`].
     pub reaches: bool,
 }
 
 impl Pruning {
-    const GRANET: Self = Self { score: EdgeScore::Magnitude, by: Falling::Updates, epochs: [0, 110], reaches: false };
+    const GRANET: Self =
+        Self { score: EdgeScore::Magnitude, by: Falling::Updates, ends: [Span::epochs(0), Span::epochs(110)], reaches: false };
 }
 
 /// How a method exchanges edges.
@@ -206,47 +207,17 @@ pub struct Method {
     /// Density of the weights that are trained, if these are more than those used (Top-KAST).
     pub backward: Option<f64>,
     /// ΔT.
-    pub interval: u64,
-    /// First step with an update.
-    pub begin: u64,
-    /// T_end.
-    pub end: End,
+    pub interval: Span,
+    /// First step that may be an update.
+    pub begin: Span,
+    /// T_end: first step that may not; none if edges move until training ends.
+    pub end: Option<Span>,
     /// Batches whose gradients are averaged.
     pub accumulate: u64,
     /// As [`Rule::replaces_step`].
     pub replaces_step: bool,
     /// As [`Rule::keeps_flow`].
     pub keeps_flow: bool,
-}
-
-/// When the last update is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum End {
-    /// Edges move until training ends.
-    Training,
-    /// T_end as a part of all steps.
-    Part(f64),
-    /// T_end in steps.
-    Step(u64),
-}
-
-/// How long a training is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length {
-    /// Steps an epoch.
-    pub batches_per_epoch: u64,
-    /// Epochs, stretched by the multiplier.
-    pub epochs: u64,
-    /// The multiplier, which stretches everything that is counted in epochs or in parts of the training.
-    pub multiplier: u64,
-}
-
-impl Length {
-    /// Steps of the whole training.
-    #[must_use]
-    pub fn steps(self) -> u64 {
-        self.batches_per_epoch * self.epochs
-    }
 }
 
 impl Method {
@@ -256,9 +227,9 @@ impl Method {
         prune: Some(Pruning::GRANET),
         exchange: Some(Exchanging::GRANET),
         backward: None,
-        interval: 100,
-        begin: 0,
-        end: End::Training,
+        interval: Span::Steps(100),
+        begin: Span::Steps(0),
+        end: None,
         accumulate: 1,
         replaces_step: false,
         keeps_flow: false,
@@ -268,7 +239,7 @@ impl Method {
         densities: [0.05, 0.05],
         prune: None,
         exchange: Some(Exchanging::RIGL),
-        end: End::Part(0.75),
+        end: Some(Span::Part(0.75)),
         replaces_step: true,
         ..Self::GRANET
     };
@@ -276,8 +247,23 @@ impl Method {
     /// When edges move in a training of this length, but for what a schedule of the density says.
     #[must_use]
     pub fn when(&self, length: Length) -> When {
-        let begin = self.begin * length.multiplier;
-        When { interval: self.interval, begin, end: self.end_step(length), accumulate: self.accumulate }
+        let stretched = |span: Span| span.stretched(length.multiplier).steps(length);
+        When {
+            interval: self.every(length),
+            begin: stretched(self.begin),
+            end: self.end.map(stretched),
+            accumulate: self.accumulate,
+        }
+    }
+
+    /// ΔT in steps, at least one.
+    fn every(&self, length: Length) -> u64 {
+        self.interval.steps(length).max(1)
+    }
+
+    /// Where the density begins and ends to fall, in steps.
+    fn falls(prune: &Pruning, length: Length) -> [u64; 2] {
+        prune.ends.map(|end| end.stretched(length.multiplier).steps(length))
     }
 
     /// Whether edges move at all.
@@ -300,7 +286,7 @@ impl Method {
         let prune = self.prune.map(|prune| self.pruning(prune, when, length));
         if let Some(by) = self.prune.filter(|p| p.by != Falling::Steps) {
             // Nothing moves before the density does (GraNet).
-            when.begin = when.begin.max(by.epochs[0] * length.multiplier * length.batches_per_epoch);
+            when.begin = when.begin.max(Self::falls(&by, length)[0]);
         }
         let exchange = self.exchange.map(|x| Exchange {
             drop: x.drop,
@@ -311,7 +297,7 @@ impl Method {
             regrown_keeps: x.regrown_keeps,
         });
         if let (Some(prune), None) = (&prune, &exchange) {
-            when.end = Some(prune.density.last_update(self.interval) + 1);
+            when.end = Some(prune.density.last_update(when.interval) + 1);
         }
         let rule = Rule { prune, exchange, when, replaces_step: self.replaces_step, keeps_flow: self.keeps_flow };
         self.check(&rule, length).map(|()| Some(rule))
@@ -319,7 +305,7 @@ impl Method {
 
     /// Whether a training of this length has updates, and enough of them.
     fn check(&self, rule: &Rule, length: Length) -> Result<()> {
-        let (steps, interval) = (length.steps(), self.interval);
+        let (steps, interval) = (length.steps(), rule.when.interval);
         let Some(prune) = &rule.prune else {
             if rule.when.last(steps).is_some() {
                 return Ok(());
@@ -333,9 +319,9 @@ impl Method {
         let (density, settled) = (&prune.density, prune.density.last_update(interval));
         let last = rule.when.last(steps.min(settled));
         if !last.is_some_and(|last| (last / density.unit) as f64 > density.begin) {
-            let place = match self.prune.map(|p| (p.by, p.epochs)) {
+            let place = match self.prune.map(|p| (p.by, p.ends)) {
                 Some((Falling::Updates | Falling::Fractions, [first, last])) => {
-                    format!("epochs {first} and {last} of {} steps", length.batches_per_epoch)
+                    format!("{} of {} steps", between(first, last), length.batches_per_epoch)
                 }
                 _ => format!("steps {} and {}", density.begin, density.end),
             };
@@ -358,31 +344,19 @@ impl Method {
     #[must_use]
     pub fn settled_after(&self, length: Length) -> Option<u64> {
         let prune = self.prune?;
-        Some(match prune.by {
-            Falling::Updates | Falling::Fractions => prune.epochs[1] * length.multiplier,
+        let settled = match prune.by {
+            Falling::Updates | Falling::Fractions => Self::falls(&prune, length)[1],
             // The first update at T_end or after it is the last.
-            Falling::Steps => {
-                let density = self.pruning(prune, self.when(length), length).density;
-                density.last_update(self.interval).div_ceil(length.batches_per_epoch)
-            }
-        })
-    }
-
-    /// T_end in steps.
-    fn end_step(&self, length: Length) -> Option<u64> {
-        match self.end {
-            End::Training => None,
-            End::Part(part) => Some((part * length.steps() as f64) as u64),
-            End::Step(step) => Some(step * length.multiplier),
-        }
+            Falling::Steps => self.pruning(prune, self.when(length), length).density.last_update(self.every(length)),
+        };
+        Some(settled.div_ceil(length.batches_per_epoch))
     }
 
     fn pruning(&self, prune: Pruning, when: When, length: Length) -> Prune {
-        let (n, interval) = (length.batches_per_epoch, self.interval);
-        let epochs = prune.epochs.map(|e| e * length.multiplier);
+        let (ends, interval) = (Self::falls(&prune, length), self.every(length));
         let (density, scope) = match prune.by {
-            Falling::Updates => (CubicDensity::by_updates(self.densities, epochs, n, interval), PruneScope::GlobalAboveThreshold),
-            Falling::Fractions => (CubicDensity::by_fractions(self.densities, epochs, n, interval), PruneScope::Layer),
+            Falling::Updates => (CubicDensity::by_updates(self.densities, ends, interval), PruneScope::GlobalAboveThreshold),
+            Falling::Fractions => (CubicDensity::by_fractions(self.densities, ends, interval), PruneScope::Layer),
             Falling::Steps => {
                 (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
             }
@@ -403,14 +377,14 @@ impl fmt::Display for Method {
             InitialMask::Drawn => write!(f, "first masks: random graphs of density {first}")?,
             InitialMask::Full => write!(f, "first masks: all edges")?,
         }
-        let begin = if self.begin == 0 { String::new() } else { format!(" from step {} on", self.begin) };
+        let begin = if self.begin.is_zero() { String::new() } else { format!(" from {} on", place(self.begin)) };
         let until = if self.exchange.is_some() || self.backward.is_some() {
-            self.end.to_string()
+            self.end_in_words()
         } else {
             "until the density has fallen".to_owned()
         };
         let instead = if self.replaces_step { "in place of" } else { "after" };
-        write!(f, "\nupdates: every ΔT = {} steps{begin}, {until}, {instead} the optimiser's step", self.interval)?;
+        write!(f, "\nupdates: every ΔT = {}{begin}, {until}, {instead} the optimiser's step", stretch(self.interval))?;
         if let Some(backward) = self.backward {
             write!(f, "\nused: the largest weights of each layer, density {first}")?;
             write!(f, "\ntrained: more of the largest, density {backward}; those not used decay 1 / {first} times as fast")?;
@@ -427,13 +401,13 @@ impl fmt::Display for Method {
 
 impl Method {
     fn pruning_in_words(&self, prune: &Pruning, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ([first, last], [begin, end]) = (self.densities, prune.epochs);
+        let ([first, last], [begin, end]) = (self.densities, prune.ends);
         let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
         write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
         match prune.by {
-            Falling::Steps => write!(f, "from step {} {}", self.begin, self.end.to_string().replace("before", "to")),
-            _ if prune.reaches => write!(f, "between epochs {begin} and {end}, and is that at the last update"),
-            _ => write!(f, "between epochs {begin} and {end}"),
+            Falling::Steps => write!(f, "from {} {}", place(self.begin), self.end_in_words().replace("before", "to")),
+            _ if prune.reaches => write!(f, "between {}, and is that at the last update", between(begin, end)),
+            _ => write!(f, "between {}", between(begin, end)),
         }
     }
 
@@ -456,12 +430,38 @@ impl Method {
     }
 }
 
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Training => f.write_str("to the end of training"),
-            Self::Part(part) => write!(f, "before T_end = {part} of all steps"),
-            Self::Step(step) => write!(f, "before T_end = step {step}"),
+impl Method {
+    fn end_in_words(&self) -> String {
+        match self.end {
+            None => "to the end of training".to_owned(),
+            Some(Span::Part(part)) => format!("before T_end = {part} of all steps"),
+            Some(end) => format!("before T_end = {}", place(end)),
         }
+    }
+}
+
+/// A place in a training, in words.
+fn place(span: Span) -> String {
+    match span {
+        Span::Steps(step) => format!("step {step}"),
+        Span::Epochs(epochs) => format!("epoch {epochs}"),
+        Span::Part(part) => format!("{part} of all steps"),
+    }
+}
+
+/// A stretch of a training, in words.
+fn stretch(span: Span) -> String {
+    match span {
+        Span::Steps(steps) => format!("{steps} steps"),
+        Span::Epochs(epochs) => format!("{epochs} epochs"),
+        Span::Part(part) => format!("{part} of all steps"),
+    }
+}
+
+/// Two places, in words after "between".
+fn between(first: Span, last: Span) -> String {
+    match [first, last] {
+        [Span::Epochs(first), Span::Epochs(last)] => format!("epochs {first} and {last}"),
+        others => others.map(place).join(" and "),
     }
 }

@@ -15,7 +15,7 @@ pub use drop::{Count, Drop, DropBy, DropScope, EdgeScore};
 pub use er_graphs::graph::Real;
 pub use grow::{Grow, GrownValue};
 pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
-pub use methods::{End, Exchanging, Falling, InitialMask, Length, Method, MethodName, Pruning};
+pub use methods::{Exchanging, Falling, InitialMask, Method, MethodName, Pruning};
 pub use redistribute::{Redistribute, Share, proportional, shares};
 pub use update::{Evidence, LayerChange, Network, update};
 

@@ -10,6 +10,7 @@ use crate::config::{Checks, MaskOptions, values};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask};
 use er_networks::model::{self, ModelSpec};
+use er_networks::schedule::Clock;
 use er_training::run::{MaskFile, RunFolder, read_masks};
 
 /// Something to measure.
@@ -141,8 +142,8 @@ impl Subject {
                 "kind": if is_run { "run" } else { "file" },
                 "path": path,
                 "program": program,
-                "epoch": about.epoch,
-                "step": about.step,
+                "epoch": about.clock.map(Clock::epochs_begun),
+                "step": about.clock.map(|clock| clock.step),
             }),
             title: format!("masks of {}, {}", spec.name(), path.display()),
             graphs: Graphs::Network(Network { spec, masks, requested: None }),

@@ -10,6 +10,7 @@ use er_graphs::error::Result;
 use er_graphs::graph::{Biadjacency, Mask, View};
 use er_graphs::statistics::compare::{Change, Drift, Itop, Quartiles, UnitRates};
 use er_networks::model::{Layer, ModelSpec};
+use er_networks::schedule::Clock;
 use er_networks::topology::effective;
 use er_training::run::{MaskFile, RunFolder, read_masks};
 
@@ -78,7 +79,7 @@ pub(super) fn moments(run: &Path, Network { spec, .. }: &Network) -> Result<Vec<
     let mut files = Vec::new();
     for path in RunFolder::mask_files(run) {
         let about = MaskFile::read(&path)?;
-        files.push((about.step, about.epoch, path));
+        files.push((about.clock.map(|clock| clock.step), about.clock.map(Clock::epochs_begun), path));
     }
     files.sort_by_key(|(step, epoch, _)| (*step, *epoch));
     let rates: Vec<(u64, f64)> = RunFolder::lines_in(run, "update")?

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config::{Checks, values};
-use er_networks::schedule::Decay;
-use er_networks::topology::rule::{DropBy, End, Falling, Grow, GrownValue, Method, Redistribute};
+use er_networks::schedule::{Decay, Span, StepSpan};
+use er_networks::topology::rule::{DropBy, Falling, Grow, GrownValue, Method, Redistribute};
 
 /// How edges move. What is left out is as the method has it.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -37,16 +37,17 @@ pub struct MovingOptions {
     #[arg(long, value_parser = values::parsed::<Decay>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub decay_schedule: Option<Decay>,
-    /// Delta T, the steps between two updates [default: as show tells]
-    #[arg(long, visible_alias = "delta", value_parser = values::count, value_name = "STEPS")]
-    pub update_frequency: Option<usize>,
-    /// First step that may be an update; where the density of pruning begins to fall [default: 0]
-    #[arg(long, value_parser = values::whole, value_name = "STEP")]
-    pub t_begin: Option<usize>,
+    /// Delta T, from one update to the next: steps, epochs (1ep) or a part of the training (0.01) [default: as show tells]
+    #[arg(long, visible_alias = "delta", value_parser = values::some_span::<StepSpan>, value_name = "SPAN")]
+    pub update_frequency: Option<StepSpan>,
+    /// First step that may be an update; where the density of pruning begins to fall: a step, an epoch (5ep) or a part of the training
+    /// (0.1) [default: 0]
+    #[arg(long, value_parser = values::parsed::<StepSpan>, value_name = "SPAN")]
+    pub t_begin: Option<StepSpan>,
     /// T_end: the first step that may not be an update, where the part of the edges has reached its end; where the density of
-    /// pruning ends to fall [default: as show tells]
-    #[arg(long, value_parser = values::count, value_name = "STEP")]
-    pub t_end: Option<usize>,
+    /// pruning ends to fall; given as --t-begin is [default: as show tells]
+    #[arg(long, value_parser = values::some_span::<StepSpan>, value_name = "SPAN")]
+    pub t_end: Option<StepSpan>,
     /// T_end as a part of all steps instead; 1: updates until training ends
     #[arg(long, alias = "t-end-percent", value_parser = values::part, value_name = "FRACTION")]
     pub t_end_fraction: Option<f64>,
@@ -107,8 +108,8 @@ impl MovingOptions {
             }
             return;
         }
-        method.interval = *self.update_frequency.get_or_insert(method.interval as usize) as u64;
-        method.begin = *self.t_begin.get_or_insert(method.begin as usize) as u64;
+        method.interval = self.update_frequency.get_or_insert(StepSpan(method.interval)).0;
+        method.begin = self.t_begin.get_or_insert(StepSpan(method.begin)).0;
         if method.backward.is_some() {
             checks.no_effect("flow-at-updates", &format!("with {of}: the largest weights are used"), help);
         } else {
@@ -158,18 +159,18 @@ impl MovingOptions {
             (Some(_), Some(_)) => {
                 checks.problems.add(format!("{} and --t-end-fraction say the same: give one", checks.given.show("t-end")));
             }
-            (Some(step), None) => method.end = End::Step(step as u64),
-            (None, Some(part)) => method.end = if part >= 1.0 { End::Training } else { End::Part(part) },
+            (Some(end), None) => method.end = Some(end.0),
+            (None, Some(part)) => method.end = (part < 1.0).then_some(Span::Part(part)),
             (None, None) => match method.end {
-                End::Training => self.t_end_fraction = Some(1.0),
-                End::Part(part) => self.t_end_fraction = Some(part),
-                End::Step(step) => self.t_end = Some(step as usize),
+                None => self.t_end_fraction = Some(1.0),
+                Some(Span::Part(part)) => self.t_end_fraction = Some(part),
+                Some(end) => self.t_end = Some(StepSpan(end)),
             },
         }
-        if let End::Step(end) = method.end
-            && end <= method.begin
+        if let (Some(Span::Steps(end)), Span::Steps(begin)) = (method.end, method.begin)
+            && end <= begin
         {
-            let what = format!("{}: step {end} is not after --t-begin {}", checks.given.show("t-end"), method.begin);
+            let what = format!("{}: step {end} is not after --t-begin {begin}", checks.given.show("t-end"));
             checks.problems.add_with_help(what, "updates come from --t-begin on and before --t-end");
         }
     }
@@ -181,12 +182,14 @@ impl MovingOptions {
         }
         method.accumulate = *self.grad_accumulation_n.get_or_insert(method.accumulate as usize) as u64;
         // One batch is that of the update itself, which is there even if every step is one.
-        if method.accumulate > 1 && method.accumulate >= method.interval {
+        if let Span::Steps(interval) = method.interval
+            && method.accumulate > 1
+            && method.accumulate >= interval
+        {
             let what = format!(
-                "{}: {} batches are not fewer than the {} steps between two updates",
+                "{}: {} batches are not fewer than the {interval} steps between two updates",
                 checks.given.show("grad-accumulation-n"),
                 method.accumulate,
-                method.interval
             );
             checks.problems.add_with_help(what, "lower it, or raise --update-frequency");
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::{Checks, values};
 use er_engine::Optimizer;
-use er_networks::schedule::{LearningRate, LrPolicy};
+use er_networks::schedule::{EpochSpan, LearningRate, LrPolicy, Span};
 use er_training::run::StartPoint;
 
 /// How parameters move.
@@ -46,23 +46,24 @@ pub struct TrainingOptions {
     /// How the learning rate falls: multistep, step, cosine, constant or efficientnet
     #[arg(long, default_value = "multistep", value_parser = values::parsed::<LrPolicy>, value_name = "NAME")]
     pub lr_policy: LrPolicy,
-    /// Epochs, counted from 0 and separated by commas, from which on multistep multiplies the rate by gamma [default: half and
-    /// three quarters of the epochs]
-    #[arg(long, value_delimiter = ',', value_parser = values::whole, value_name = "EPOCHS")]
+    /// Where multistep multiplies the rate by gamma, separated by commas: epochs counted from 0 (80), steps (2000it) or parts of the
+    /// training (0.5) [default: half and three quarters of the epochs, rounded down]
+    #[arg(long, value_delimiter = ',', value_parser = values::parsed::<EpochSpan>, value_name = "SPANS")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub lr_milestones: Vec<usize>,
-    /// Epochs after which step multiplies the rate by gamma, again and again
-    #[arg(long, default_value = "30", value_parser = values::count, value_name = "EPOCHS")]
-    pub lr_step_epochs: usize,
+    pub lr_milestones: Vec<EpochSpan>,
+    /// How long it takes until step multiplies the rate by gamma, again and again: epochs, steps (2000it) or a part of the training
+    /// (0.25)
+    #[arg(long, default_value = "30", value_parser = values::some_span::<EpochSpan>, value_name = "SPAN")]
+    pub lr_step_epochs: EpochSpan,
     /// Steps after which step multiplies the rate by gamma, instead of epochs
     #[arg(long, value_parser = values::count, value_name = "STEPS")]
     pub decay_frequency: Option<usize>,
     /// Gamma of multistep and step
     #[arg(long, default_value = "0.1", value_parser = values::positive, value_name = "GAMMA")]
     pub lr_gamma: f64,
-    /// Epochs in which the rate rises to --lr
-    #[arg(long, default_value = "0", value_parser = values::whole, value_name = "EPOCHS")]
-    pub warmup_epochs: usize,
+    /// How long the rate rises to --lr: epochs, steps (500it) or a part of the training (0.05)
+    #[arg(long, default_value = "0", value_parser = values::parsed::<EpochSpan>, value_name = "SPAN")]
+    pub warmup_epochs: EpochSpan,
     /// How parameters move
     #[arg(long, default_value = "sgd", ignore_case = true, value_name = "NAME")]
     pub optimizer: OptimizerName,
@@ -79,10 +80,12 @@ pub struct TrainingOptions {
     /// Probability that the target gives to all classes together, in [0, 1)
     #[arg(long, default_value = "0", value_parser = values::below_one, value_name = "EPSILON")]
     pub label_smoothing: f64,
-    /// Go on from this checkpoint of another run: weights, masks, optimiser and step
+    /// Go on from this checkpoint of another run: its weights, masks, optimiser state and clock are taken over; data, schedules and method
+    /// are those of this run
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
-    /// With --resume: the epoch, from 1, to go on with [default: the one after the checkpoint]
+    /// With --resume: the epoch, from 1, at whose beginning the clock is set, so that 1 begins all schedules anew [default: where the
+    /// checkpoint stands]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     pub start_epoch: Option<usize>,
     /// Factor that stretches everything that is counted in epochs, and the steps at which rates fall and edges stop to move
@@ -94,7 +97,7 @@ impl TrainingOptions {
     /// The learning rate of every epoch, of which only the options were checked.
     pub fn learning_rate(&self, checks: &mut Checks) -> LearningRate {
         use LrPolicy::{MultiStep, Step};
-        let multiplier = self.multiplier;
+        let multiplier = self.multiplier as u64;
         for (option, belongs) in [
             ("lr-milestones", vec![MultiStep]),
             ("lr-step-epochs", vec![Step]),
@@ -107,23 +110,26 @@ impl TrainingOptions {
                 checks.no_effect(option, &format!("with --lr-policy {}", self.lr_policy), &help);
             }
         }
-        if let Some(late) = self.lr_milestones.iter().find(|m| **m >= self.epochs) {
+        let epochs = self.epochs as u64;
+        if let Some(late) = self.lr_milestones.iter().find(|m| matches!(m.0, Span::Epochs(m) if m >= epochs as f64)) {
             let what =
                 format!("{}: milestone {late} is not below the {} epochs", checks.given.show("lr-milestones"), self.epochs);
-            checks.problems.add_with_help(what, "milestones are epochs, counted from 0");
+            checks
+                .problems
+                .add_with_help(what, "milestones are epochs, counted from 0, steps (2000it) or parts of the training (0.5)");
         }
         if self.decay_frequency.is_some() {
             checks.no_effect("lr-step-epochs", "with --decay-frequency, which counts steps", "give one of the two");
         }
-        let drops = LearningRate::two_drops(self.lr, self.epochs, multiplier);
-        let stretched = || self.lr_milestones.iter().map(|m| m * multiplier).collect();
+        let drops = LearningRate::two_drops(self.lr, epochs, multiplier);
+        let stretched = || self.lr_milestones.iter().map(|m| m.0.stretched(multiplier)).collect();
+        let every = self.decay_frequency.map_or(self.lr_step_epochs.0, |steps| Span::Steps(steps as u64));
         LearningRate {
             policy: self.lr_policy,
             milestones: if self.lr_milestones.is_empty() { drops.milestones } else { stretched() },
-            step_epochs: self.lr_step_epochs * multiplier,
-            step_steps: self.decay_frequency.map(|steps| (steps * multiplier) as u64),
+            every: every.stretched(multiplier),
             gamma: self.lr_gamma,
-            warmup_epochs: self.warmup_epochs,
+            warmup: self.warmup_epochs.0,
             ..drops
         }
     }
@@ -133,7 +139,7 @@ impl TrainingOptions {
         if self.resume.is_none() {
             checks.no_effect("start-epoch", "without --resume", "name the checkpoint to go on from with --resume");
         }
-        StartPoint { resume: self.resume.clone(), epoch: self.start_epoch }
+        StartPoint { resume: self.resume.clone(), epoch: self.start_epoch.map(|epoch| epoch as u64) }
     }
 
     /// Everything else that decides a step.

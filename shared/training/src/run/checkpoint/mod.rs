@@ -142,8 +142,7 @@ impl Checkpoint {
 /// Full or read-only disk.
 pub fn write_masks(path: &Path, spec: &ModelSpec, origin: &Origin, progress: &Progress, masks: &[&Mask]) -> Result<()> {
     let tensors: Vec<Tensor> = spec.layers().iter().zip(masks).map(|(layer, mask)| packed(&layer.name, mask)).collect();
-    let metadata = [("step", progress.step), ("epoch", progress.epoch)].map(|(key, n)| (key.to_owned(), n.to_string()));
-    write_file(path, origin, metadata.into(), &tensors)
+    write_file(path, origin, texts(&progress.clock)?, &tensors)
 }
 
 fn write_file(path: &Path, origin: &Origin, mut metadata: BTreeMap<String, String>, tensors: &[Tensor]) -> Result<()> {
@@ -242,6 +241,8 @@ fn texts(value: &impl Serialize) -> Result<BTreeMap<String, String>> {
 
 #[cfg(test)]
 mod tests {
+    use er_networks::schedule::Clock;
+
     use super::*;
     use crate::run::progress::{Best, Sums};
     use er_engine::{DenseState, LayerState};
@@ -280,10 +281,27 @@ mod tests {
         ModelState { layers, dense: dense.collect(), steps: 7 }
     }
 
+    #[test]
+    fn clocks_of_older_files_are_understood() {
+        let spec = spec("net", 5);
+        let (_keep, path) = written(&spec, &state(&spec, 0));
+        let whole = std::fs::read(&path).unwrap();
+        let new = r#""batches_per_epoch":"5""#;
+        let at = whole.windows(new.len()).position(|w| w == new.as_bytes()).unwrap();
+        // As many bytes, so that offsets stay.
+        for (old, batches_per_epoch) in [(r#""epoch":"1","batch":"2""#, 5), (r#""epoch":"0","batch":"7""#, 0)] {
+            let old = format!("{old:new$}", new = new.len());
+            std::fs::write(&path, [&whole[..at], old.as_bytes(), &whole[at + new.len()..]].concat()).unwrap();
+            let clock = Checkpoint::read(&path, &spec).unwrap().progress.clock;
+            assert_eq!(clock, Clock { step: 7, batches_per_epoch }, "{old}");
+        }
+    }
+
     fn progress() -> Progress {
         let sums = Sums { loss: 0.1 + 0.2, correct: 2, correct_5: 3, samples: 4 };
         let best = Some(Best { epoch: 1, accuracy: 1.0 / 3.0, accuracy_5: Some(2.0 / 3.0) });
-        Progress { step: 7, epoch: 1, batch: 2, interval: sums, train: sums, validation: sums, best }
+        let clock = Clock { step: 7, batches_per_epoch: 5 };
+        Progress { clock, interval: sums, train: sums, validation: sums, best, taken_over: None }
     }
 
     fn saved() -> Saved {

@@ -13,6 +13,7 @@ use er_engine::{DenseState, LayerState, ModelState};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{LayerShape, Mask};
 use er_networks::model::{ModelSpec, Parameter};
+use er_networks::schedule::Clock;
 
 /// Reads the masks of this model's layers from a file that has them under their names: a checkpoint of any model and program, or
 /// a file of masks alone. Layers that the model has not are refused, since the file is then of another network.
@@ -33,10 +34,8 @@ pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
 pub struct MaskFile {
     /// What it belongs to; none if no program here wrote it.
     pub origin: Option<Origin>,
-    /// Steps of the training before.
-    pub step: Option<u64>,
-    /// Epochs of the training before.
-    pub epoch: Option<u64>,
+    /// Where the training stood, if the file says so.
+    pub clock: Option<Clock>,
 }
 
 impl MaskFile {
@@ -51,8 +50,7 @@ impl MaskFile {
             if !reader.left.iter().any(|name| name.starts_with(MASK)) {
                 return Err(reader.wrong("has no mask"));
             }
-            let count = |key| reader.number(key).ok();
-            Ok(Self { origin: reader.origin().ok(), step: count("step"), epoch: count("epoch") })
+            Ok(Self { origin: reader.origin().ok(), clock: reader.clock().ok() })
         };
         read().map_err(|e| e.or_help("give a checkpoint, or a file with a tensor of packed bits for every layer's mask"))
     }
@@ -106,7 +104,21 @@ impl<'a> Reader<'a> {
 
     fn progress(&self) -> Result<Progress> {
         let fields = self.metadata.iter().filter_map(|(k, v)| Some((k.clone(), serde_json::from_str(v).ok()?)));
-        serde_json::from_value(Value::Object(fields.collect())).map_err(|e| self.wrong(format!("has incomplete metadata: {e}")))
+        let progress: Progress = serde_json::from_value(Value::Object(fields.collect()))
+            .map_err(|e| self.wrong(format!("has incomplete metadata: {e}")))?;
+        Ok(Progress { clock: self.clock()?, ..progress })
+    }
+
+    /// Files of earlier versions count epochs, and batches after them, in place of steps of an epoch.
+    fn clock(&self) -> Result<Clock> {
+        let step: u64 = self.number("step")?;
+        let earlier = || {
+            let (epoch, batch): (u64, u64) = (self.number("epoch").ok()?, self.number("batch").unwrap_or_default());
+            let before = step.checked_sub(batch)?;
+            before.checked_div(epoch).filter(|batches| batches * epoch == before)
+        };
+        let batches_per_epoch = self.number("batches_per_epoch").ok().or_else(earlier).unwrap_or_default();
+        Ok(Clock { step, batches_per_epoch })
     }
 
     fn format(&self) -> Result<()> {

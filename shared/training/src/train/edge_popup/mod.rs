@@ -16,12 +16,13 @@ use sha2::{Digest, Sha256};
 use self::layer::Layer;
 use super::ledger::on_edges;
 use super::stored::wrong;
-use super::{Data, Event, Level, Stepped, Stepper, TrainingContext, evaluate, settle};
+use super::{Data, Event, Level, StateFrom, Stepped, Stepper, TrainingContext, evaluate, settle};
 use crate::data::Loader;
 use crate::run::{Saved, Sums};
 use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_networks::model::{Convention, ModelSpec, ParamKind};
+use er_networks::schedule::Clock;
 use er_networks::topology::rule::keep;
 
 pub use search::{TicketSearch, allowed_masks};
@@ -67,6 +68,9 @@ struct Note {
     kind: String,
     /// Fraction that is kept now.
     density: f64,
+    /// The level, from 0, that has begun; none before the first step, and in a network of another run.
+    #[serde(default)]
+    level: Option<usize>,
     /// Steps the optimiser has made.
     steps: u64,
     /// What values have been multiplied by so far, all layers together.
@@ -95,6 +99,7 @@ impl Note {
         Self {
             kind: KIND.to_owned(),
             density,
+            level: None,
             steps: 0,
             scale: 1.0,
             training_flops: 0.0,
@@ -106,24 +111,28 @@ impl Note {
 }
 
 impl EdgePopup {
-    /// A search in this engine, whose network is the one that `situation.saved` chooses.
+    /// A search in this engine, whose network is the one that `context.saved` chooses.
     ///
     /// # Errors
     /// If what is saved does not fit the network, or chooses another.
-    pub fn new(options: EdgePopupOptions, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
-        let saved = situation.saved;
-        let images = images(&situation.data.validation);
+    pub fn new(options: EdgePopupOptions, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
+        let saved = context.saved;
+        let images = images(&context.data.validation);
         let mut note = Note::deserialize(&saved.note)
             .map_err(|e| wrong(format_args!("its notes: {e}")).help("er_slt goes on from checkpoints of er_slt"))?;
         let claim = note.claim.take();
+        if context.from == StateFrom::OtherRun {
+            // Its levels and costs are not those of this run; the optimiser goes on.
+            note = Note { steps: note.steps, scale: note.scale, ..Note::new(note.density) };
+        }
         let state = engine.state()?;
         let biases = bias_places(engine.spec())?;
         let of_spec = engine.spec().layers().iter().zip(&biases);
-        let slots = situation.options.optimizer.slots();
+        let slots = context.options.optimizer.slots();
         let layers = of_spec.map(|(of, bias)| Layer::stored(saved, &of.name, of.shape, slots, *bias));
         let layers = layers.collect::<Result<Vec<_>>>()?;
         let names: Vec<String> = engine.spec().layers().iter().map(|l| l.name.clone()).collect();
-        let mut popup = Self { options, descent: situation.options, names, layers, note, claim };
+        let mut popup = Self { options, descent: context.options, names, layers, note, claim };
         popup.choose();
         for ((layer, state_of), name) in popup.layers.iter().zip(&state.layers).zip(&popup.names) {
             if !layer.agrees(state_of, &state.dense[layer.bias].values) {
@@ -165,6 +174,7 @@ impl EdgePopup {
         let level = self.level(step);
         let before: Vec<Vec<bool>> = self.layers.iter().map(|l| l.chosen.clone()).collect();
         self.note.density = self.options.densities[level];
+        self.note.level = Some(level);
         self.choose();
         self.use_chosen(engine)?;
         let stayed = (step > 1).then(|| {
@@ -173,7 +183,10 @@ impl EdgePopup {
             both.count() as f64 / all.max(1) as f64
         });
         let [edges, biases] = self.count();
+        let empty = self.layers.iter().zip(&self.names).filter(|(layer, _)| layer.count()[0] == 0);
+        let empty_layers = empty.map(|(_, name)| name.clone()).collect();
         Ok(Level {
+            empty_layers,
             level: level as u64 + 1,
             levels: self.options.densities.len() as u64,
             density_target: self.note.density,
@@ -279,9 +292,10 @@ impl Stepper for EdgePopup {
         Err(Error::failure(what).help(CHANGED))
     }
 
-    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
-        let begins = step == 1 || self.level(step) != self.level(step - 1);
-        let event = if begins { Some(Event::Level(self.begin_level(engine, step)?)) } else { None };
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
+        let step = clock.step;
+        let event =
+            if self.note.level != Some(self.level(step)) { Some(Event::Level(self.begin_level(engine, step)?)) } else { None };
         self.enter_step(engine.spec(), batch.labels.len());
         let outcome = self.descend(engine, batch, rate)?;
         if outcome.loss_sum.is_finite() && self.options.rescale_steps.is_some_and(|n| step.is_multiple_of(n)) {

@@ -10,8 +10,9 @@ use super::tickets::{Ticket, Tickets, tested};
 use super::{CHANGED, Claim, EdgePopup, EdgePopupOptions, Note, bias_places};
 use crate::Backend;
 use crate::run::{Checkpoint, Origin, RunFolder, Saved};
+use crate::train::approach::same_density;
 use crate::train::network::{drawn, edges_of};
-use crate::train::{Approach, Contest, Data, Hook, Stepper, TrainingContext};
+use crate::train::{Approach, AskedDensity, Contest, Data, Hook, Inheritance, Stepper, TrainingContext};
 use er_engine::{Engine, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
@@ -19,7 +20,8 @@ use er_graphs::graph::{Mask, sample};
 use er_graphs::rng::{Purpose, stream};
 use er_networks::init::{FrozenOptions, ScoreInit, frozen_state, scores};
 use er_networks::model::ModelSpec;
-use er_networks::topology::rule::{Length, keep};
+use er_networks::schedule::Length;
+use er_networks::topology::rule::keep;
 use er_networks::topology::{Drawn, MaskPlan};
 
 /// Masks of biases are drawn from streams numbered from here by layer, those of weights from 0.
@@ -48,6 +50,8 @@ pub struct TicketSearch {
     pub settle_batches: usize,
     /// Network and scores to begin with instead of fresh ones; its masks are [`TicketSearch::given`], too.
     pub load: Option<PathBuf>,
+    /// The density of allowed weights that was asked for, if a checkpoint to resume from brings the masks.
+    pub asked: Option<AskedDensity>,
     /// Seed of everything that is drawn.
     pub seed: u64,
 }
@@ -114,14 +118,19 @@ fn read(path: &Path, spec: &ModelSpec) -> Result<(Checkpoint, Note)> {
 /// If the file is missing or damaged, or is not of a search in this network.
 pub fn allowed_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
     let (Checkpoint { saved, .. }, _) = read(path, spec)?;
-    let damaged = |what: &str| Error::failure(format!("{}: {what}", path.display())).help(CHANGED);
+    let damaged = |e: &Error| Error::failure(format!("{}: {}", path.display(), e.what())).help(CHANGED);
+    allowed(&saved, spec).map_err(|e| damaged(&e))
+}
+
+/// The masks of weights that may be chosen, of what a checkpoint of a search holds.
+fn allowed(saved: &Saved, spec: &ModelSpec) -> Result<Vec<Mask>> {
     let mask = |of: &er_networks::model::Layer| {
-        let layer = Layer::stored(&saved, &of.name, of.shape, 0, 0).map_err(|e| damaged(e.what()))?;
+        let layer = Layer::stored(saved, &of.name, of.shape, 0, 0)?;
         // Values that are not in use can do harm later.
         if layer.frozen.iter().chain(&layer.scores).all(|v| v.is_finite()) {
             Ok(layer.weights)
         } else {
-            Err(damaged(&format!("the frozen values or scores of {} are not finite", of.name)))
+            Err(Error::failure(format!("the frozen values or scores of {} are not finite", of.name)))
         }
     };
     spec.layers().iter().map(mask).collect()
@@ -132,7 +141,7 @@ fn loaded(path: &Path, spec: &ModelSpec) -> Result<(ModelState, Saved)> {
     let (Checkpoint { mut state, mut saved, progress, .. }, note) = read(path, spec)?;
     // After an epoch, the evaluation is of this very network.
     let validation = progress.validation;
-    let claim = (progress.batch == 0 && validation.samples > 0).then(|| Claim {
+    let claim = (progress.clock.batch() == 0 && validation.samples > 0).then(|| Claim {
         file: path.display().to_string(),
         images: note.images.clone(),
         correct: validation.correct,
@@ -185,6 +194,32 @@ impl Approach for TicketSearch {
         }
     }
 
+    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, _: Length) -> Result<Inheritance> {
+        let of_search = |e: Error| e.or_help("er_slt goes on from checkpoints of er_slt");
+        let masks = allowed(&checkpoint.saved, spec).map_err(of_search)?;
+        let (edges, weights) = (masks.iter().map(Mask::edges).sum::<usize>(), spec.weight_count());
+        let found = edges as f64 / weights as f64;
+        if let Some(asked) = &self.asked {
+            asked.check(found, weights)?;
+        }
+        let most = self.densities.iter().copied().fold(0.0, f64::max);
+        if most > found * (1.0 + 1e-9) && !same_density(most, found, weights) {
+            let what = format!(
+                "{} is to be kept, more than the {} that the checkpoint to resume from allows",
+                rounded(most),
+                rounded(found)
+            );
+            return Err(Error::usage(what).help("keep fewer with --sparsity, or begin anew without --resume"));
+        }
+        let facts = [("sparse_init", json!("resumed")), ("allowed_density_requested", json!(found))];
+        Ok(Inheritance { facts: facts.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(), remarks: Vec::new() })
+    }
+
+    fn density_advice(&self, _: &ModelSpec) -> String {
+        "layers keep no more than they are allowed: raise --er-init-density, or divide it evenly with --er-method uniform"
+            .to_owned()
+    }
+
     /// Each level has a best epoch.
     fn contest(&self, _: Length) -> Contest {
         Contest::Each(self.level_epochs)
@@ -195,12 +230,12 @@ impl Approach for TicketSearch {
         StepOptions { optimizer: er_engine::Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..asked }
     }
 
-    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
-        Ok(Box::new(EdgePopup::new(self.options(situation.length), situation, engine)?))
+    fn stepper(&self, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(EdgePopup::new(self.options(context.length), context, engine)?))
     }
 
-    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
-        Ok(vec![Box::new(Tickets::new(self, folder, origin, situation)?)])
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, context: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
+        Ok(vec![Box::new(Tickets::new(self, folder, origin, context)?)])
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {

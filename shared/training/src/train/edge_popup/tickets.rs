@@ -30,11 +30,11 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    /// Goes on after the rows of epochs before this situation.
+    /// Goes on after the rows of epochs before this context.
     ///
     /// # Errors
     /// Files that cannot be read or written.
-    pub(super) fn new(search: &TicketSearch, folder: &RunFolder, origin: &Origin, situation: &TrainingContext) -> Result<Self> {
+    pub(super) fn new(search: &TicketSearch, folder: &RunFolder, origin: &Origin, context: &TrainingContext) -> Result<Self> {
         let table = folder.table();
         let text = match std::fs::read_to_string(&table) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -44,12 +44,12 @@ impl Tickets {
         let before = |row: &&str| {
             let mut from_last = row.rsplit(',').map(|n| n.parse::<u64>().ok());
             let (epoch, level) = (from_last.next().flatten(), from_last.next().flatten());
-            epoch.zip(level).is_some_and(|(epoch, level)| (level - 1) * epochs + epoch <= situation.epoch)
+            epoch.zip(level).is_some_and(|(epoch, level)| (level - 1) * epochs + epoch <= context.clock.epoch())
         };
         let rows = text.lines().skip(1).take_while(before).map(str::to_owned).collect();
         create_folder(&folder.tickets())?;
         let density = search.densities.last().copied().unwrap_or_default();
-        let [task, init] = [situation.data.test.set().name.clone(), search.values.init.to_string()];
+        let [task, init] = [context.data.test.set().name.clone(), search.values.init.to_string()];
         let (scaling, levels) = (search.rescales, search.densities.len());
         Ok(Self {
             folders: (1..=levels as u64).map(|level| folder.ticket(level)).collect(),
@@ -67,8 +67,8 @@ impl Tickets {
 impl Hook for Tickets {
     fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
         let progress = epoch.progress;
-        let level = ((progress.epoch - 1) / self.level_epochs) as usize;
-        let of_level = (progress.epoch - 1) % self.level_epochs + 1;
+        let before = progress.clock.epochs_begun() - 1;
+        let (level, of_level) = ((before / self.level_epochs) as usize, before % self.level_epochs + 1);
         if epoch.is_best {
             epoch.write(&self.folders[level], &self.origin, engine)?;
         }

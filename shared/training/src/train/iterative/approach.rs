@@ -9,15 +9,15 @@ use super::levels::{Levels, tested};
 use super::load::{layers_after, masks_after};
 use super::{IterativeOptions, IterativeStepper, Load, begins};
 use crate::Backend;
-use crate::run::{Origin, RunFolder, Saved};
-use crate::train::{Approach, Contest, Data, Hook, ReparameterisedTraining, Stepper, TrainingContext};
+use crate::run::{Checkpoint, Origin, RunFolder, Saved};
+use crate::train::{Approach, Contest, Data, Hook, Inheritance, ReparameterisedTraining, Stepper, TrainingContext};
 use er_engine::{Engine, ModelState};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
+use er_networks::schedule::Length;
 use er_networks::topology::Drawn;
 use er_networks::topology::iterative::{Pruner, Reset};
-use er_networks::topology::rule::Length;
 
 /// Levels of training, each ended by pruning, and a last training.
 #[derive(Debug, Clone)]
@@ -91,12 +91,34 @@ impl Approach for IterativePruning {
         Ok(())
     }
 
+    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance> {
+        let _ = self.of.take_over(checkpoint, spec, length)?;
+        let masks = checkpoint.state.layers.iter().enumerate().filter(|(l, _)| self.of.counts[*l]).map(|(_, layer)| &layer.mask);
+        let (edges, weights) = masks.fold((0, 0), |(e, w), mask| (e + mask.edges(), w + mask.shape().weights()));
+        let found = edges as f64 / weights.max(1) as f64;
+        let last = self.densities.last().map_or(1.0, |density| density.get());
+        let clock = checkpoint.progress.clock;
+        let what = if found < 0.99 * last {
+            format!("the checkpoint to resume from has density {}, and pruning is to end with {last}", rounded(found))
+        } else if clock.epochs_begun() > self.before_last() && found > 1.01 * last {
+            let (levels, epoch) = (self.before_last(), clock.epoch());
+            format!("the last level ends with epoch {levels}, and the checkpoint to resume from is after epoch {epoch}")
+        } else {
+            return Ok(Inheritance::default());
+        };
+        Err(Error::usage(what).help("choose other densities with --threshold-list, or set the clock with --start-epoch"))
+    }
+
+    fn density_advice(&self, _: &ModelSpec) -> String {
+        "pruning compares scores of whole numbers of edges; see --threshold-list".to_owned()
+    }
+
     /// Only networks of the last density compete.
     fn contest(&self, _: Length) -> Contest {
         Contest::After(self.before_last())
     }
 
-    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+    fn stepper(&self, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
         let levels = self.densities.len();
         let (masks, signs) = (self.masks_of.as_deref(), self.signs_of.as_deref());
         let options = IterativeOptions {
@@ -111,11 +133,11 @@ impl Approach for IterativePruning {
             takes_part: self.of.counts.clone(),
             seed: self.of.seed,
         };
-        Ok(Box::new(IterativeStepper::new(options, self.of.how(situation.options), situation, engine)?))
+        Ok(Box::new(IterativeStepper::new(options, self.of.how(context.options), context, engine)?))
     }
 
-    fn hooks(&self, folder: &RunFolder, origin: &Origin, situation: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
-        let mut hooks = self.of.hooks(folder, origin, situation)?;
+    fn hooks(&self, folder: &RunFolder, origin: &Origin, context: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
+        let mut hooks = self.of.hooks(folder, origin, context)?;
         hooks.push(Box::new(Levels::new([self.warmup_epochs, self.level_epochs, self.before_last()], folder, origin)?));
         Ok(hooks)
     }

@@ -28,9 +28,10 @@ impl Levels {
 
 impl Hook for Levels {
     fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
-        let (progress, [warmup, level, last]) = (epoch.progress, self.epochs);
-        let trained = progress.epoch.saturating_sub(warmup);
-        if trained == 0 || !trained.is_multiple_of(level) || progress.epoch > last {
+        let (clock, [warmup, level, last]) = (epoch.progress.clock, self.epochs);
+        let trained = clock.epoch().saturating_sub(warmup);
+        // A level that was cut short has not ended.
+        if clock.batch() > 0 || trained == 0 || !trained.is_multiple_of(level) || clock.epoch() > last {
             return Ok(());
         }
         let path = RunFolder::ticket_in(&self.folder, trained / level);

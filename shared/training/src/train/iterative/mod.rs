@@ -14,13 +14,14 @@ pub use load::{Load, LoadMode, after_levels};
 
 use self::stored::{read_state, save_state};
 use super::stored::wrong;
-use super::{Data, Event, Pruned, ReparameterisedStepper, Stepped, Stepper, TrainingContext};
+use super::{Data, Event, Pruned, ReparameterisedStepper, StateFrom, Stepped, Stepper, TrainingContext};
 use crate::run::Saved;
 use er_engine::{Batch, Engine, ModelState};
 use er_graphs::density::Density;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{LayerState, Mask};
 use er_networks::model::ModelSpec;
+use er_networks::schedule::Clock;
 use er_networks::score::synflow;
 use er_networks::topology::effective;
 use er_networks::topology::iterative::{Pruner, Reset, magnitudes, prune, random_scores, reset, snip_scores, take_masks};
@@ -63,7 +64,6 @@ impl IterativeOptions {
 pub struct IterativeStepper {
     options: IterativeOptions,
     steps: ReparameterisedStepper,
-    batches_per_epoch: u64,
     /// What a reset goes back to; none before the end of the warm-up, or without a reset.
     first: Option<ModelState>,
     note: Note,
@@ -99,24 +99,30 @@ fn begins(steps: Saved, spec: &ModelSpec, first: Option<&ModelState>) -> Saved {
 }
 
 impl IterativeStepper {
-    /// A training with these steps, whose situation has a [`Saved`] of their own inside.
+    /// A training with these steps, whose context has a [`Saved`] of their own inside.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
     pub fn new(
         options: IterativeOptions,
         how: super::ReparameterisedOptions,
-        situation: &TrainingContext,
+        context: &TrainingContext,
         engine: &mut dyn Engine,
     ) -> Result<Self> {
-        let saved = situation.saved;
+        let saved = context.saved;
         let note = Note::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
         let note =
             note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint with --pruner"))?;
         let inner = Saved { note: note.steps.clone(), ..Saved::default() };
-        let steps = ReparameterisedStepper::new(how, &TrainingContext { saved: &inner, ..*situation }, engine)?;
-        let first = read_state(FIRST, engine.spec(), saved, note.first_steps)?;
-        Ok(Self { options, steps, batches_per_epoch: situation.length.batches_per_epoch, first, note })
+        let steps = ReparameterisedStepper::new(how, &TrainingContext { saved: &inner, ..*context }, engine)?;
+        let mut first = read_state(FIRST, engine.spec(), saved, note.first_steps)?;
+        let (mut note, epoch) = (note, context.clock.epoch());
+        if context.from == StateFrom::OtherRun {
+            // The levels pruned before the latest step count as those that led to the network that is taken over.
+            note.levels = options.levels_before(context.clock.epochs_begun().saturating_sub(1));
+            first = first.filter(|_| epoch >= options.warmup_epochs);
+        }
+        Ok(Self { options, steps, first, note })
     }
 
     /// Prunes to the density of a level, counted from 0, and resets.
@@ -149,6 +155,8 @@ impl IterativeStepper {
             missing += reset(&mut state, first, engine.spec(), self.options.reset, signs);
         }
         let after = edges(&state);
+        let empty = engine.spec().layers().iter().zip(&state.layers).filter(|(_, layer)| layer.mask.edges() == 0);
+        let empty_layers = empty.map(|(of, _)| of.name.clone()).collect();
         if after == 0 {
             let what = format!("level {}: pruning to density {density} leaves no edge", level + 1);
             return Err(Error::failure(what).help("end with a higher density in --threshold-list"));
@@ -168,6 +176,7 @@ impl IterativeStepper {
             edges: after,
             pruned: before - after,
             missing,
+            empty_layers,
         })
     }
 }
@@ -181,8 +190,8 @@ impl Stepper for IterativeStepper {
         self.steps.begin(engine, data)
     }
 
-    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
-        let epoch = (step - 1) / self.batches_per_epoch;
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
+        let epoch = clock.epochs_begun() - 1;
         if self.options.reset != Reset::None && self.first.is_none() && epoch >= self.options.warmup_epochs {
             let first = self.steps.state(engine)?;
             self.note.first_steps = first.steps;
@@ -193,7 +202,7 @@ impl Stepper for IterativeStepper {
             event = Some(Event::Pruned(self.prune(engine, self.note.levels, batch)?));
             self.note.levels += 1;
         }
-        let stepped = self.steps.step(engine, batch, step, rate)?;
+        let stepped = self.steps.step(engine, batch, clock, rate)?;
         Ok(Stepped { event: event.or(stepped.event), ..stepped })
     }
 

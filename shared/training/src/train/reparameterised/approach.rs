@@ -3,21 +3,22 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::files::{EveryEpochs, Published};
+use super::layer::Layer;
 use super::{Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, reparameterised};
 use crate::Backend;
-use crate::run::{Origin, RunFolder, Saved};
+use crate::run::{Checkpoint, Origin, RunFolder, Saved};
 use crate::train::network::{drawn, edges_of};
-use crate::train::{Approach, Contest, Data, Hook, Stepper, TrainingContext};
+use crate::train::{Approach, AskedDensity, Contest, Data, Hook, Inheritance, Stepper, TrainingContext};
 use er_engine::{Engine, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::Result;
 use er_graphs::graph::Mask;
 use er_networks::init::{FanInit, fan_state};
 use er_networks::model::ModelSpec;
-use er_networks::topology::rule::Length;
+use er_networks::schedule::Length;
 use er_networks::topology::{Drawn, MaskPlan};
 
 /// A network inside random masks, or a dense one, whose weights in use are a function of those that are trained.
@@ -47,6 +48,8 @@ pub struct ReparameterisedTraining {
     pub published: Published,
     /// Epochs from one checkpoint that is kept to the next.
     pub save_every: Option<u64>,
+    /// The density of the masks that was asked for, if a checkpoint to resume from brings them.
+    pub asked: Option<AskedDensity>,
     /// Seed of the weights.
     pub seed: u64,
 }
@@ -143,6 +146,41 @@ impl Approach for ReparameterisedTraining {
         }
     }
 
+    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, _: Length) -> Result<Inheritance> {
+        let Checkpoint { state, saved, .. } = checkpoint;
+        let (mut edges, mut weights) = (0, 0);
+        for (l, (of, layer)) in spec.layers().iter().zip(&state.layers).enumerate().filter(|(l, _)| self.counts[*l]) {
+            // What may be in use, where that is more than what is.
+            edges += match self.laws[l] {
+                Some(_) => Layer::trained(saved, &of.name, of.shape)?.mask.edges(),
+                None => layer.mask.edges(),
+            };
+            weights += of.shape.weights();
+        }
+        let found = edges as f64 / weights.max(1) as f64;
+        if let Some(asked) = &self.asked {
+            asked.check(found, weights)?;
+        }
+        let mut inheritance = Inheritance::default();
+        if self.masks.is_some() {
+            let soft = self.laws.iter().flatten().any(|law| matches!(law, Reparameterisation::SoftThreshold { .. }));
+            let key = if soft { "mask_density_requested" } else { "density_requested" };
+            inheritance.facts.insert(key.to_owned(), json!(found));
+            inheritance.facts.insert("er_sparse_method".to_owned(), json!("resumed"));
+        }
+        Ok(inheritance)
+    }
+
+    fn density_advice(&self, _: &ModelSpec) -> String {
+        let rises = self.laws.iter().flatten().any(|law| matches!(law, Reparameterisation::Rising(_)));
+        let advice = if rises {
+            "the part that is left out grows until --final-prune-epoch, and stays a little below --prune-rate"
+        } else {
+            "--sampling exact draws a fixed number of edges in each layer, and --er-sparse-method balanced-exact or ERK loses none"
+        };
+        advice.to_owned()
+    }
+
     /// The density falls all the time, or until an epoch; an accuracy counts only together with the density that is reported.
     fn contest(&self, length: Length) -> Contest {
         let last = |law: &Reparameterisation| match law {
@@ -153,8 +191,8 @@ impl Approach for ReparameterisedTraining {
         self.laws.iter().flatten().filter_map(last).max().map_or(Contest::All, Contest::After)
     }
 
-    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
-        Ok(Box::new(ReparameterisedStepper::new(self.how(situation.options), situation, engine)?))
+    fn stepper(&self, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
+        Ok(Box::new(ReparameterisedStepper::new(self.how(context.options), context, engine)?))
     }
 
     fn hooks(&self, folder: &RunFolder, origin: &Origin, _: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {

@@ -85,11 +85,11 @@ impl EveryEpochs {
 
 impl Hook for EveryEpochs {
     fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
-        let progress = epoch.progress;
-        if !progress.epoch.is_multiple_of(self.epochs) {
+        let number = epoch.progress.clock.epochs_begun();
+        if !number.is_multiple_of(self.epochs) {
             return Ok(());
         }
-        let path = self.folder.join(format!("epoch-{}.safetensors", progress.epoch));
+        let path = self.folder.join(format!("epoch-{number}.safetensors"));
         epoch.write(&path, &self.origin, engine)
     }
 }

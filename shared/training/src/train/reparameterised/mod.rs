@@ -20,12 +20,13 @@ pub use files::Published;
 use self::layer::{Layer, Move};
 use super::ledger::on_edges;
 use super::stored::wrong;
-use super::{Data, Event, LayerSparsity, Sparsity, Stepped, Stepper, TrainingContext, settle};
+use super::{Data, Event, LayerSparsity, Sparsity, StateFrom, Stepped, Stepper, TrainingContext, settle};
 use crate::run::Saved;
 use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::LayerState;
 use er_networks::model::{Convention, ModelSpec, ParamKind};
+use er_networks::schedule::Clock;
 use er_networks::schedule::GmpRate;
 use er_networks::threshold::SparseFunction;
 
@@ -86,7 +87,6 @@ pub struct ReparameterisedStepper {
     norms: Vec<bool>,
     /// Edges of each layer that the engine has.
     edges: Vec<usize>,
-    batches_per_epoch: u64,
     note: Note,
 }
 
@@ -133,18 +133,21 @@ fn reparameterised(spec: &ModelSpec, laws: &[Option<Reparameterisation>], mut st
 }
 
 impl ReparameterisedStepper {
-    /// A training in this engine, of the weights that `situation.saved` has.
+    /// A training in this engine, of the weights that `context.saved` has.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
-    pub fn new(options: ReparameterisedOptions, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
-        let saved = situation.saved;
+    pub fn new(options: ReparameterisedOptions, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
+        let saved = context.saved;
         let note = Note::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
         let note =
             note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint of er_str"))?;
         let slots = options.decays.weights.optimizer.slots();
-        let batches_per_epoch = situation.length.batches_per_epoch;
-        let epoch = situation.step.saturating_sub(1) / batches_per_epoch;
+        let mut note = note;
+        if context.from == StateFrom::OtherRun {
+            (note.training_flops, note.training_flops_dense) = (0.0, 0.0);
+        }
+        let epoch = context.clock.epochs_begun().saturating_sub(1);
         let spec = engine.spec();
         let restored = |(law, of): (&Option<Reparameterisation>, &er_networks::model::Layer)| {
             let Some(law) = law else { return Ok(None) };
@@ -158,7 +161,7 @@ impl ReparameterisedStepper {
         let dense = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
         let norms = dense.map(|p| matches!(p.kind, ParamKind::Scale | ParamKind::Shift) && p.name.contains("bn")).collect();
         let shapes = spec.layers().iter().map(|l| l.shape.weights()).collect();
-        let mut all = Self { options, names, shapes, layers, norms, batches_per_epoch, note, edges: Vec::new() };
+        let mut all = Self { options, names, shapes, layers, norms, note, edges: Vec::new() };
         all.lay_out(engine, true)?;
         Ok(all)
     }
@@ -243,16 +246,17 @@ impl ReparameterisedStepper {
 }
 
 impl Stepper for ReparameterisedStepper {
-    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
-        if (step - 1).is_multiple_of(self.batches_per_epoch) {
-            self.layers.par_iter_mut().flatten().for_each(|layer| layer.enter((step - 1) / self.batches_per_epoch));
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
+        let (step, epoch) = (clock.step, clock.epochs_begun() - 1);
+        if clock == Clock::at_epoch(epoch, clock.batches_per_epoch).next() {
+            self.layers.par_iter_mut().flatten().for_each(|layer| layer.enter(epoch));
             self.lay_out(engine, true)?;
         }
         self.enter_step(engine.spec(), batch.labels.len());
         let outcome = self.descend(engine, batch, rate)?;
         self.lay_out(engine, false)?;
         let moves = self.layers.iter().any(Option::is_some);
-        let reports = moves && (step == 1 || step.is_multiple_of(self.batches_per_epoch));
+        let reports = moves && (step == 1 || clock.batch() == 0);
         let event = reports.then(|| Event::Sparsity(self.sparsity(engine.spec())));
         Ok(Stepped { outcome, event })
     }
