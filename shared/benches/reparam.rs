@@ -107,8 +107,14 @@ impl Case {
         let plain = SparseEngine::new(spec.clone(), state.clone(), how(), BATCH, threads)?;
         let mut engine = SparseEngine::new(spec.clone(), state, how(), BATCH, threads)?;
         let length = Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 };
-        let situation =
-            TrainingContext { length, data, options: how(), clock: Clock::new(1 << 20), saved: &saved, from: StateFrom::ThisRun };
+        let situation = TrainingContext {
+            length,
+            data,
+            options: how(),
+            clock: Clock::new(1 << 20),
+            saved: &saved,
+            from: StateFrom::ThisClock,
+        };
         let still = StepOptions { weight_decay: 0.0, ..how() };
         let decays = Decays { weights: how(), thresholds: still, norms: how() };
         let law = Some(Reparameterisation::SoftThreshold { function: SparseFunction::Exp, first: 0.0 });

@@ -51,7 +51,7 @@ fn method(name: MethodName, engine: &dyn Engine) -> Result<DynamicStepper> {
     let rule = method.rule(Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 })?;
     let layers = engine.spec().layers();
     let network = Network { movable: vec![true; layers.len()], groups: layers.iter().map(|l| l.groups).collect(), seed: 1 };
-    DynamicStepper::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default(), StateFrom::ThisRun)
+    DynamicStepper::new(rule, network, MomentumKind::Sgd(0.9), engine, 0, &Saved::default(), StateFrom::ThisClock)
 }
 
 /// Milliseconds.

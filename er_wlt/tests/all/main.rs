@@ -3,6 +3,7 @@
 // A test may panic, and numbers of files are copied.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
+mod clock;
 #[path = "../../../shared/tests/common/mod.rs"]
 mod common;
 mod engines;

@@ -104,7 +104,7 @@ fn wrong_files_of_options() {
 #[test]
 fn options_without_effect_are_noted() {
     let place = Place::new();
-    let words = "--sparse --fix --model mlp-8 --epochs 1 --quiet --growth gradient --death-rate 0.3 --no-cuda --l1 0";
+    let words = "--sparse --fix --model mlp-8 --sampling exact --density 0.5 --epochs 1 --quiet --growth gradient --death-rate 0.3 --no-cuda --l1 0";
     let ran = place.run(words);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let notes: Vec<&str> = ran.err.lines().collect();

@@ -125,7 +125,8 @@ impl Reference {
 fn steps_are_those_of_the_definition() {
     let (_, mut engine) = engine();
     let mut reference = Reference::new(&engine);
-    let mut stepper = TopKastStepper::new(&options(), network(), &mut engine, 0, &Saved::default(), StateFrom::ThisRun).unwrap();
+    let mut stepper =
+        TopKastStepper::new(&options(), network(), &mut engine, 0, &Saved::default(), StateFrom::ThisClock).unwrap();
     let mut moved = 0;
     for step in 1..=18 {
         let loss = reference.step(step);
@@ -154,7 +155,7 @@ fn steps_are_those_of_the_definition() {
 #[test]
 fn a_checkpoint_goes_on_bit_for_bit() {
     let (spec, mut whole) = engine();
-    let mut stepper = TopKastStepper::new(&options(), network(), &mut whole, 0, &Saved::default(), StateFrom::ThisRun).unwrap();
+    let mut stepper = TopKastStepper::new(&options(), network(), &mut whole, 0, &Saved::default(), StateFrom::ThisClock).unwrap();
     let mut parts = None;
     for step in 1..=12 {
         stepper.step(&mut whole, &batch(step), Clock { step, batches_per_epoch: 4 }, RATE).unwrap();
@@ -167,7 +168,7 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     let (_, mut again) = engine();
     assert_eq!(again.spec().name(), spec.name());
     again.load_state(state).unwrap();
-    let mut resumed = TopKastStepper::new(&options(), network(), &mut again, 6, &saved, StateFrom::ThisRun).unwrap();
+    let mut resumed = TopKastStepper::new(&options(), network(), &mut again, 6, &saved, StateFrom::ThisClock).unwrap();
     for step in 7..=12 {
         resumed.step(&mut again, &batch(step), Clock { step, batches_per_epoch: 4 }, RATE).unwrap();
     }
@@ -175,5 +176,5 @@ fn a_checkpoint_goes_on_bit_for_bit() {
     assert_eq!(resumed.saved(&again).unwrap(), stepper.saved(&whole).unwrap());
     let mut broken = saved;
     broken.tensors.retain(|name, _| !name.starts_with("velocity"));
-    assert!(TopKastStepper::new(&options(), network(), &mut again, 6, &broken, StateFrom::ThisRun).is_err());
+    assert!(TopKastStepper::new(&options(), network(), &mut again, 6, &broken, StateFrom::ThisClock).is_err());
 }

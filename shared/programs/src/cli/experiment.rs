@@ -54,7 +54,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
             Ok(summary) => {
                 print(&summary_line(&launched, summary))?;
                 let Training { approach, spec, .. } = &experiment.training;
-                for text in densities_differ(summary, &approach.density_advice(spec)) {
+                for text in densities_differ(summary, |asked, achieved| approach.density_advice(spec, asked, achieved)) {
                     remark(&text);
                 }
                 done.push((seed, launched.folder.clone(), summary["test_accuracy"].as_f64()));
@@ -143,7 +143,7 @@ fn summary_line(launched: &Launched, summary: &Value) -> String {
 }
 
 /// Remarks on densities that are more than 1 % away from what was asked for.
-fn densities_differ(summary: &Value, advice: &str) -> Vec<String> {
+fn densities_differ(summary: &Value, advice: impl Fn(f64, f64) -> String) -> Vec<String> {
     let achieved = if summary["kept_fraction"].is_null() { "density" } else { "kept_fraction" };
     let pairs = [("density_requested", achieved), ("mask_density_requested", "mask_density")];
     let of = |(asked, achieved): (&str, &str)| {
@@ -151,6 +151,7 @@ fn densities_differ(summary: &Value, advice: &str) -> Vec<String> {
         let percent = 100.0 * (achieved / asked - 1.0);
         let kind = if percent < 0.0 { "less" } else { "more" };
         (percent.abs() > 1.0).then(|| {
+            let advice = advice(asked, achieved);
             let [asked, achieved] = [asked, achieved].map(rounded);
             format!("density {achieved} was achieved, {:.1} % {kind} than the {asked} asked for: {advice}", percent.abs())
         })

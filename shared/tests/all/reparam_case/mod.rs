@@ -157,7 +157,7 @@ impl Case {
             options: self.decays.weights,
             clock: at(step),
             saved,
-            from: StateFrom::ThisRun,
+            from: StateFrom::ThisClock,
         };
         let options = ReparameterisedOptions {
             laws: self.laws.clone(),

@@ -46,12 +46,13 @@ impl StartPoint {
         Ok(Some(checkpoint))
     }
 
-    /// The checkpoint of another run to go on from, if one is asked for, with the clock as this run sets it: epochs completed count, however
-    /// many steps they had there. What was the best epoch of the other run, and its losses so far, do not count in this one.
+    /// The checkpoint of another run to go on from, if one is asked for, with the clock as this run has it: epochs completed count, however
+    /// many steps they had there. Whether that is where the checkpoint stands. What was the best epoch of the other run does not count in
+    /// this one.
     ///
     /// # Errors
     /// If it is of another model, or damaged.
-    pub fn other(&self, spec: &ModelSpec, batches_per_epoch: u64) -> Result<Option<Checkpoint>> {
+    pub fn other(&self, spec: &ModelSpec, batches_per_epoch: u64) -> Result<Option<(Checkpoint, bool)>> {
         let Some(path) = &self.resume else { return Ok(None) };
         let mut checkpoint = Checkpoint::read(path, spec)?;
         let there = checkpoint.progress.clock;
@@ -63,9 +64,10 @@ impl StartPoint {
         let Progress { interval, train, validation, .. } = checkpoint.progress;
         let taken_over = Some(TakenOver { file: path.display().to_string(), step: clock.step, ..TakenOver::default() });
         checkpoint.progress = Progress { clock, best: None, taken_over, ..Progress::default() };
-        if clock == there {
+        let stays = clock.step == there.step;
+        if stays {
             checkpoint.progress = Progress { interval, train, validation, ..checkpoint.progress };
         }
-        Ok(Some(checkpoint))
+        Ok(Some((checkpoint, stays)))
     }
 }

@@ -44,7 +44,7 @@ pub trait Approach: fmt::Debug + fmt::Display {
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance>;
 
     /// What to do where the density that was achieved is not the one that was asked for, naming the option that mends it.
-    fn density_advice(&self, spec: &ModelSpec) -> String;
+    fn density_advice(&self, spec: &ModelSpec, asked: f64, achieved: f64) -> String;
 
     /// Which epochs compete for being the best.
     fn contest(&self, _length: Length) -> Contest {
@@ -124,13 +124,14 @@ pub(super) fn same_density(asked: f64, found: f64, weights: usize) -> bool {
     (asked - found).abs() <= (0.01 * asked).max(chance).max(0.5 / n)
 }
 
-/// Where the state of a training comes from.
+/// Where in a training its state comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateFrom {
-    /// From [`Approach::begin`], or from a checkpoint of this very run.
-    ThisRun,
-    /// From a checkpoint of another run: its network and what belongs to that are taken over, its counts and costs are not.
-    OtherRun,
+    /// From where the training stands: from [`Approach::begin`] or a checkpoint, so that everything goes on, counts and costs too.
+    ThisClock,
+    /// From a checkpoint of another run, with the clock set anew: its network and what belongs to that are taken over, its counts and
+    /// costs are not.
+    AnotherClock,
 }
 
 /// In which training steps are made, and from where on.
@@ -146,6 +147,6 @@ pub struct TrainingContext<'a> {
     pub options: StepOptions,
     /// What the checkpoint holds that the engine's network is from, or what [`Approach::begin`] gave with it.
     pub saved: &'a Saved,
-    /// Whose checkpoint that is.
+    /// Whether that is from where the training stands.
     pub from: StateFrom,
 }

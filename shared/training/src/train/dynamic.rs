@@ -44,7 +44,7 @@ impl DynamicStepper {
             let stored = ledger.stored(saved, l);
             let momentum = Momentum { first: stored.floats("momentum.0")?, second: stored.floats("momentum.1")? };
             // A run that goes on elsewhere gathers anew.
-            if from == StateFrom::ThisRun {
+            if from == StateFrom::ThisClock {
                 *gathered = stored.floats("gradient")?;
             }
             ledger.memory.layers[l].momentum = momentum;

@@ -169,8 +169,8 @@ impl Training {
     }
 
     /// The checkpoint of another run to go on from, if there is one, with what this run makes of it.
-    fn take_over(&self, length: Length) -> Result<Option<Checkpoint>> {
-        let Some(mut checkpoint) = self.start.other(&self.spec, length.batches_per_epoch)? else { return Ok(None) };
+    fn take_over(&self, length: Length) -> Result<Option<(Checkpoint, StateFrom)>> {
+        let Some((mut checkpoint, stays)) = self.start.other(&self.spec, length.batches_per_epoch)? else { return Ok(None) };
         let clock = checkpoint.progress.clock;
         if self.plan.is_done(&checkpoint.progress) {
             let what = format!("the checkpoint to resume from is after {} epochs and {} steps", clock.epoch(), clock.step);
@@ -182,7 +182,7 @@ impl Training {
             taken_over.facts = facts;
         }
         remarks.iter().for_each(|text| remark(text));
-        Ok(Some(checkpoint))
+        Ok(Some((checkpoint, if stays { StateFrom::ThisClock } else { StateFrom::AnotherClock })))
     }
 
     fn train(
@@ -190,7 +190,7 @@ impl Training {
         program: &Invocation,
         folder: &RunFolder,
         data: &mut Data,
-        other: Option<Checkpoint>,
+        other: Option<(Checkpoint, StateFrom)>,
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
@@ -201,14 +201,14 @@ impl Training {
                 let clock = progress.clock.with_batches(length.batches_per_epoch);
                 // Files of earlier versions may not say how many steps an epoch has.
                 let progress = if progress.clock.batches_per_epoch == 0 { Progress { clock, ..progress } } else { progress };
-                (state, progress, saved, StateFrom::ThisRun)
-            } else if let Some(checkpoint) = other {
-                remarks = taken_over(&checkpoint, length);
+                (state, progress, saved, StateFrom::ThisClock)
+            } else if let Some((checkpoint, from)) = other {
+                remarks = taken_over(&checkpoint, from, length);
                 let Checkpoint { state, progress, saved, .. } = checkpoint;
-                (state, progress, saved, StateFrom::OtherRun)
+                (state, progress, saved, from)
             } else {
                 let (state, saved) = fresh()?;
-                (state, Progress::new(length.batches_per_epoch), saved, StateFrom::ThisRun)
+                (state, Progress::new(length.batches_per_epoch), saved, StateFrom::ThisClock)
             };
         let mut facts = self.facts.clone();
         if let Some(TakenOver { file, step, facts: of_masks }) = &progress.taken_over {
@@ -255,7 +255,7 @@ impl Training {
 }
 
 /// What is taken over from the checkpoint of another run, and what is not: the table in docs/resuming.md.
-fn taken_over(checkpoint: &Checkpoint, length: Length) -> Vec<String> {
+fn taken_over(checkpoint: &Checkpoint, from: StateFrom, length: Length) -> Vec<String> {
     let Checkpoint { origin, progress, state, .. } = checkpoint;
     let clock = progress.clock;
     let file = progress.taken_over.as_ref().map_or("", |taken| &taken.file);
@@ -271,6 +271,11 @@ fn taken_over(checkpoint: &Checkpoint, length: Length) -> Vec<String> {
         format!("resuming from {file}, a checkpoint of {}", origin.program),
         format!("  taken over: weights, running statistics, masks (density {density}), {optimiser}what belongs to the network"),
         format!("  clock: {place} of {} (step {} of {})", length.epochs, clock.step, length.steps()),
-        "  set by this run: data, schedules, method; updates, costs and the best epoch count from here".to_owned(),
+        match from {
+            StateFrom::ThisClock => "  set by this run: data, schedules, method; the best epoch is one from here on".to_owned(),
+            StateFrom::AnotherClock => {
+                "  set by this run: clock, data, schedules, method; updates, costs and the best epoch count from here".to_owned()
+            }
+        },
     ]
 }

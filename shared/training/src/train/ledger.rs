@@ -47,7 +47,7 @@ struct Note {
 }
 
 impl Ledger {
-    /// The book of the network in this engine, or what is saved of it; that of another run is not continued.
+    /// The book of the network in this engine, or what is saved of it; it begins anew where the clock was set.
     ///
     /// # Errors
     /// If what is saved does not fit the network.
@@ -65,7 +65,7 @@ impl Ledger {
             training: 0.0,
             training_dense: 0.0,
         };
-        if from == StateFrom::ThisRun && !saved.note.is_null() {
+        if from == StateFrom::ThisClock && !saved.note.is_null() {
             let note = Note::deserialize(&saved.note).map_err(|e| wrong(format_args!("its notes: {e}")))?;
             (ledger.training, ledger.training_dense) = (note.training_flops, note.training_flops_dense);
             ledger.memory.updates = note.updates;

@@ -180,8 +180,12 @@ impl Approach for MaskedTraining {
         Ok(inheritance)
     }
 
-    fn density_advice(&self, spec: &ModelSpec) -> String {
+    fn density_advice(&self, spec: &ModelSpec, asked: f64, achieved: f64) -> String {
         let Some(plan) = &self.initial.masks else { return "there is no mask".to_owned() };
+        let weights: usize = self.masked.iter().map(|l| spec.layers()[*l].shape.weights()).sum();
+        if (asked - achieved).abs() * weights as f64 <= self.masked.len() as f64 {
+            return "layers have whole numbers of edges, and this is as near as it gets".to_owned();
+        }
         let short =
             || self.initial.draw(spec).is_ok_and(|drawn| expected(spec, &drawn, &self.masked) < 0.995 * plan.density.get());
         let advice = match &self.method.prune {
@@ -196,7 +200,7 @@ impl Approach for MaskedTraining {
                 "full layers cannot hold their share: --sparse-init balanced-exact, or ERK, divides it among the others"
             }
             None if plan.law == Sampling::Bernoulli => "--sampling exact draws a fixed number of edges in each layer",
-            None => "each layer has a whole number of edges, and that is as near as it gets",
+            None => "it is what --sparse-init gives; show tells the density of each layer",
         };
         advice.to_owned()
     }

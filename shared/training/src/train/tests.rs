@@ -126,7 +126,7 @@ fn plain() -> DynamicStepper {
 /// The same, of a checkpoint after this step.
 fn plain_after(step: u64, saved: &Saved) -> DynamicStepper {
     let network = Network { movable: vec![false], groups: vec![1], seed: 1 };
-    DynamicStepper::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved, StateFrom::ThisRun).unwrap()
+    DynamicStepper::new(None, network, MomentumKind::Sgd(0.9), &Fake::new(), step, saved, StateFrom::ThisClock).unwrap()
 }
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
@@ -277,12 +277,14 @@ fn a_foreign_checkpoint_starts_a_run_without_its_best_epoch() {
     let other = folder_of(b.path(), "9876543210");
     let spec = Fake::new().spec;
     let start = StartPoint { resume: Some(from.last()), epoch: None };
-    let checkpoint = start.other(&spec, BATCHES).unwrap().unwrap();
+    let (checkpoint, stays) = start.other(&spec, BATCHES).unwrap().unwrap();
+    assert!(stays);
     assert_eq!((checkpoint.progress.clock.epoch(), checkpoint.progress.best), (4, None));
-    let earlier = StartPoint { epoch: Some(2), ..start.clone() }.other(&spec, BATCHES).unwrap().unwrap();
+    let (earlier, stays) = StartPoint { epoch: Some(2), ..start.clone() }.other(&spec, BATCHES).unwrap().unwrap();
     assert_eq!(earlier.progress.clock, Clock { step: BATCHES, batches_per_epoch: BATCHES });
     // Epochs of another number of steps are epochs all the same.
-    let coarser = start.other(&spec, 1).unwrap().unwrap();
+    let (coarser, stays_too) = start.other(&spec, 1).unwrap().unwrap();
+    assert!(!stays && !stays_too);
     assert_eq!((coarser.progress.clock.epoch(), coarser.progress.clock.step), (4, 4));
     // A checkpoint that only lies in the folder of a run does not belong to it.
     std::fs::copy(from.last(), other.last()).unwrap();

@@ -159,8 +159,10 @@ impl MovingOptions {
             (Some(_), Some(_)) => {
                 checks.problems.add(format!("{} and --t-end-fraction say the same: give one", checks.given.show("t-end")));
             }
+            (Some(StepSpan(Span::Part(part))), None) | (None, Some(part)) => {
+                method.end = (part < 1.0).then_some(Span::Part(part));
+            }
             (Some(end), None) => method.end = Some(end.0),
-            (None, Some(part)) => method.end = (part < 1.0).then_some(Span::Part(part)),
             (None, None) => match method.end {
                 None => self.t_end_fraction = Some(1.0),
                 Some(Span::Part(part)) => self.t_end_fraction = Some(part),

@@ -68,7 +68,7 @@ struct Note {
     kind: String,
     /// Fraction that is kept now.
     density: f64,
-    /// The level, from 0, that has begun; none before the first step, and in a network of another run.
+    /// The level, from 0, that has begun; none before the first step, and where the clock was set.
     #[serde(default)]
     level: Option<usize>,
     /// Steps the optimiser has made.
@@ -121,8 +121,8 @@ impl EdgePopup {
         let mut note = Note::deserialize(&saved.note)
             .map_err(|e| wrong(format_args!("its notes: {e}")).help("er_slt goes on from checkpoints of er_slt"))?;
         let claim = note.claim.take();
-        if context.from == StateFrom::OtherRun {
-            // Its levels and costs are not those of this run; the optimiser goes on.
+        if context.from == StateFrom::AnotherClock {
+            // Levels and costs count from here; the optimiser goes on.
             note = Note { steps: note.steps, scale: note.scale, ..Note::new(note.density) };
         }
         let state = engine.state()?;
@@ -294,8 +294,9 @@ impl Stepper for EdgePopup {
 
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
         let step = clock.step;
-        let event =
-            if self.note.level != Some(self.level(step)) { Some(Event::Level(self.begin_level(engine, step)?)) } else { None };
+        let level = self.level(step);
+        let has_begun = self.note.level == Some(level) && self.note.density.to_bits() == self.options.densities[level].to_bits();
+        let event = if has_begun { None } else { Some(Event::Level(self.begin_level(engine, step)?)) };
         self.enter_step(engine.spec(), batch.labels.len());
         let outcome = self.descend(engine, batch, rate)?;
         if outcome.loss_sum.is_finite() && self.options.rescale_steps.is_some_and(|n| step.is_multiple_of(n)) {

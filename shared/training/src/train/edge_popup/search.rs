@@ -215,7 +215,7 @@ impl Approach for TicketSearch {
         Ok(Inheritance { facts: facts.map(|(key, value)| (key.to_owned(), value)).into_iter().collect(), remarks: Vec::new() })
     }
 
-    fn density_advice(&self, _: &ModelSpec) -> String {
+    fn density_advice(&self, _: &ModelSpec, _: f64, _: f64) -> String {
         "layers keep no more than they are allowed: raise --er-init-density, or divide it evenly with --er-method uniform"
             .to_owned()
     }

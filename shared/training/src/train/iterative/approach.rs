@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::levels::{Levels, tested};
 use super::load::{layers_after, masks_after};
-use super::{IterativeOptions, IterativeStepper, Load, begins};
+use super::{IterativeOptions, IterativeStepper, Load, Note, begins};
 use crate::Backend;
 use crate::run::{Checkpoint, Origin, RunFolder, Saved};
 use crate::train::{Approach, Contest, Data, Hook, Inheritance, ReparameterisedTraining, Stepper, TrainingContext};
@@ -91,8 +91,8 @@ impl Approach for IterativePruning {
         Ok(())
     }
 
-    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance> {
-        let _ = self.of.take_over(checkpoint, spec, length)?;
+    fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, _: Length) -> Result<Inheritance> {
+        Note::read(&checkpoint.saved)?;
         let masks = checkpoint.state.layers.iter().enumerate().filter(|(l, _)| self.of.counts[*l]).map(|(_, layer)| &layer.mask);
         let (edges, weights) = masks.fold((0, 0), |(e, w), mask| (e + mask.edges(), w + mask.shape().weights()));
         let found = edges as f64 / weights.max(1) as f64;
@@ -104,12 +104,12 @@ impl Approach for IterativePruning {
             let (levels, epoch) = (self.before_last(), clock.epoch());
             format!("the last level ends with epoch {levels}, and the checkpoint to resume from is after epoch {epoch}")
         } else {
-            return Ok(Inheritance::default());
+            return self.of.inherit(checkpoint, spec);
         };
         Err(Error::usage(what).help("choose other densities with --threshold-list, or set the clock with --start-epoch"))
     }
 
-    fn density_advice(&self, _: &ModelSpec) -> String {
+    fn density_advice(&self, _: &ModelSpec, _: f64, _: f64) -> String {
         "pruning compares scores of whole numbers of edges; see --threshold-list".to_owned()
     }
 

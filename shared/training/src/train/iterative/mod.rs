@@ -85,6 +85,17 @@ struct Note {
     steps: Value,
 }
 
+impl Note {
+    /// What a checkpoint holds.
+    ///
+    /// # Errors
+    /// If it is one of another method.
+    fn read(saved: &Saved) -> Result<Self> {
+        let note = Self::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
+        note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint with --pruner"))
+    }
+}
+
 /// What tensors of the first network are called before their own names.
 const FIRST: &str = "first";
 
@@ -110,14 +121,12 @@ impl IterativeStepper {
         engine: &mut dyn Engine,
     ) -> Result<Self> {
         let saved = context.saved;
-        let note = Note::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
-        let note =
-            note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint with --pruner"))?;
+        let note = Note::read(saved)?;
         let inner = Saved { note: note.steps.clone(), ..Saved::default() };
         let steps = ReparameterisedStepper::new(how, &TrainingContext { saved: &inner, ..*context }, engine)?;
         let mut first = read_state(FIRST, engine.spec(), saved, note.first_steps)?;
         let (mut note, epoch) = (note, context.clock.epoch());
-        if context.from == StateFrom::OtherRun {
+        if context.from == StateFrom::AnotherClock {
             // The levels pruned before the latest step count as those that led to the network that is taken over.
             note.levels = options.levels_before(context.clock.epochs_begun().saturating_sub(1));
             first = first.filter(|_| epoch >= options.warmup_epochs);

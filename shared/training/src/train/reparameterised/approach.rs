@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::files::{EveryEpochs, Published};
 use super::layer::Layer;
-use super::{Decays, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, reparameterised};
+use super::{Decays, Note, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, reparameterised};
 use crate::Backend;
 use crate::run::{Checkpoint, Origin, RunFolder, Saved};
 use crate::train::network::{drawn, edges_of};
@@ -65,6 +65,32 @@ impl ReparameterisedTraining {
         };
         let freeze = self.counts.iter().map(|counts| self.freeze && *counts).collect();
         ReparameterisedOptions { laws: self.laws.clone(), decays, freeze, settle_batches: self.settle_batches }
+    }
+
+    /// What the masks of another run's checkpoint are, if they may be taken for those that were asked for.
+    pub(in crate::train) fn inherit(&self, checkpoint: &Checkpoint, spec: &ModelSpec) -> Result<Inheritance> {
+        let Checkpoint { state, saved, .. } = checkpoint;
+        let (mut edges, mut weights) = (0, 0);
+        for (l, (of, layer)) in spec.layers().iter().zip(&state.layers).enumerate().filter(|(l, _)| self.counts[*l]) {
+            // What may be in use, where that is more than what is.
+            edges += match self.laws[l] {
+                Some(_) => Layer::trained(saved, &of.name, of.shape)?.mask.edges(),
+                None => layer.mask.edges(),
+            };
+            weights += of.shape.weights();
+        }
+        let found = edges as f64 / weights.max(1) as f64;
+        if let Some(asked) = &self.asked {
+            asked.check(found, weights)?;
+        }
+        let mut inheritance = Inheritance::default();
+        if self.masks.is_some() {
+            let soft = self.laws.iter().flatten().any(|law| matches!(law, Reparameterisation::SoftThreshold { .. }));
+            let key = if soft { "mask_density_requested" } else { "density_requested" };
+            inheritance.facts.insert(key.to_owned(), json!(found));
+            inheritance.facts.insert("er_sparse_method".to_owned(), json!("resumed"));
+        }
+        Ok(inheritance)
     }
 }
 
@@ -147,31 +173,11 @@ impl Approach for ReparameterisedTraining {
     }
 
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, _: Length) -> Result<Inheritance> {
-        let Checkpoint { state, saved, .. } = checkpoint;
-        let (mut edges, mut weights) = (0, 0);
-        for (l, (of, layer)) in spec.layers().iter().zip(&state.layers).enumerate().filter(|(l, _)| self.counts[*l]) {
-            // What may be in use, where that is more than what is.
-            edges += match self.laws[l] {
-                Some(_) => Layer::trained(saved, &of.name, of.shape)?.mask.edges(),
-                None => layer.mask.edges(),
-            };
-            weights += of.shape.weights();
-        }
-        let found = edges as f64 / weights.max(1) as f64;
-        if let Some(asked) = &self.asked {
-            asked.check(found, weights)?;
-        }
-        let mut inheritance = Inheritance::default();
-        if self.masks.is_some() {
-            let soft = self.laws.iter().flatten().any(|law| matches!(law, Reparameterisation::SoftThreshold { .. }));
-            let key = if soft { "mask_density_requested" } else { "density_requested" };
-            inheritance.facts.insert(key.to_owned(), json!(found));
-            inheritance.facts.insert("er_sparse_method".to_owned(), json!("resumed"));
-        }
-        Ok(inheritance)
+        Note::read(&checkpoint.saved)?;
+        self.inherit(checkpoint, spec)
     }
 
-    fn density_advice(&self, _: &ModelSpec) -> String {
+    fn density_advice(&self, _: &ModelSpec, _: f64, _: f64) -> String {
         let rises = self.laws.iter().flatten().any(|law| matches!(law, Reparameterisation::Rising(_)));
         let advice = if rises {
             "the part that is left out grows until --final-prune-epoch, and stays a little below --prune-rate"

@@ -106,6 +106,17 @@ struct Note {
     training_flops_dense: f64,
 }
 
+impl Note {
+    /// What a checkpoint holds.
+    ///
+    /// # Errors
+    /// If it is one of another method.
+    fn read(saved: &Saved) -> Result<Self> {
+        let note = Self::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
+        note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint of er_str"))
+    }
+}
+
 /// What is saved of a layer besides tensors.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Threshold {
@@ -139,12 +150,10 @@ impl ReparameterisedStepper {
     /// If what is saved does not fit the network.
     pub fn new(options: ReparameterisedOptions, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Self> {
         let saved = context.saved;
-        let note = Note::deserialize(&saved.note).ok().filter(|note| note.kind == KIND);
-        let note =
-            note.ok_or_else(|| wrong(format_args!("it is of another method")).help("go on from a checkpoint of er_str"))?;
+        let note = Note::read(saved)?;
         let slots = options.decays.weights.optimizer.slots();
         let mut note = note;
-        if context.from == StateFrom::OtherRun {
+        if context.from == StateFrom::AnotherClock {
             (note.training_flops, note.training_flops_dense) = (0.0, 0.0);
         }
         let epoch = context.clock.epochs_begun().saturating_sub(1);
