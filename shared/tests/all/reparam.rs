@@ -1,6 +1,8 @@
 //! Reparameterised weights on the sparse engine: against a recorded trajectory, against their definition with dense tensors in
 //! float64, and what compaction must not change.
 
+use std::any::Any;
+
 use crate::golden::{flat_f32 as flat, golden};
 use crate::reparam_case::{BATCH, Case, at, decays, floats, momentum, s_of, trained};
 use serde_json::Value;
@@ -10,7 +12,7 @@ use shared::model::{Image, ModelSpec, ModelState, ParamKind, build};
 use shared::run::{Saved, SavedTensor};
 use shared::schedule::GmpRate;
 use shared::threshold::SparseFunction;
-use shared::train::{Decays, Event, Reparameterisation, Stepper};
+use shared::train::{Decays, Reparameterisation, Sparsity, Stepper};
 
 const SOFT: Reparameterisation = Reparameterisation::SoftThreshold { function: SparseFunction::Sigmoid, first: -4.0 };
 const RISING: Reparameterisation = Reparameterisation::Rising(GmpRate { rate: 0.8, first: 1, last: 4 });
@@ -193,7 +195,7 @@ fn nothing_in_use() {
         for step in 1..=9 {
             let stepped = reparam.step(&mut engine, &case.batch(step), at(step), 0.1).unwrap();
             assert!((stepped.outcome.loss() - 5.0_f64.ln()).abs() < 1e-6, "{law:?}: {}", stepped.outcome.loss());
-            if let Some(Event::Sparsity(sparsity)) = stepped.event {
+            if let Some(sparsity) = stepped.event.as_deref().and_then(|event| (event as &dyn Any).downcast_ref::<Sparsity>()) {
                 assert_eq!((sparsity.edges, sparsity.density.to_bits()), (0, 0), "{law:?}");
                 assert!(
                     matches!(law, Reparameterisation::Largest { .. }) || sparsity.places == 0,

@@ -1,6 +1,8 @@
 //! Top-KAST on the sparse engine against its definition in float64, with dense tensors and masks.
 
 use rand::RngExt;
+use std::any::Any;
+
 use shared::engine::sparse::SparseEngine;
 use shared::engine::{Batch, Engine, Optimizer, StepOptions};
 use shared::graph::Mask;
@@ -10,7 +12,7 @@ use shared::rng::{Purpose, stream};
 use shared::run::Saved;
 use shared::schedule::Clock;
 use shared::topology::rule::{Network, When};
-use shared::train::{Event, StateFrom, Stepper, TopKastOptions, TopKastStepper};
+use shared::train::{StateFrom, Stepper, TopKastOptions, TopKastStepper, Update};
 
 const WIDTHS: [usize; 4] = [10, 16, 8, 3];
 const RATE: f64 = 0.1;
@@ -133,7 +135,7 @@ fn steps_are_those_of_the_definition() {
         let stepped = stepper.step(&mut engine, &batch(step), Clock { step, batches_per_epoch: 4 }, RATE).unwrap();
         assert!((stepped.outcome.loss() - loss).abs() < 1e-5, "step {step}: {} {loss}", stepped.outcome.loss());
         assert_eq!(stepped.event.is_some(), step % REFRESH == 0);
-        if let Some(Event::Update(update)) = stepped.event {
+        if let Some(update) = stepped.event.as_deref().and_then(|event| (event as &dyn Any).downcast_ref::<Update>()) {
             moved += update.grown;
         }
         let visible = stepper.network(&engine).unwrap();

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Epoch, Event, Hook, Level, Pruned, Step, Update};
+use super::{Epoch, Hook, Step};
 use er_engine::Engine;
 use er_graphs::error::Result;
 
@@ -50,13 +50,7 @@ impl Hook for Display {
         // Batches of the epoch so far, this one included.
         let batch = clock.step - (clock.epochs_begun() - 1) * clock.batches_per_epoch;
         if let Some(event) = step.event {
-            let text = match event {
-                Event::Update(update) => updated(update),
-                Event::Level(level) => levelled(level),
-                Event::Pruned(pruned) => pruned_to(pruned),
-                Event::Sparsity(sparsity) => format!("density {:.6} ({} edges)", sparsity.density, sparsity.edges),
-            };
-            self.line(&format!("step {}: {text}", clock.step));
+            self.line(&format!("step {}: {}", clock.step, event.line()));
         }
         if let Some(bar) = &self.bar {
             if bar.length() != Some(clock.batches_per_epoch) || batch <= 1 {
@@ -91,45 +85,6 @@ impl Hook for Display {
         ));
         Ok(())
     }
-}
-
-/// One line on an update.
-fn updated(update: &Update) -> String {
-    let target = update.density_target.map(|d| format!(" (target {d:.6})")).unwrap_or_default();
-    let mut parts = vec![format!("density {:.6}{target}", update.density)];
-    if update.pruned > 0 {
-        parts.push(format!("{} edges pruned", update.pruned));
-    }
-    if let Some(fraction) = update.drop_fraction {
-        let returned = update.returned.map(|r| format!(", {:.1} % of them the same", 100.0 * r)).unwrap_or_default();
-        let (dropped, grown) = (update.dropped, update.grown);
-        parts.push(format!("{dropped} dropped and {grown} grown (drop fraction {fraction:.4}{returned})"));
-    }
-    if update.repaired > 0 {
-        parts.push(format!("{} moved to keep units alive", update.repaired));
-    }
-    parts.push(format!("{:.4} of the weights active so far", update.itop));
-    parts.join(", ")
-}
-
-/// One line on the beginning of a level.
-fn levelled(level: &Level) -> String {
-    let Level { level, levels, density_target, density, edges, biases, stayed, .. } = level;
-    let stayed = stayed.map(|s| format!(", {:.1} % of those before", 100.0 * s)).unwrap_or_default();
-    format!(
-        "level {level} of {levels}: density {density_target:.6} asked for, {density:.6} kept ({edges} weights and {biases} \
-         biases{stayed})"
-    )
-}
-
-/// One line on the end of a level.
-fn pruned_to(pruned: &Pruned) -> String {
-    let Pruned { level, levels, density_target, density, density_effective, edges, pruned, missing, .. } = pruned;
-    let missing = if *missing == 0 { String::new() } else { format!("; {missing} edges of the other run are not there") };
-    format!(
-        "level {level} of {levels}: {pruned} edges pruned, density {density_target:.6} asked for, {density:.6} kept ({edges} edges, \
-         {density_effective:.6} on a path from image to logits){missing}"
-    )
 }
 
 impl Drop for Display {

@@ -104,7 +104,7 @@ impl Stepper for DynamicStepper {
         let outcome = self.compute(engine, batch, rate, [gathers, rule.needs_every_gradient()])?;
         // Edges do not move by gradients that are not numbers.
         let moves = is_update && outcome.loss_sum.is_finite();
-        let event = if moves { Some(Event::Update(self.update(engine, &rule, step)?)) } else { None };
+        let event = if moves { Some(Box::new(self.update(engine, &rule, step)?) as Box<dyn Event>) } else { None };
         Ok(Stepped { outcome, event })
     }
 

@@ -29,7 +29,7 @@ impl EmptyLayers {
 
 impl Hook for EmptyLayers {
     fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
-        let empty = step.event.map(super::Event::empty_layers).unwrap_or_default();
+        let empty = step.event.map(|event| event.empty_layers()).unwrap_or_default();
         let new: Vec<&str> = empty.into_iter().filter(|name| !self.named.contains(*name)).collect();
         if !new.is_empty() {
             let layers = if new.len() == 1 { "layer" } else { "layers" };

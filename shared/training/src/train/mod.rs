@@ -5,6 +5,7 @@ mod display;
 mod dynamic;
 mod edge_popup;
 mod empty_layers;
+mod event;
 mod iterative;
 mod launch;
 mod ledger;
@@ -27,6 +28,7 @@ pub use approach::{Approach, AskedDensity, Inheritance, StateFrom, TrainingConte
 pub use display::{Display, remark};
 pub use dynamic::DynamicStepper;
 pub use edge_popup::{EdgePopup, EdgePopupOptions, TicketSearch, allowed_masks};
+pub use event::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Update};
 pub use iterative::{IterativeOptions, IterativePruning, IterativeStepper, Load, LoadMode, after_levels};
 pub use launch::{Destination, Evaluated, Launched, Training};
 pub use masked::MaskedTraining;
@@ -36,7 +38,7 @@ pub use reparameterised::{
     Decays, Published, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, ReparameterisedTraining,
 };
 pub use session::{Finish, Results, Session};
-pub use stepper::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Stepped, Stepper, Update};
+pub use stepper::{Stepped, Stepper};
 pub use stopwatch::Stopwatch;
 pub use stopwatch::median;
 pub use top_kast::{TopKastOptions, TopKastStepper};
@@ -143,7 +145,7 @@ pub struct Step<'a> {
     /// Whether the epoch ends with this step.
     pub ends_epoch: bool,
     /// What happened to the edges, if it is worth a line.
-    pub event: Option<&'a Event>,
+    pub event: Option<&'a dyn Event>,
     /// What made the step.
     pub stepper: &'a dyn Stepper,
 }
@@ -234,7 +236,7 @@ pub fn train(
             let Clock { step, .. } = progress.clock;
             let ends_epoch = progress.clock.batch() == 0 || plan.stops_at(step);
             let interval = step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
-            let (stepper, event) = (&*stepper, event.as_ref());
+            let (stepper, event) = (&*stepper, event.as_deref());
             let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, event, stepper };
             hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
             if ends_epoch {

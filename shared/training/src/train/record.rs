@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Epoch, Event, Hook, Step, Stepper};
+use super::{Epoch, Hook, Step, Stepper};
 use crate::run::{Checkpoint, Lines, Origin, Progress, RunFolder, not_finite};
 use er_engine::Engine;
 use er_graphs::error::{Error, Result};
@@ -35,11 +36,12 @@ struct StepLine {
 
 /// A line of metrics at each step at which something happens to the edges; the event brings its kind.
 #[derive(Serialize)]
-struct EventLine<'a> {
-    #[serde(flatten)]
-    event: &'a Event,
+struct EventLine {
+    kind: &'static str,
     step: u64,
     epoch: u64,
+    #[serde(flatten)]
+    fields: Value,
 }
 
 /// A line of metrics at the end of each epoch: means over the epoch.
@@ -117,7 +119,8 @@ impl Hook for Recorder<'_> {
     fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
         let clock = step.progress.clock;
         if let Some(event) = step.event {
-            self.metrics.append(&EventLine { event, step: clock.step, epoch: clock.epochs_begun() })?;
+            let (kind, fields) = (event.kind(), event.fields());
+            self.metrics.append(&EventLine { kind, step: clock.step, epoch: clock.epochs_begun(), fields })?;
         }
         if let Some(sums) = step.interval {
             self.metrics.append(&StepLine {

@@ -1,11 +1,8 @@
 //! What a training does with a batch.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Data;
+use super::{Data, Event};
 use crate::run::Saved;
 use er_engine::{Batch, Engine, ModelState, Outcome};
 use er_graphs::error::Result;
@@ -48,13 +45,19 @@ pub trait Stepper {
     ///
     /// # Errors
     /// Those of the engine.
-    fn saved(&self, engine: &dyn Engine) -> Result<Saved>;
+    fn saved(&self, _engine: &dyn Engine) -> Result<Saved> {
+        Ok(Saved::default())
+    }
 
     /// What the summary says of it.
-    fn results(&self) -> Map<String, Value>;
+    fn results(&self) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// What is left to tell the user when a training ends.
-    fn final_report(&self) -> Option<String>;
+    fn final_report(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Lets running statistics settle through the first batches of an epoch, without a step. They lag behind a network that changes at
@@ -72,146 +75,10 @@ pub(super) fn settle(engine: &mut dyn Engine, data: &Data, epoch: u64, batches: 
 }
 
 /// What a step gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Stepped {
     /// Loss and hits of the batch before anything moved.
     pub outcome: Outcome,
     /// What happened to the edges, at a step where something does that is worth a line.
-    pub event: Option<Event>,
-}
-
-/// What happened to the edges of a network at a step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Event {
-    /// Edges were moved.
-    Update(Update),
-    /// Another number of them is chosen from now on.
-    Level(Level),
-    /// Others are in use.
-    Sparsity(Sparsity),
-    /// A level of training has ended with pruning.
-    Pruned(Pruned),
-}
-
-impl Event {
-    /// Names of the layers that have no edge after it.
-    pub fn empty_layers(&self) -> Vec<&str> {
-        match self {
-            Self::Update(update) => update.layers.iter().filter(|(_, l)| l.edges == 0).map(|(name, _)| name.as_str()).collect(),
-            Self::Sparsity(now) => now.layers.iter().filter(|(_, l)| l.density == 0.0).map(|(name, _)| name.as_str()).collect(),
-            Self::Level(Level { empty_layers, .. }) | Self::Pruned(Pruned { empty_layers, .. }) => {
-                empty_layers.iter().map(String::as_str).collect()
-            }
-        }
-    }
-}
-
-/// What is left after a level of training. Densities are those of the layers that can be pruned.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Pruned {
-    /// The level, from 1.
-    pub level: u64,
-    /// Number of levels.
-    pub levels: u64,
-    /// Density that is asked for.
-    pub density_target: f64,
-    /// Density afterwards.
-    pub density: f64,
-    /// Density of the edges that are on a path from the image to the logits.
-    pub density_effective: f64,
-    /// Edges of all layers afterwards.
-    pub edges: usize,
-    /// Edges pruned.
-    pub pruned: usize,
-    /// Edges that masks or signs of another run were to be taken for, or from, and that are not there.
-    pub missing: usize,
-    /// Names of the layers that have no edge.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub empty_layers: Vec<String>,
-}
-
-/// Which weights are in use, of those that are trained.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sparsity {
-    /// Part of all weights.
-    pub density: f64,
-    /// Weights in use.
-    pub edges: usize,
-    /// Weights whose gradients are computed: those in use, and those that may soon be.
-    pub places: usize,
-    /// All layers, by the name of their weights.
-    pub layers: BTreeMap<String, LayerSparsity>,
-}
-
-/// Which weights of a layer are in use.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct LayerSparsity {
-    /// Part of its weights.
-    pub density: f64,
-    /// Magnitude above which weights are in use, where it is trained.
-    pub threshold: Option<f64>,
-}
-
-/// Part of a training in which a fixed fraction of the weights and biases is chosen. Fractions are of all weights and biases.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Level {
-    /// Which part, from 1.
-    pub level: u64,
-    /// Number of parts.
-    pub levels: u64,
-    /// Fraction that is asked for.
-    pub density_target: f64,
-    /// Fraction that is kept.
-    pub density: f64,
-    /// Weights kept.
-    pub edges: usize,
-    /// Biases kept.
-    pub biases: usize,
-    /// Part of the weights and biases kept before that still are; none at the beginning.
-    pub stayed: Option<f64>,
-    /// Names of the layers of which no weight is kept.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub empty_layers: Vec<String>,
-}
-
-/// What happened to the edges of a network in one update. Densities are those of the layers that can move.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Update {
-    /// Density that the schedule asks for, where there is one.
-    pub density_target: Option<f64>,
-    /// Density afterwards.
-    pub density: f64,
-    /// Edges afterwards.
-    pub edges: usize,
-    /// Drop fraction f(t).
-    pub drop_fraction: Option<f64>,
-    /// Edges pruned for good.
-    pub pruned: usize,
-    /// Edges dropped in exchange for others.
-    pub dropped: usize,
-    /// Edges grown.
-    pub grown: usize,
-    /// Part of the dropped edges that were grown again at once.
-    pub returned: Option<f64>,
-    /// Edges that keep units alive, each put in another's place.
-    pub repaired: usize,
-    /// In-time over-parameterisation: part of the weights that have been edges after some update.
-    pub itop: f64,
-    /// Layers that can move, by the name of their weights.
-    pub layers: BTreeMap<String, LayerUpdate>,
-}
-
-/// What happened to the edges of a layer in one update, as in [`Update`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[allow(missing_docs)] // as in `Update`
-pub struct LayerUpdate {
-    pub density: f64,
-    pub edges: usize,
-    pub pruned: usize,
-    pub dropped: usize,
-    pub grown: usize,
-    pub returned: usize,
-    pub repaired: usize,
-    pub itop: f64,
+    pub event: Option<Box<dyn Event>>,
 }

@@ -197,7 +197,7 @@ impl Stepper for TopKastStepper {
         let outcome = engine.train_step(batch, rate)?;
         engine.rewire(&mut |states| self.absorb(states, rate))?;
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
-        let event = if moves { Some(Event::Update(self.update(engine, step)?)) } else { None };
+        let event = if moves { Some(Box::new(self.update(engine, step)?) as Box<dyn Event>) } else { None };
         Ok(Stepped { outcome, event })
     }
 

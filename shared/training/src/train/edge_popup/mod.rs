@@ -296,7 +296,7 @@ impl Stepper for EdgePopup {
         let step = clock.step;
         let level = self.level(step);
         let has_begun = self.note.level == Some(level) && self.note.density.to_bits() == self.options.densities[level].to_bits();
-        let event = if has_begun { None } else { Some(Event::Level(self.begin_level(engine, step)?)) };
+        let event: Option<Box<dyn Event>> = if has_begun { None } else { Some(Box::new(self.begin_level(engine, step)?)) };
         self.enter_step(engine.spec(), batch.labels.len());
         let outcome = self.descend(engine, batch, rate)?;
         if outcome.loss_sum.is_finite() && self.options.rescale_steps.is_some_and(|n| step.is_multiple_of(n)) {

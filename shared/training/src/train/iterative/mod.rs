@@ -206,9 +206,9 @@ impl Stepper for IterativeStepper {
             self.note.first_steps = first.steps;
             self.first = Some(first);
         }
-        let mut event = None;
+        let mut event: Option<Box<dyn Event>> = None;
         if self.note.levels < self.options.levels_before(epoch) {
-            event = Some(Event::Pruned(self.prune(engine, self.note.levels, batch)?));
+            event = Some(Box::new(self.prune(engine, self.note.levels, batch)?));
             self.note.levels += 1;
         }
         let stepped = self.steps.step(engine, batch, clock, rate)?;

@@ -266,7 +266,7 @@ impl Stepper for ReparameterisedStepper {
         self.lay_out(engine, false)?;
         let moves = self.layers.iter().any(Option::is_some);
         let reports = moves && (step == 1 || clock.batch() == 0);
-        let event = reports.then(|| Event::Sparsity(self.sparsity(engine.spec())));
+        let event = reports.then(|| Box::new(self.sparsity(engine.spec())) as Box<dyn Event>);
         Ok(Stepped { outcome, event })
     }
 
