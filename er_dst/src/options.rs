@@ -9,11 +9,11 @@ use shared::Result;
 use shared::config::{
     Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RESUMED, RunOptions, Setup, Shared, values,
 };
-use shared::density::{Density, Distribution, rounded};
+use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::{EpochSpan, Length, LrPolicy, Span};
-use shared::topology::SparseInit;
 use shared::topology::rule::{EdgeScore, Falling, InitialMask, Method, MethodName};
+use shared::topology::{MaskWeights, SparseInit};
 
 /// Everything that decides what `er_dst` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -142,7 +142,7 @@ impl Options {
             let what = format!("{}: {of} begins with all weights, not with given masks", checks.given.show("sparse-init"));
             checks.problems.add_with_help(what, "leave it out, or choose a --method that begins with a mask");
             // So that nothing else is wrong with the masks.
-            self.shared.sparse.mask.sparse_init = SparseInit::Distribution(Distribution::Uniform);
+            self.shared.sparse.mask.sparse_init = SparseInit::Densities(LayerDensities::of(&Uniform));
         }
     }
 
@@ -212,8 +212,8 @@ impl Options {
             for option in OF_DRAWN_MASKS.into_iter().filter(|o| *o != "sparse-init") {
                 checks.no_effect(option, "with --method Top-KAST: the largest weights are used", "leave it out");
             }
-        // ER_ortho draws weights, too.
-        } else if self.shared.sparse.mask.sparse_init != SparseInit::ErOrtho {
+        // Unless the masks bring the first weights.
+        } else if !matches!(self.shared.sparse.mask.sparse_init.weights(), MaskWeights::Bring(_)) {
             for option in OF_DRAWN_MASKS {
                 checks.unused(option);
             }

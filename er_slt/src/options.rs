@@ -13,12 +13,12 @@ use shared::config::{
     values,
 };
 use shared::data::DataKind;
-use shared::density::{Density, Distribution, rounded};
+use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
 use shared::schedule::{EpochSpan, LearningRate, LearningRates, LrPolicy, Span, kept_fractions};
-use shared::topology::SparseInit;
+use shared::topology::{MaskWeights, SparseInit};
 use shared::train::{TicketSearch, allowed_masks};
 use shared::{Error, Result};
 
@@ -223,7 +223,7 @@ impl Options {
     /// A remark on a search that has no choice. Other masks than uniform ones may leave one in some layers.
     fn nothing_to_choose(&self, drawn: bool, densities: &[f64]) -> Option<String> {
         let Own { er_method, er_init_density: allowed, er_mask_bias, .. } = &self.own;
-        let even = drawn && *er_mask_bias && *er_method == SparseInit::Distribution(Distribution::Uniform);
+        let even = drawn && *er_mask_bias && *er_method == SparseInit::Densities(LayerDensities::of(&Uniform));
         (even && densities.iter().all(|d| *d >= allowed.get())).then(|| {
             format!("--sparsity keeps all that --er-init-density allows ({allowed}): there is next to nothing to choose")
         })
@@ -291,7 +291,7 @@ impl Options {
     /// Refuses masks that come with weights.
     fn method(&self, checks: &mut Checks) {
         let method = &self.own.er_method;
-        if matches!(method, SparseInit::ErOrtho | SparseInit::GlobalMagnitude) {
+        if !matches!(method.weights(), MaskWeights::Unread) {
             let what = format!("{}: {method} is about weights, and these are --init-bias here", checks.given.show("er-method"));
             checks.problems.add_with_help(what, "use a distribution of the density, such as uniform or ERK");
         }

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::str::FromStr;
 
 use shared::config::values;
-use shared::density::Distribution;
+use shared::density::LayerDensities;
 use shared::model::ModelSpec;
-use shared::names::{self, Choice};
+use shared::names;
+use shared::registry::{self, Named};
 use shared::run::layerwise;
-use shared::topology::SparseInit;
+use shared::topology::{MaskWeights, SparseInit};
 use shared::{Error, Result};
 
 /// What `--er-sparse-method` names.
@@ -29,22 +30,31 @@ const OWN: [(ErMethod, &str, &str); 2] = [
     (ErMethod::StrInduced, "str-induced-er", "as a trained network is sparse"),
 ];
 
+impl ErMethod {
+    /// The initial masks of other programs that are methods here, too: not those about weights, which --init decides.
+    fn named() -> impl Iterator<Item = &'static dyn Named> {
+        SparseInit::named()
+            .filter(|n| n.name().parse().is_ok_and(|init: SparseInit| matches!(init.weights(), MaskWeights::Unread)))
+    }
+}
+
 impl FromStr for ErMethod {
     type Err = Error;
 
     fn from_str(typed: &str) -> Result<Self> {
-        let own = OWN.map(|(value, name, about)| Choice { value, name, aliases: &[], about });
-        // The others are about weights, which --init decides here.
-        let drawn =
-            SparseInit::choices().into_iter().filter(|c| matches!(c.value, SparseInit::Distribution(_) | SparseInit::ErFlow));
-        let drawn = drawn.map(|c| Choice { value: Self::Of(c.value), name: c.name, aliases: c.aliases, about: c.about });
-        let choices: Vec<Choice<Self>> = own.into_iter().chain(drawn).collect();
-        let named = names::parse("method", &choices, typed);
+        if let Some((own, ..)) = OWN.into_iter().find(|(_, name, _)| names::same(name, typed)) {
+            return Ok(own);
+        }
+        let (name, _) = registry::split(typed);
+        let is_known = Self::named().any(|n| names::is_one_of(name, n.name(), n.aliases()));
         match values::sparse_init(typed) {
-            // A list, or a file.
-            Ok(init @ (SparseInit::File(_) | SparseInit::Distribution(_))) if named.is_err() => Ok(Self::Of(init)),
-            Err(why) if Path::new(typed).extension().is_some_and(|e| e == "json") => Err(Error::usage(why)),
-            _ => named,
+            Ok(init) if matches!(init.weights(), MaskWeights::Unread) => Ok(Self::Of(init)),
+            // What is wrong with its parameters, or with a file.
+            Err(why) if is_known || Path::new(typed).extension().is_some_and(|e| e == "json") => Err(Error::usage(why)),
+            _ => {
+                let own = OWN.iter().map(|(_, name, _)| (*name, [].as_slice()));
+                Err(names::unknown("method", own.chain(Self::named().map(|n| (n.name(), n.aliases()))), typed))
+            }
         }
     }
 }
@@ -62,7 +72,7 @@ impl fmt::Display for ErMethod {
 ///
 /// # Errors
 /// If the file is missing or damaged, or is of another network.
-pub(crate) fn str_induced(path: &Path, spec: &ModelSpec, is_masked: impl Fn(usize) -> bool) -> Result<Distribution> {
+pub(crate) fn str_induced(path: &Path, spec: &ModelSpec, is_masked: impl Fn(usize) -> bool) -> Result<LayerDensities> {
     let names: Vec<&str> = spec.layers().iter().map(|l| l.name.as_str()).collect();
     let mut file = layerwise::read(path, &names)?;
     let mut index = 0..names.len();

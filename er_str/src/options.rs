@@ -14,7 +14,7 @@ use shared::config::{
     Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RESUMED, RunOptions, Setup, Shared, TrainingOptions,
     values,
 };
-use shared::density::{Density, Distribution, rounded};
+use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
 use shared::model::{self as models, ModelSpec};
@@ -321,7 +321,7 @@ impl Options {
                     own.er_sparse_init = Density::FULL;
                     checks.unused("er-sparse-init");
                 }
-                Some(SparseInit::Distribution(Distribution::Uniform))
+                Some(SparseInit::Densities(LayerDensities::of(&Uniform)))
             }
             ErMethod::StrInduced => {
                 let Some(path) = &own.er_sparsity_file else {
@@ -330,7 +330,7 @@ impl Options {
                     checks.problems.add_with_help(what, help);
                     return Ok(None);
                 };
-                Some(SparseInit::Distribution(str_induced(path, spec, |l| types[l].is_masked() && !spec.layers()[l].depthwise)?))
+                Some(SparseInit::Densities(str_induced(path, spec, |l| types[l].is_masked() && !spec.layers()[l].depthwise)?))
             }
         })
     }

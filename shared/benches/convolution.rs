@@ -17,7 +17,7 @@ use std::time::Instant;
 use clap::Parser;
 use common::{BATCH, all_threads, batch, engine};
 use shared::Result;
-use shared::density::Distribution;
+use shared::density::{LayerDensities, Uniform};
 use shared::engine::Engine;
 use shared::engine::sparse::Kernels;
 use shared::graph::LayerShape;
@@ -84,7 +84,7 @@ fn chain(convolutions: usize, channels: usize, side: usize) -> Result<ModelSpec>
 /// Edges and seconds of one convolution.
 fn measure(channels: usize, side: usize, density: f64, threads: usize, options: &Options) -> Result<(f64, f64)> {
     let engine = |convolutions| -> Result<_> {
-        Ok(engine(&chain(convolutions, channels, side)?, &Distribution::Uniform, density, threads, options.kernels))
+        Ok(engine(&chain(convolutions, channels, side)?, &LayerDensities::of(&Uniform), density, threads, options.kernels))
     };
     let [mut few, mut many] = [engine(FEW)?, engine(FEW + MORE)?];
     let batch = batch(few.spec());

@@ -10,7 +10,7 @@ mod common;
 use common::{BATCH, OPTIONS, all_threads, batch, network};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use shared::density::Distribution;
+use shared::density::{LayerDensities, Uniform};
 use shared::engine::{Backend, Device};
 use shared::model::{Image, build};
 
@@ -25,7 +25,7 @@ fn main() {
 fn step(bencher: Bencher, backend: Backend, model: &str) {
     let side = if model.starts_with("lenet") { 28 } else { 32 };
     let spec = build(model, Image::new(if side == 28 { 1 } else { 3 }, side, side), 10).unwrap();
-    let (batch, state) = (batch(&spec), network(&spec, &Distribution::Uniform, DENSITY));
+    let (batch, state) = (batch(&spec), network(&spec, &LayerDensities::of(&Uniform), DENSITY));
     let mut engine = backend.engine(spec, state, OPTIONS, BATCH, all_threads()).unwrap();
     engine.train_step(&batch, 0.01).unwrap();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01).unwrap());

@@ -14,7 +14,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use rand::RngExt;
 use rayon::prelude::*;
-use shared::density::Distribution;
+use shared::density::{LayerDensities, Uniform};
 use shared::engine::sparse::Kernels;
 use shared::engine::{Engine, LayerState, Movable};
 use shared::model::{Image, build};
@@ -31,7 +31,7 @@ fn threads() -> usize {
 fn step(bencher: Bencher, model: &str, density: f64) {
     let spec = build(model, Image::new(3, 32, 32), 10).unwrap();
     let batch = batch(&spec);
-    let mut engine = engine(&spec, &Distribution::Uniform, density, threads(), Kernels::Faster);
+    let mut engine = engine(&spec, &LayerDensities::of(&Uniform), density, threads(), Kernels::Faster);
     engine.train_step(&batch, 0.01).unwrap();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01).unwrap());
 }
@@ -56,7 +56,7 @@ fn resnet50(bencher: Bencher, density: f64) {
 fn resnet18_zeros(bencher: Bencher, (density, zeros): (f64, f64)) {
     let spec = build("resnet18", Image::new(3, 32, 32), 10).unwrap();
     let batch = batch(&spec);
-    let mut engine = engine(&spec, &Distribution::Uniform, density, threads(), Kernels::Faster);
+    let mut engine = engine(&spec, &LayerDensities::of(&Uniform), density, threads(), Kernels::Faster);
     engine
         .rewire(&mut |layers: &mut [LayerState]| {
             for (l, layer) in layers.iter_mut().enumerate() {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use clap::Parser;
 use common::{all_threads, batch, engine};
 use shared::Result;
-use shared::density::Distribution;
+use shared::density::{Erk, LayerDensities};
 use shared::engine::sparse::Kernels;
 use shared::engine::{Batch, Engine};
 use shared::model::{Image, build};
@@ -65,7 +65,7 @@ fn time<R>(run: impl FnOnce() -> Result<R>) -> Result<f64> {
 fn measure(model: &str, threads: usize, options: &Options) -> Result<[f64; 5]> {
     let spec = build(model, Image::new(3, 32, 32), 10)?;
     let batch: Batch = batch(&spec);
-    let mut engine = engine(&spec, &Distribution::Erk { power: 1.0 }, options.density, threads, Kernels::Faster);
+    let mut engine = engine(&spec, &LayerDensities::of(&Erk), options.density, threads, Kernels::Faster);
     let layers = vec![true; spec.layers().len()];
     engine.train_step(&batch, 0.01)?;
     let mut methods = Vec::new();

@@ -11,7 +11,7 @@
 //! | `er_training` | [`data`], [`run`], [`train`] | all above |
 //! | `er_programs` | [`config`], [`cli`], [`report`] | all above but `er_dense` |
 
-pub use er_graphs::{Error, Result, density, error, graph, names, rng};
+pub use er_graphs::{Error, Result, density, error, graph, names, registry, rng};
 pub use er_networks::{init, model, schedule, score, threshold, topology};
 pub use er_programs::{cli, config, report};
 pub use er_training::{data, run, train};

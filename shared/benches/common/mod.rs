@@ -1,6 +1,6 @@
 //! What benches have in common: engines on random masks, and batches of noise.
 
-use shared::density::{Density, Distribution};
+use shared::density::{Density, LayerDensities};
 use shared::engine::sparse::{Kernels, Setup, SparseEngine};
 use shared::engine::{Batch, ModelState, Optimizer, StepOptions};
 use shared::graph::{LayerShape, Mask, Sampling, sample};
@@ -22,7 +22,7 @@ pub(crate) const OPTIONS: StepOptions =
 
 /// A network whose layers have random masks of the densities that a distribution gives them.
 #[allow(dead_code, reason = "a bench may make its own")]
-pub(crate) fn network(spec: &ModelSpec, distribution: &Distribution, density: f64) -> ModelState {
+pub(crate) fn network(spec: &ModelSpec, distribution: &LayerDensities, density: f64) -> ModelState {
     let shapes: Vec<LayerShape> = spec.layers().iter().map(|l| l.shape).collect();
     let solution = Density::new(density).and_then(|d| distribution.solve(&shapes, d));
     let densities = solution.unwrap_or_else(|e| panic!("{e}")).densities;
@@ -37,7 +37,7 @@ pub(crate) fn network(spec: &ModelSpec, distribution: &Distribution, density: f6
 #[allow(dead_code, reason = "a bench may make its own")]
 pub(crate) fn engine(
     spec: &ModelSpec,
-    distribution: &Distribution,
+    distribution: &LayerDensities,
     density: f64,
     threads: usize,
     kernels: Kernels,

@@ -5,6 +5,7 @@ pub mod density;
 pub mod error;
 pub mod graph;
 pub mod names;
+pub mod registry;
 pub mod rng;
 pub mod statistics;
 

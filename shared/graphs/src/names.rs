@@ -21,15 +21,32 @@ pub struct Choice<T> {
 /// For an unknown name: a usage error that calls it an unknown `what` and proposes the nearest canonical name or alias, or else
 /// lists the canonical names.
 pub fn parse<T: Clone>(what: &str, choices: &[Choice<T>], typed: &str) -> Result<T> {
-    let names = |c: &Choice<T>| std::iter::once(c.name).chain(c.aliases.iter().copied()).collect::<Vec<_>>();
-    if let Some(choice) = choices.iter().find(|c| names(c).iter().any(|n| same(n, typed))) {
-        return Ok(choice.value.clone());
+    match choices.iter().find(|c| is_one_of(typed, c.name, c.aliases)) {
+        Some(choice) => Ok(choice.value.clone()),
+        None => Err(unknown(what, choices.iter().map(|c| (c.name, c.aliases)), typed)),
     }
-    let help = nearest(typed, choices.iter().flat_map(names)).map_or_else(
-        || format!("choose one of {}", choices.iter().map(|c| c.name).collect::<Vec<_>>().join(", ")),
+}
+
+/// Whether `typed` is a canonical name or one of its aliases.
+pub fn is_one_of(typed: &str, name: &str, aliases: &[&str]) -> bool {
+    std::iter::once(&name).chain(aliases).any(|n| same(n, typed))
+}
+
+/// The error about a name that is none of these, each a canonical name with its aliases: it calls `typed` an unknown `what` and
+/// proposes the nearest name, or else lists the canonical ones.
+///
+/// ```
+/// let error = er_graphs::names::unknown("fruit", [("apple", ["Malus"].as_slice()), ("pear", &[])], "aple");
+/// assert_eq!(error.to_string(), "unknown fruit \"aple\"\n  did you mean \"apple\"?");
+/// ```
+pub fn unknown<'a>(what: &str, names: impl IntoIterator<Item = (&'a str, &'a [&'a str])>, typed: &str) -> Error {
+    let names: Vec<(&str, &[&str])> = names.into_iter().collect();
+    let all = names.iter().flat_map(|(name, aliases)| std::iter::once(*name).chain(aliases.iter().copied()));
+    let help = nearest(typed, all).map_or_else(
+        || format!("choose one of {}", names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
         |near| format!("did you mean \"{near}\"?"),
     );
-    Err(Error::usage(format!("unknown {what} \"{typed}\"")).help(help))
+    Error::usage(format!("unknown {what} \"{typed}\"")).help(help)
 }
 
 /// The name of a value.

@@ -7,6 +7,9 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+/// A named stream of random numbers; [`rand`]'s extension traits draw from it.
+pub type Stream = ChaCha8Rng;
+
 /// What a stream of random numbers is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
@@ -38,7 +41,7 @@ pub enum Purpose {
 /// The generator of one named stream. Streams of different `(seed, purpose, index)` are independent; equal ones are equal on
 /// every machine.
 #[must_use]
-pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
+pub fn stream(seed: u64, purpose: Purpose, index: u64) -> Stream {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());

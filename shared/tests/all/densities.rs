@@ -2,9 +2,13 @@
 
 use crate::golden::{counts, flat, golden};
 use serde_json::Value;
-use shared::density::{Density, Distribution, Solution};
+use shared::density::{
+    Balanced, BalancedExact, BalancedGreedy, Density, Distribution, Er, Erk, ErkClipped, ErkPlus, LayerDensities, Pyramid,
+    Solution, Uniform, UniformPlus,
+};
 use shared::graph::LayerShape;
 use shared::model::{Image, build};
+use shared::registry::Selected;
 
 /// Shapes in (out, inp, kh, kw) or (out, inp) order.
 fn shapes(v: &Value) -> Vec<LayerShape> {
@@ -17,18 +21,23 @@ fn shapes(v: &Value) -> Vec<LayerShape> {
 }
 
 /// The golden name of each rule. One rule comes a second time with the classifier as a 1×1 convolution.
-fn rules() -> [(&'static str, Distribution); 9] {
-    [
-        ("erk", Distribution::Erk { power: 1.0 }),
-        ("er", Distribution::Er),
-        ("erk_clipped", Distribution::ErkClipped),
-        ("erk_clipped_head_as_1x1conv", Distribution::ErkClipped),
-        ("balanced", Distribution::Balanced),
-        ("balanced_redistributed", Distribution::BalancedExact),
-        ("balanced_greedy", Distribution::BalancedGreedy),
-        ("pyramid", Distribution::Pyramid),
-        ("uniform", Distribution::Uniform),
-    ]
+fn rules() -> [(&'static str, LayerDensities); 9] {
+    let rules: [(&str, &'static dyn Distribution); 9] = [
+        ("erk", &Erk),
+        ("er", &Er),
+        ("erk_clipped", &ErkClipped),
+        ("erk_clipped_head_as_1x1conv", &ErkClipped),
+        ("balanced", &Balanced),
+        ("balanced_redistributed", &BalancedExact),
+        ("balanced_greedy", &BalancedGreedy),
+        ("pyramid", &Pyramid),
+        ("uniform", &Uniform),
+    ];
+    rules.map(|(name, rule)| (name, LayerDensities::of(rule)))
+}
+
+fn with(rule: &'static dyn Distribution, parameter: &str, value: f64) -> LayerDensities {
+    LayerDensities::Rule(Selected::new(rule).with(parameter, value).unwrap())
 }
 
 #[track_caller]
@@ -81,7 +90,7 @@ fn achieved_densities_of_soft_threshold_networks() {
             build(model, Image::new(3, 32, 32), classes).unwrap().layers().iter().map(|l| l.shape).collect();
         for (density, by_rule) in entry["achieved"].as_object().unwrap() {
             for (name, expected) in by_rule.as_object().unwrap() {
-                let solved = name.parse::<Distribution>().unwrap().solve(&shapes, density.parse().unwrap()).unwrap();
+                let solved = name.parse::<LayerDensities>().unwrap().solve(&shapes, density.parse().unwrap()).unwrap();
                 assert_close(solved.achieved, expected.as_f64().unwrap(), &format!("{model} {density} {name}"));
                 cases += 1;
             }
@@ -94,7 +103,7 @@ fn achieved_densities_of_soft_threshold_networks() {
 fn erk_agrees_with_the_published_imagenet_table() {
     let golden = golden("erk_resnet50_imagenet.json");
     let density = Density::new(golden["density"].as_f64().unwrap()).unwrap();
-    let solved = Distribution::Erk { power: 1.0 }.solve(&shapes(&golden["shapes"]), density).unwrap();
+    let solved = LayerDensities::of(&Erk).solve(&shapes(&golden["shapes"]), density).unwrap();
     assert_close(solved.note.unwrap().value, golden["epsilon"].as_f64().unwrap(), "epsilon");
     let computed = flat(&golden["sparsity_percent_computed"]);
     let published = flat(&golden["sparsity_percent_published"]);
@@ -126,7 +135,7 @@ fn erk_agrees_with_the_rounding_reference_on_small_networks() {
             })
             .collect();
         let power = case["power"].as_f64().unwrap();
-        let rule = if case["kernel"] == true { Distribution::Erk { power } } else { Distribution::Er };
+        let rule = if case["kernel"] == true { with(&Erk, "power", power) } else { LayerDensities::of(&Er) };
         let target = Density::new(1.0 - case["sparsity"].as_f64().unwrap()).unwrap();
         let solved = rule.solve(&shapes, target).unwrap();
         // The reference solves for a total that is up to one weight per layer higher, all of which goes to layers that are not full.
@@ -153,14 +162,14 @@ fn resnet20() -> Vec<LayerShape> {
 #[test]
 fn uniform_plus_meets_its_target_exactly() {
     let shapes = resnet20();
-    let solved = Distribution::UniformPlus.solve(&shapes, Density::new(0.1).unwrap()).unwrap();
+    let solved = LayerDensities::of(&UniformPlus).solve(&shapes, Density::new(0.1).unwrap()).unwrap();
     // (0.1·270896 − 432 − 0.2·640) / (270896 − 432 − 640); the published code divides by 270896 and gets 0.0979328.
     assert_close(solved.note.unwrap().value, 26529.6 / 269_824.0, "q");
     assert_eq!((solved.densities[0], solved.densities[21]), (1.0, 0.2));
     assert_close(solved.achieved, 0.1, "total");
-    let dense = Distribution::UniformPlus.solve(&shapes, Density::new(0.3).unwrap()).unwrap();
+    let dense = LayerDensities::of(&UniformPlus).solve(&shapes, Density::new(0.3).unwrap()).unwrap();
     assert_eq!((dense.densities[0], dense.densities[1], dense.densities[21]), (1.0, 0.3, 0.3));
-    let error = Distribution::UniformPlus.solve(&shapes, Density::new(0.001).unwrap()).unwrap_err();
+    let error = LayerDensities::of(&UniformPlus).solve(&shapes, Density::new(0.001).unwrap()).unwrap_err();
     assert!(error.what().starts_with("uniform_plus cannot reach density 0.001"), "{error}");
 }
 
@@ -168,11 +177,11 @@ fn uniform_plus_meets_its_target_exactly() {
 fn erk_plus_is_erk_before_a_fixed_classifier() {
     let shapes = resnet20();
     let n = 270_896.0;
-    let solved = Distribution::ErkPlus { fc_density: 0.5 }.solve(&shapes, Density::new(0.1).unwrap()).unwrap();
+    let solved = with(&ErkPlus, "fc_density", 0.5).solve(&shapes, Density::new(0.1).unwrap()).unwrap();
     let inner = Density::new((0.1 * n - 0.5 * 640.0) / (n - 640.0)).unwrap();
-    let before = Distribution::Erk { power: 1.0 }.solve(&shapes[..21], inner).unwrap();
+    let before = LayerDensities::of(&Erk).solve(&shapes[..21], inner).unwrap();
     assert_eq!(solved.densities[..21], before.densities);
     assert_close(solved.densities[21], 0.5, "classifier");
     assert_close(solved.achieved, 0.1, "total");
-    assert!(Distribution::ErkPlus { fc_density: 1.0 }.solve(&shapes, Density::new(0.001).unwrap()).is_err());
+    assert!(LayerDensities::of(&ErkPlus).solve(&shapes, Density::new(0.001).unwrap()).is_err());
 }

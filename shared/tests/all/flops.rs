@@ -1,7 +1,7 @@
 //! Operations, bytes and costs of trainings against independently computed numbers, and against published tables.
 
 use serde::Deserialize;
-use shared::density::{Density, Distribution};
+use shared::density::{Density, LayerDensities};
 use shared::graph::LayerShape;
 use shared::model::{Convention, CostMethod, Image, ModelSpec, Storage, TrainingCost, build};
 
@@ -178,7 +178,7 @@ fn the_counter_of_the_reproduction_executed() {
 /// Densities of the layers, of which the first `dense` are full and the others have this density together.
 fn solved(net: &ModelSpec, distribution: &str, density: f64, dense: usize) -> Vec<f64> {
     let shapes: Vec<LayerShape> = net.layers()[dense..].iter().map(|l| l.shape).collect();
-    let distribution: Distribution = distribution.parse().unwrap();
+    let distribution: LayerDensities = distribution.parse().unwrap();
     let solution = distribution.solve(&shapes, Density::new(density).unwrap()).unwrap();
     [vec![1.0; dense], solution.densities].concat()
 }

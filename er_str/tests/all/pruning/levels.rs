@@ -81,7 +81,7 @@ fn every_pruner_leaves_what_its_rule_says() {
                 Pruner::Snip | Pruner::MaskRef => continue,
                 _ => random_scores(&state.layers, 17, i as u32 + 1),
             };
-            prune(&mut state.layers, &[true; 3], &scores, pruner.distribution().as_ref(), density).unwrap();
+            prune(&mut state.layers, &[true; 3], &scores, pruner.distribution(), density).unwrap();
             assert!(masks(&state) == *after, "{name}, level {}", i + 1);
         }
     }

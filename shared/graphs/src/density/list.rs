@@ -1,7 +1,7 @@
 //! Provenance densities (measured on a pruned network, or learned), rescaled to the target:
 //! `p_l = min(1, ε·given_l)` with exact total.
 
-use super::{Solution, solver::fill};
+use super::{Solution, fill};
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 

@@ -2,22 +2,43 @@
 //! starve at low density (VGG-16 at 0.001 keeps an expected 0.0025 weights of its classifier), so flow preservation is not
 //! optional there.
 
-use super::Solution;
-use super::distribution::total;
+use super::{Distribution, Solution, total};
+use crate::error::Result;
 use crate::graph::LayerShape;
+use crate::registry::Named;
 
-pub(super) fn solve(shapes: &[LayerShape], d: f64) -> Solution {
-    let kept = |r: f64| shapes.iter().rev().fold(0.0, |sum, s| r * (s.weights() as f64 + sum));
-    let target = d * total(shapes);
-    // kept(r) grows from 0 to N, and kept(d) ≤ d·N: the root is in [d, 1). Halve until no number is left between the ends.
-    let (mut low, mut high) = (d, 1.0);
-    loop {
-        let middle = f64::midpoint(low, high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if kept(middle) < target { low = middle } else { high = middle }
+/// Densities r, r², r³, … from first to last layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Pyramid;
+
+impl Named for Pyramid {
+    fn name(&self) -> &'static str {
+        "pyramid"
     }
-    let densities = (1..=shapes.len()).map(|l| low.powi(l as i32)).collect();
-    Solution::new(shapes, densities, Some(("r", low)))
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &["pyramid_sparsity", "pyramidal"]
+    }
+
+    fn about(&self) -> &'static str {
+        "densities r, r², r³, … from the first to the last layer"
+    }
+}
+
+impl Distribution for Pyramid {
+    fn solve(&self, shapes: &[LayerShape], d: f64, _: &[f64]) -> Result<Solution> {
+        let kept = |r: f64| shapes.iter().rev().fold(0.0, |sum, s| r * (s.weights() as f64 + sum));
+        let target = d * total(shapes);
+        // kept(r) grows from 0 to N, and kept(d) ≤ d·N: the root is in [d, 1). Halve until no number is left between the ends.
+        let (mut low, mut high) = (d, 1.0);
+        loop {
+            let middle = f64::midpoint(low, high);
+            if middle <= low || middle >= high {
+                break;
+            }
+            if kept(middle) < target { low = middle } else { high = middle }
+        }
+        let densities = (1..=shapes.len()).map(|l| low.powi(l as i32)).collect();
+        Ok(Solution::new(shapes, densities, Some(("r", low))))
+    }
 }

@@ -1,10 +1,11 @@
 //! The water-filling solver behind every distribution with an exact total.
 
-use super::distribution::total;
+use super::total;
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 
-/// Finds ε with `Σ N_l·min(1, ε·raw_l) = d·N` and returns it with the densities `min(1, ε·raw_l)`.
+/// Water-filling: finds ε with `Σ N_l·min(1, ε·raw_l) = d·N` and returns it with the densities `min(1, ε·raw_l)`, one a layer, for raw
+/// values from 0 on. `name` is for messages.
 ///
 /// Layers that would exceed 1 are set to 1 and the rest is solved again, until none exceeds it. Setting a layer to 1 takes less
 /// from the budget than the layer asked for, so ε only rises, no layer ever has to be opened again, and there are at most L
@@ -12,7 +13,7 @@ use crate::graph::LayerShape;
 ///
 /// # Errors
 /// A usage error if layers whose raw value is not 0 hold fewer than d·N weights.
-pub(super) fn fill(name: &str, shapes: &[LayerShape], d: f64, raw: &[f64]) -> Result<(Vec<f64>, f64)> {
+pub fn fill(name: &str, shapes: &[LayerShape], d: f64, raw: &[f64]) -> Result<(Vec<f64>, f64)> {
     let weights = || shapes.iter().map(|s| s.weights() as f64).zip(raw).map(|(n, r)| (n, *r));
     let most = weights().filter(|(_, r)| *r > 0.0).map(|(n, _)| n).sum::<f64>() / total(shapes);
     if most < d {

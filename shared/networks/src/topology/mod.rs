@@ -2,11 +2,9 @@
 
 mod dense_layers;
 mod effective;
-mod er_flow;
 mod flow;
 pub mod iterative;
-mod magnitude;
-mod mirror;
+mod masks;
 mod plan;
 mod report;
 pub mod rule;
@@ -17,7 +15,9 @@ pub use effective::effective;
 #[cfg(test)]
 pub(crate) use effective::tests::with_flow;
 pub use flow::{Repair, preserve};
-pub use mirror::{half_shape, mirror};
+pub use masks::{
+    ErFlow, ErOrtho, GlobalMagnitude, LayerMasks, MaskGenerator, MaskRequest, MaskWeights, OwnWeights, half_shape, mirror,
+};
 pub use plan::{Drawn, FlowPreservation, MaskPlan};
 pub use report::{DensityReport, LayerReport};
 pub use sparse_init::SparseInit;

@@ -1,6 +1,7 @@
 //! Drawing the initial masks of a network.
 
-use super::{Repair, SparseInit, er_flow, half_shape, magnitude, mirror, preserve};
+use super::masks::{LayerMasks, MaskRequest, MaskWeights};
+use super::{Repair, SparseInit, preserve};
 use crate::model::ModelSpec;
 use er_graphs::density::{Constant, Density};
 use er_graphs::error::{Error, Result};
@@ -29,8 +30,7 @@ pub enum FlowPreservation {
 pub struct MaskPlan {
     /// Where the edges come from.
     pub init: SparseInit,
-    /// How edges are drawn from a layer's density. [`SparseInit::ErFlow`] and [`SparseInit::GlobalMagnitude`] have exact counts by
-    /// definition.
+    /// How edges are drawn from a layer's density. Some [`MaskGenerator`](super::MaskGenerator)s have exact counts by definition.
     pub law: Sampling,
     /// Target over the layers that are not dense.
     pub density: Density,
@@ -69,13 +69,6 @@ impl Drawn {
     }
 }
 
-/// Masks before flow preservation.
-struct Sampled {
-    masks: Vec<Mask>,
-    densities: Vec<f64>,
-    note: Option<Constant>,
-}
-
 impl MaskPlan {
     /// Checks, without drawing, that [`MaskPlan::draw`] will give masks of this model.
     ///
@@ -87,12 +80,12 @@ impl MaskPlan {
     pub fn check(&self, model: &ModelSpec) -> Result<()> {
         let dense = self.dense(model)?;
         match &self.init {
-            SparseInit::Distribution(distribution) => {
+            SparseInit::Densities(densities) => {
                 let layers = model.layers().iter().zip(&dense).filter(|(_, dense)| !**dense);
-                distribution.solve(&layers.map(|(l, _)| l.shape).collect::<Vec<_>>(), self.density).map(|_| ())
+                densities.solve(&layers.map(|(l, _)| l.shape).collect::<Vec<_>>(), self.density).map(|_| ())
             }
-            SparseInit::ErFlow => er_flow::check_chain(model),
-            SparseInit::ErOrtho | SparseInit::GlobalMagnitude | SparseInit::File(_) => Ok(()),
+            SparseInit::Generator(generator) => generator.check(model),
+            SparseInit::File(_) => Ok(()),
         }
     }
 
@@ -111,7 +104,7 @@ impl MaskPlan {
     }
 
     /// Draws the masks of a model. The same plan gives the same masks on every machine. `weights` holds the initial weights of
-    /// every layer, which only [`SparseInit::GlobalMagnitude`] reads and needs.
+    /// every layer, for masks that read them ([`MaskWeights::Read`]).
     ///
     /// # Errors
     /// A usage error if no layer is left to mask, if the distribution cannot reach the density, or if the kind of mask does not
@@ -122,7 +115,7 @@ impl MaskPlan {
     pub fn draw(&self, model: &ModelSpec, weights: Option<&[Vec<f32>]>) -> Result<Drawn> {
         let layers = model.layers();
         let dense = self.dense(model)?;
-        let Sampled { mut masks, densities, note } = self.sample(model, &dense, weights)?;
+        let (LayerMasks { mut masks, densities }, note) = self.sample(model, &dense, weights)?;
         let mut repairs = vec![Repair::default(); layers.len()];
         if self.flow != FlowPreservation::Off {
             for (l, mask) in masks.iter_mut().enumerate() {
@@ -147,40 +140,40 @@ impl MaskPlan {
         Ok(Drawn { masks, densities_requested, dense, repairs, requested: self.density, note: None })
     }
 
-    fn sample(&self, model: &ModelSpec, dense: &[bool], weights: Option<&[Vec<f32>]>) -> Result<Sampled> {
-        let shapes: Vec<LayerShape> = model.layers().iter().map(|l| l.shape).collect();
-        let sparse = || (0..dense.len()).filter(|l| !dense[*l]);
-        let full = |l: usize| Mask::full(shapes[l]);
-        let edges = |l: usize| stream(self.seed, Purpose::Mask, l as u64);
-        let uniform = || spread(dense, sparse().map(|_| self.density.get()), |_| 1.0);
+    /// Masks before flow preservation, and the constant of the distribution.
+    fn sample(&self, model: &ModelSpec, dense: &[bool], weights: Option<&[Vec<f32>]>) -> Result<(LayerMasks, Option<Constant>)> {
+        let request = MaskRequest {
+            model,
+            density: self.density,
+            dense,
+            law: self.law,
+            seed: self.seed,
+            weights: weights.unwrap_or_default(),
+        };
         match &self.init {
-            SparseInit::Distribution(distribution) => {
-                let solution = distribution.solve(&sparse().map(|l| shapes[l]).collect::<Vec<_>>(), self.density)?;
-                let drawn = sparse().zip(&solution.densities).map(|(l, p)| sample(shapes[l], *p, self.law, &mut edges(l)));
-                let masks = spread(dense, drawn, full);
-                let densities = spread(dense, solution.densities.iter().copied(), |_| 1.0);
-                Ok(Sampled { masks, densities, note: solution.note })
+            SparseInit::Densities(densities) => {
+                let shapes: Vec<LayerShape> = request.shapes().zip(dense).filter(|(_, dense)| !**dense).map(|(s, _)| s).collect();
+                let solution = densities.solve(&shapes, self.density)?;
+                let mut solved = solution.densities.into_iter();
+                let densities: Vec<f64> =
+                    dense.iter().map(|dense| if *dense { 1.0 } else { solved.next().unwrap_or_default() }).collect();
+                let masks = request.masks(|l, shape| sample(shape, densities[l], self.law, &mut request.stream(l)));
+                Ok((LayerMasks { masks, densities }, solution.note))
             }
-            SparseInit::ErOrtho => {
-                let half = |l: usize| sample(half_shape(shapes[l], l == 0), self.density.get(), self.law, &mut edges(l));
-                let masks = spread(dense, sparse().map(|l| mirror(&half(l), shapes[l])), full);
-                Ok(Sampled { masks, densities: uniform(), note: None })
-            }
-            SparseInit::ErFlow => {
-                let masks = er_flow::draw(model, self.density.get(), dense, self.seed)?;
-                Ok(Sampled { masks, densities: uniform(), note: None })
-            }
-            SparseInit::GlobalMagnitude => {
-                let weights = weights.ok_or_else(|| {
-                    Error::usage("initial mask global_magnitude needs the initial weights, and there are none here")
-                        .help("choose a mask that is drawn at random, such as ERK")
-                })?;
-                let candidates: Vec<(LayerShape, &[f32])> = sparse().map(|l| (shapes[l], &weights[l][..])).collect();
-                let total: usize = candidates.iter().map(|(shape, _)| shape.weights()).sum();
-                let kept = magnitude::largest(&candidates, (self.density.get() * total as f64) as usize);
-                let masks = spread(dense, kept.into_iter(), full);
-                let densities = masks.iter().map(Mask::density).collect();
-                Ok(Sampled { masks, densities, note: None })
+            SparseInit::Generator(generator) => {
+                generator.check(model)?;
+                let name = generator.name();
+                if matches!(generator.weights(), MaskWeights::Read) && weights.is_none() {
+                    return Err(Error::usage(format!("initial mask {name} needs the initial weights, and there are none here"))
+                        .help("choose a mask that is drawn at random, such as ERK"));
+                }
+                let drawn = generator.draw(&request, &generator.values())?;
+                let shapes = drawn.masks.iter().map(Mask::shape);
+                assert!(
+                    shapes.eq(request.shapes()) && drawn.densities.len() == dense.len(),
+                    "initial mask {name}: one mask a layer"
+                );
+                Ok((drawn, None))
             }
             SparseInit::File(path) => {
                 Err(Error::usage(format!("the masks of {} come from the file, and it was not read here", path.display()))
@@ -190,18 +183,14 @@ impl MaskPlan {
     }
 }
 
-/// One value for every layer: `full(l)` for the dense ones, the others from `of_sparse` in order.
-fn spread<T>(dense: &[bool], mut of_sparse: impl Iterator<Item = T>, full: impl Fn(usize) -> T) -> Vec<T> {
-    dense.iter().enumerate().filter_map(|(l, is_dense)| if *is_dense { Some(full(l)) } else { of_sparse.next() }).collect()
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::model::{DefaultInit, Image, NodeId, Op};
-    use er_graphs::density::Distribution;
+    use crate::topology::{ErFlow, ErOrtho, GlobalMagnitude, MaskGenerator, half_shape};
+    use er_graphs::density::{Erk, LayerDensities, Pyramid, Uniform};
     use er_graphs::graph::Csr;
-    use er_graphs::names::Choice;
+    use er_graphs::registry::Selected;
 
     fn conv(model: &mut ModelSpec, name: &str, shape: LayerShape, groups: usize, from: NodeId) -> NodeId {
         let op = Op::Conv { shape, stride: 1, padding: shape.kernel[0] / 2, groups, bias: false };
@@ -254,6 +243,10 @@ pub(super) mod tests {
         }
     }
 
+    fn by(generator: &'static dyn MaskGenerator) -> SparseInit {
+        SparseInit::Generator(Selected::new(generator))
+    }
+
     fn initial_weights(model: &ModelSpec) -> Vec<Vec<f32>> {
         // Residues of a multiplication: scattered, with signs and without randomness.
         let value = |k: usize| (k * 7919 % 10_007) as f32 - 5000.0;
@@ -269,11 +262,8 @@ pub(super) mod tests {
     fn dense_layers_are_full_and_outside_the_target() {
         let model = branched();
         let weights = initial_weights(&model);
-        for Choice { value: init, name, .. } in SparseInit::choices() {
-            if init == SparseInit::ErFlow {
-                continue;
-            }
-            let plan = MaskPlan { dense_layers: vec![1], law: Sampling::Exact, ..plan(init, 0.4) };
+        for name in SparseInit::named().map(|named| named.name()).filter(|name| *name != "ER_flow") {
+            let plan = MaskPlan { dense_layers: vec![1], law: Sampling::Exact, ..plan(name.parse().unwrap(), 0.4) };
             let drawn = plan.draw(&model, Some(&weights)).unwrap();
             assert_eq!(drawn.dense, [false, true, true, false, false], "{name}");
             for (l, layer) in model.layers().iter().enumerate() {
@@ -293,7 +283,7 @@ pub(super) mod tests {
     #[test]
     fn layers_draw_from_their_own_streams() {
         let model = chain();
-        let uniform = plan(SparseInit::Distribution(Distribution::Uniform), 0.2);
+        let uniform = plan(SparseInit::Densities(LayerDensities::of(&Uniform)), 0.2);
         let all = uniform.draw(&model, None).unwrap();
         assert_eq!(all, uniform.draw(&model, None).unwrap());
         let some = MaskPlan { dense_layers: vec![0, 2], ..uniform.clone() }.draw(&model, None).unwrap();
@@ -306,7 +296,7 @@ pub(super) mod tests {
     #[test]
     fn flow_preservation_leaves_no_isolated_unit() {
         for (model, dense_layers) in [(chain(), vec![]), (branched(), vec![1])] {
-            let off = MaskPlan { dense_layers, ..plan(SparseInit::Distribution(Distribution::Pyramid), 0.05) };
+            let off = MaskPlan { dense_layers, ..plan(SparseInit::Densities(LayerDensities::of(&Pyramid)), 0.05) };
             let before = off.draw(&model, None).unwrap();
             assert!(before.repairs.iter().all(|r| *r == Repair::default()));
             for flow in [FlowPreservation::On, FlowPreservation::KeepDensity] {
@@ -326,7 +316,7 @@ pub(super) mod tests {
     fn er_flow_starts_edges_only_at_fed_units() {
         let model = chain();
         for (density, dense_layers) in [(0.02, vec![]), (0.004, vec![]), (0.01, vec![1]), (0.5, vec![])] {
-            let drawn = MaskPlan { dense_layers, ..plan(SparseInit::ErFlow, density) }.draw(&model, None).unwrap();
+            let drawn = MaskPlan { dense_layers, ..plan(by(&ErFlow), density) }.draw(&model, None).unwrap();
             let mut unfed = 0;
             for (l, layer) in model.layers().iter().enumerate() {
                 let shape = layer.shape;
@@ -352,7 +342,7 @@ pub(super) mod tests {
 
     #[test]
     fn er_flow_refuses_what_is_no_chain() {
-        let error = plan(SparseInit::ErFlow, 0.1).draw(&branched(), None).unwrap_err();
+        let error = plan(by(&ErFlow), 0.1).draw(&branched(), None).unwrap_err();
         assert_eq!(
             error.what(),
             "initial mask ER_flow needs a plain chain of layers, and branched is none: it adds two branches at add"
@@ -363,7 +353,7 @@ pub(super) mod tests {
     #[test]
     fn er_ortho_masks_are_mirrored() {
         let model = chain();
-        let drawn = plan(SparseInit::ErOrtho, 0.3).draw(&model, None).unwrap();
+        let drawn = plan(by(&ErOrtho), 0.3).draw(&model, None).unwrap();
         for (l, mask) in drawn.masks.iter().enumerate() {
             let (shape, half) = (mask.shape(), half_shape(mask.shape(), l == 0));
             for p in 0..shape.weights() {
@@ -380,7 +370,7 @@ pub(super) mod tests {
     fn global_magnitude_keeps_the_exact_number_of_largest_weights() {
         let model = chain();
         let weights = initial_weights(&model);
-        let plan = MaskPlan { dense_layers: vec![0], ..plan(SparseInit::GlobalMagnitude, 0.1) };
+        let plan = MaskPlan { dense_layers: vec![0], ..plan(by(&GlobalMagnitude), 0.1) };
         let drawn = plan.draw(&model, Some(&weights)).unwrap();
         let total: usize = model.layers()[1..].iter().map(|l| l.shape.weights()).sum();
         assert_eq!(drawn.masks[1..].iter().map(Mask::edges).sum::<usize>(), total / 10);
@@ -416,10 +406,10 @@ pub(super) mod tests {
 
     #[test]
     fn impossible_plans_are_usage_errors() {
-        let erk = plan(SparseInit::Distribution(Distribution::Erk { power: 1.0 }), 0.1);
+        let erk = plan(SparseInit::Densities(LayerDensities::of(&Erk)), 0.1);
         let error = MaskPlan { dense_layers: vec![0, 1, 2, 3], ..erk }.draw(&chain(), None).unwrap_err();
         assert_eq!(error.what(), "all 4 layers of chain are dense: none is left to mask");
-        let list = plan(SparseInit::Distribution(Distribution::List(vec![0.5; 3])), 0.1);
+        let list = plan(SparseInit::Densities(LayerDensities::List(vec![0.5; 3])), 0.1);
         assert!(list.draw(&chain(), None).unwrap_err().what().contains("3 densities for 4 layers"));
         assert!(MaskPlan { dense_layers: vec![0], ..list }.draw(&chain(), None).is_ok());
     }

@@ -1,8 +1,10 @@
 //! Names of initial masks.
 
-use er_graphs::density::Distribution;
+use super::masks::{MaskGenerator, MaskWeights};
+use er_graphs::density::{Distribution, LayerDensities};
 use er_graphs::error::{Error, Result};
-use er_graphs::names::{self, Choice};
+use er_graphs::names;
+use er_graphs::registry::{self, Door, Named, Selected};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,15 +12,10 @@ use std::str::FromStr;
 /// How the initial mask comes about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SparseInit {
-    /// A random graph in every layer, with the densities of a distribution.
-    Distribution(Distribution),
-    /// The same density in every layer of a plain chain of layers, with edges only from inputs that the layer before feeds.
-    ErFlow,
-    /// The weights that are largest at initialisation, over all layers.
-    GlobalMagnitude,
-    /// The same density in every layer, each mask mirrored from a random half-size one, so that a mirrored (looks-linear)
-    /// orthogonal initialisation fits it.
-    ErOrtho,
+    /// A random graph in every layer, with these densities.
+    Densities(LayerDensities),
+    /// Masks of the whole network.
+    Generator(Selected<dyn MaskGenerator>),
     /// The masks of a checkpoint or mask file, taken as they are.
     File(PathBuf),
 }
@@ -28,29 +25,25 @@ const SCORED: [&str; 7] = ["snip", "GraSP", "ER_imp", "ER_synflow", "ER_init_glo
 
 impl SparseInit {
     /// Everything a user can name: the distributions, then the masks that are more than one.
-    pub fn choices() -> Vec<Choice<Self>> {
-        let distributions = Distribution::CHOICES.iter().map(|c| Choice {
-            value: Self::Distribution(c.value.clone()),
-            name: c.name,
-            aliases: c.aliases,
-            about: c.about,
-        });
-        let own = [
-            (Self::ErFlow, "ER_flow", "uniform, with edges only from inputs that the layer before feeds; plain chains only"),
-            (Self::GlobalMagnitude, "global_magnitude", "the largest initial weights over all layers"),
-            (Self::ErOrtho, "ER_ortho", "uniform, mirrored to fit a looks-linear orthogonal initialisation"),
-        ];
-        distributions.chain(own.map(|(value, name, about)| Choice { value, name, aliases: &[], about })).collect()
+    pub fn named() -> impl Iterator<Item = &'static dyn Named> {
+        let distributions = <dyn Distribution>::registry().iter().map(|d| d as &'static dyn Named);
+        distributions.chain(<dyn MaskGenerator>::registry().iter().map(|g| g as &'static dyn Named))
     }
 
     /// Canonical name; `list` for given densities, `mask` for those of a file.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Distribution(distribution) => distribution.name(),
-            Self::ErFlow => "ER_flow",
-            Self::GlobalMagnitude => "global_magnitude",
-            Self::ErOrtho => "ER_ortho",
+            Self::Densities(densities) => densities.name(),
+            Self::Generator(generator) => generator.name(),
             Self::File(_) => "mask",
+        }
+    }
+
+    /// What the masks have to do with the first weights.
+    pub fn weights(&self) -> MaskWeights {
+        match self {
+            Self::Generator(generator) => generator.weights(),
+            Self::Densities(_) | Self::File(_) => MaskWeights::Unread,
         }
     }
 }
@@ -63,28 +56,41 @@ impl FromStr for SparseInit {
         if Path::new(s).extension().is_some_and(|e| e == "safetensors") {
             return Ok(Self::File(s.into()));
         }
-        if s.contains(['[', ',']) {
-            return s.parse().map(Self::Distribution);
+        if s.contains('[') || LayerDensities::is_list(s) {
+            return s.parse().map(Self::Densities);
         }
-        let choices = Self::choices();
-        if let Some(name) = SCORED.into_iter().find(|name| names::same(name, s)) {
-            let others: Vec<&str> = choices.iter().map(|c| c.name).collect();
-            return Err(Error::usage(format!(
-                "initial mask \"{name}\" needs scores of a trained or evaluated network, which this version does not compute"
-            ))
-            .help(format!("choose one of {}", others.join(", "))));
+        let (name, _) = registry::split(s);
+        match (<dyn Distribution>::registry().find(name), <dyn MaskGenerator>::registry().find(name)) {
+            (Some(_), None) => s.parse().map(Self::Densities),
+            (None, Some(_)) => s.parse().map(Self::Generator),
+            (Some(_), Some(_)) => {
+                let what = format!("\"{name}\" was added twice, as a distribution of densities and as an initial mask");
+                Err(Error::usage(what).help("give one of them another name"))
+            }
+            (None, None) => Err(unknown(name)),
         }
-        names::parse("initial mask", &choices, s)
     }
+}
+
+fn unknown(typed: &str) -> Error {
+    let named: Vec<&dyn Named> = SparseInit::named().map(|n| n as &dyn Named).collect();
+    if let Some(name) = SCORED.into_iter().find(|name| names::same(name, typed)) {
+        let others: Vec<&str> = named.iter().map(|n| n.name()).collect();
+        return Error::usage(format!(
+            "initial mask \"{name}\" needs scores of a trained or evaluated network, which this version does not compute"
+        ))
+        .help(format!("choose one of {}", others.join(", ")));
+    }
+    names::unknown("initial mask", named.iter().map(|n| (n.name(), n.aliases())), typed)
 }
 
 /// What is parsed back to the same mask.
 impl fmt::Display for SparseInit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Distribution(distribution) => distribution.fmt(f),
+            Self::Densities(densities) => densities.fmt(f),
+            Self::Generator(generator) => generator.fmt(f),
             Self::File(path) => path.display().fmt(f),
-            _ => f.write_str(self.name()),
         }
     }
 }
@@ -92,22 +98,24 @@ impl fmt::Display for SparseInit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::ErFlow;
+    use er_graphs::density::Uniform;
 
     #[test]
     fn names_are_unique_and_round_trip() {
-        let choices = SparseInit::choices();
-        for choice in &choices {
-            assert_eq!(choice.value.to_string(), choice.name);
-            for name in choice.aliases.iter().chain([&choice.name]) {
-                assert_eq!(name.parse::<SparseInit>().unwrap(), choice.value, "{name}");
+        for named in SparseInit::named() {
+            let init: SparseInit = named.name().parse().unwrap();
+            assert_eq!((init.to_string(), init.name()), (named.name().to_owned(), named.name()));
+            for name in named.aliases() {
+                assert_eq!(name.parse::<SparseInit>().unwrap(), init, "{name}");
             }
         }
         for induced in [vec![0.5], vec![0.1 + 0.2, 2.0]] {
-            let induced = SparseInit::Distribution(Distribution::Induced(induced));
+            let induced = SparseInit::Densities(LayerDensities::Induced(induced));
             assert_eq!(induced.to_string().parse::<SparseInit>().unwrap(), induced);
         }
-        assert_eq!("er-flow".parse::<SparseInit>().unwrap(), SparseInit::ErFlow);
-        assert_eq!("ER_init".parse::<SparseInit>().unwrap(), SparseInit::Distribution(Distribution::Uniform));
+        assert_eq!("er-flow".parse::<SparseInit>().unwrap(), SparseInit::Generator(Selected::new(&ErFlow)));
+        assert_eq!("ER_init".parse::<SparseInit>().unwrap(), SparseInit::Densities(LayerDensities::of(&Uniform)));
     }
 
     #[test]

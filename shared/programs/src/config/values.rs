@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::Serializer;
 
-use er_graphs::density::Distribution;
+use er_graphs::density::LayerDensities;
 use er_graphs::error::Error;
 use er_networks::model::Image;
 use er_networks::schedule::Span;
@@ -102,7 +102,7 @@ pub fn sparse_init(text: &str) -> Result<SparseInit, String> {
     let file = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let densities: Vec<f64> =
         serde_json::from_str(&file).map_err(|e| format!("{} is not a JSON list of one density a layer: {e}", path.display()))?;
-    Ok(SparseInit::Distribution(Distribution::List(densities)))
+    Ok(SparseInit::Densities(LayerDensities::List(densities)))
 }
 
 /// Stores a value as the text that is parsed back to it.

@@ -1,7 +1,7 @@
 //! Files with the sparsity of each layer, as the programs of soft thresholds write them: a JSON object of layer names and
 //! percentages, and `total` for that of all of them.
 
-use er_graphs::density::Distribution;
+use er_graphs::density::LayerDensities;
 use er_graphs::error::{Error, Result, nearest};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +16,10 @@ pub struct Layerwise {
 }
 
 impl Layerwise {
-    /// Layers in the same proportion to each other, where none gets full: [`Distribution::Induced`].
+    /// Layers in the same proportion to each other, where none gets full: [`LayerDensities::Induced`].
     #[must_use]
-    pub fn distribution(&self) -> Distribution {
-        Distribution::Induced(self.densities.iter().map(|p| p / self.total).collect())
+    pub fn distribution(&self) -> LayerDensities {
+        LayerDensities::Induced(self.densities.iter().map(|p| p / self.total).collect())
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
             let kept: f64 = densities.iter().zip([432.0, 9216.0, 640.0]).map(|(p, n)| p * n).sum();
             assert!((solved.achieved - kept / 10288.0).abs() < 1e-15 && solved.note.is_none(), "{d}");
         }
-        assert_eq!((rule.name(), rule.to_string().parse::<Distribution>().unwrap()), ("str-induced-er", rule));
+        assert_eq!((rule.name(), rule.to_string().parse::<LayerDensities>().unwrap()), ("str-induced-er", rule));
     }
 
     #[test]

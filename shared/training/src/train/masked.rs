@@ -267,9 +267,9 @@ fn facts(spec: &ModelSpec, initial: &InitialNetwork, masked: &[usize]) -> Map<St
     facts.insert("density_requested".into(), json!(initial.masks.as_ref().map_or(1.0, |plan| plan.density.get())));
     if let Some(plan) = &initial.masks {
         facts.insert("sparse_init".into(), json!(plan.init.to_string()));
-        if let SparseInit::Distribution(distribution) = &plan.init {
+        if let SparseInit::Densities(densities) = &plan.init {
             let shapes: Vec<_> = masked.iter().map(|l| spec.layers()[*l].shape).collect();
-            let solution = distribution.solve(&shapes, plan.density);
+            let solution = densities.solve(&shapes, plan.density);
             facts.insert("distribution_constant".into(), json!(solution.ok().and_then(|s| s.note)));
         }
     }

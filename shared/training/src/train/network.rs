@@ -7,18 +7,18 @@ use er_engine::{LayerState, ModelState};
 use er_graphs::density::Density;
 use er_graphs::error::Result;
 use er_graphs::graph::Mask;
-use er_networks::init::{InitMethod, OrthoRepair, er_ortho_weights, initialise, state_from};
+use er_networks::init::{InitMethod, OrthoRepair, initialise, state_from};
 use er_networks::model::ModelSpec;
-use er_networks::topology::{Drawn, MaskPlan, SparseInit};
+use er_networks::topology::{Drawn, MaskPlan, MaskWeights};
 
 /// What decides the first masks and weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InitialNetwork {
     /// What the masks are drawn from; none keeps all weights.
     pub masks: Option<MaskPlan>,
-    /// The masks of [`SparseInit::File`], one a layer, which are not drawn.
+    /// The masks of [`SparseInit::File`](er_networks::topology::SparseInit::File), one a layer, which are not drawn.
     pub given: Option<Vec<Mask>>,
-    /// What the weights are drawn from. [`SparseInit::ErOrtho`] brings weights of its own instead.
+    /// What the weights are drawn from. Some masks bring weights of their own instead ([`MaskWeights::Bring`]).
     pub init: InitMethod,
     /// Whether weights are then moved towards orthogonal matrices (see [`er_networks::init::ortho_repair`]).
     pub ortho_repair: bool,
@@ -33,7 +33,7 @@ impl InitialNetwork {
     /// As [`MaskPlan::draw`].
     pub fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
         match &self.masks {
-            Some(plan) if plan.init == SparseInit::GlobalMagnitude => {
+            Some(plan) if matches!(plan.init.weights(), MaskWeights::Read) => {
                 let weights: Vec<Vec<f32>> = self.dense(spec).layers.into_iter().map(|l| l.weights).collect();
                 plan.draw(spec, Some(&weights))
             }
@@ -47,18 +47,20 @@ impl InitialNetwork {
     /// As [`MaskPlan::draw`] and [`Backend::ortho_repair`].
     pub fn state(&self, spec: &ModelSpec, backend: Backend) -> Result<ModelState> {
         let drawn = self.draw(spec)?;
-        let mut state = match self.masks.as_ref().map(|plan| &plan.init) {
-            Some(SparseInit::ErOrtho) => {
-                let weights = er_ortho_weights(spec, &drawn.masks, &drawn.densities_requested, self.seed);
+        let mut state = match self.masks.as_ref().map(|plan| plan.init.weights()) {
+            Some(MaskWeights::Bring(weights)) => {
+                let weights = weights(spec, &drawn.masks, &drawn.densities_requested, self.seed);
                 state_from(spec, drawn.masks, weights, self.seed)
             }
             // The very weights that were compared must be the ones that stay.
-            Some(SparseInit::GlobalMagnitude) => {
+            Some(MaskWeights::Read) => {
                 let dense = self.dense(spec);
                 let weights = drawn.masks.iter().zip(&dense.layers).map(|(mask, layer)| chosen(mask, layer)).collect();
                 state_from(spec, drawn.masks, weights, self.seed)
             }
-            _ => initialise(spec, &drawn.masks, &drawn.densities_requested, drawn.requested.get(), self.init, self.seed),
+            Some(MaskWeights::Unread) | None => {
+                initialise(spec, &drawn.masks, &drawn.densities_requested, drawn.requested.get(), self.init, self.seed)
+            }
         };
         if self.ortho_repair {
             backend.ortho_repair(spec, &mut state, OrthoRepair::default())?;

@@ -5,6 +5,7 @@ use crate::topology::rule::{keep, places};
 use er_graphs::density::{Density, Distribution};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, LayerState, Mask};
+use er_graphs::registry::Selected;
 
 /// Prunes the layers that take part to an overall density, as the published programs do it: of N weights, those that are no edges
 /// having score 0, only those strictly above the k-th smallest score stay, k = ⌊(1 − d)·N⌋. So at most N − k stay, fewer where scores
@@ -22,7 +23,7 @@ pub fn prune(
     layers: &mut [LayerState],
     takes_part: &[bool],
     scores: &[Vec<f64>],
-    within: Option<&Distribution>,
+    within: Option<Selected<dyn Distribution>>,
     density: Density,
 ) -> Result<usize> {
     assert_eq!([takes_part.len(), scores.len()], [layers.len(); 2], "one mark and scores a layer");
@@ -82,6 +83,7 @@ mod tests {
     use super::super::tests::{layer, positions};
     use super::super::{Pruner, magnitudes, random_scores};
     use super::*;
+    use er_graphs::density::Balanced;
     use er_graphs::graph::{Sampling, sample};
     use er_graphs::rng::{Purpose, stream};
     use proptest::prelude::*;
@@ -135,7 +137,7 @@ mod tests {
             for (level, density) in [0.6, 0.5, 0.3, 0.1, 0.02].into_iter().enumerate() {
                 let before = layers.clone();
                 let scores = random_scores(&layers, seed, level as u32);
-                let gone = prune(&mut layers, &[true; 3], &scores, within.as_ref(), d(density)).unwrap();
+                let gone = prune(&mut layers, &[true; 3], &scores, within, d(density)).unwrap();
                 prop_assert_eq!(gone, edges(&before) - edges(&layers));
                 for (new, old) in layers.iter().zip(&before) {
                     prop_assert!(new.mask.iter().all(|p| old.mask.contains(p)));
@@ -222,14 +224,14 @@ mod tests {
             let mut layers = start();
             let scores = random_scores(&layers, 3, 0);
             let rule = pruner.distribution();
-            let gone = prune(&mut layers, &[true; 3], &scores, rule.as_ref(), d(0.1)).unwrap();
+            let gone = prune(&mut layers, &[true; 3], &scores, rule, d(0.1)).unwrap();
             let found: Vec<usize> = layers.iter().map(|l| l.mask.edges()).collect();
             assert_eq!((gone, &found[..]), (520 - expected.iter().sum::<usize>(), &expected[..]), "{pruner}");
         }
         // A saturated layer loses nothing.
         let mut layers = start();
         let scores = random_scores(&layers, 3, 0);
-        prune(&mut layers, &[true; 3], &scores, Some(&Distribution::Balanced), d(0.2)).unwrap();
+        prune(&mut layers, &[true; 3], &scores, Some(Selected::new(&Balanced)), d(0.2)).unwrap();
         assert_eq!(layers[1], full(4, 5));
     }
 

@@ -1,7 +1,8 @@
 //! What edges are pruned by.
 
-use er_graphs::density::Distribution;
+use er_graphs::density::{Balanced, Distribution, ErkClipped, Uniform};
 use er_graphs::names::{self, Choice};
+use er_graphs::registry::Selected;
 
 /// How the edges that stay at a level are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +54,11 @@ impl Pruner {
     ];
 
     /// The densities that each layer is pruned to by itself; none if all layers are compared, or nothing is.
-    pub fn distribution(self) -> Option<Distribution> {
+    pub fn distribution(self) -> Option<Selected<dyn Distribution>> {
         match self {
-            Self::RandomUniform => Some(Distribution::Uniform),
-            Self::RandomBalanced => Some(Distribution::Balanced),
-            Self::RandomErk => Some(Distribution::ErkClipped),
+            Self::RandomUniform => Some(Selected::new(&Uniform)),
+            Self::RandomBalanced => Some(Selected::new(&Balanced)),
+            Self::RandomErk => Some(Selected::new(&ErkClipped)),
             Self::Magnitude | Self::Snip | Self::Synflow | Self::RandomGlobal | Self::MaskRef => None,
         }
     }

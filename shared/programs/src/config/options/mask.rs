@@ -9,7 +9,7 @@ use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Mask, Sampling};
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
-use er_networks::topology::{FlowPreservation, MaskPlan, SparseInit, resolve_dense_layers};
+use er_networks::topology::{FlowPreservation, MaskPlan, MaskWeights, SparseInit, resolve_dense_layers};
 use er_training::run::read_masks;
 
 /// Which weights exist.
@@ -172,8 +172,10 @@ impl SparseOptions {
         if !self.sparse {
             return None;
         }
-        if self.mask.sparse_init == SparseInit::ErOrtho && init != InitMethod::Default {
-            let what = format!("{}: ER_ortho brings weights of its own", checks.given.show("init-method"));
+        let brings = matches!(self.mask.sparse_init.weights(), MaskWeights::Bring(_));
+        if brings && init != InitMethod::Default {
+            let name = self.mask.sparse_init.name();
+            let what = format!("{}: {name} brings weights of its own", checks.given.show("init-method"));
             checks.problems.add_with_help(what, "leave --init-method at default");
         }
         self.mask.drawing.plan(spec?, &self.mask.sparse_init, self.mask.density, seed, checks)

@@ -152,7 +152,7 @@ impl IterativeStepper {
         if *pruner == Pruner::MaskRef {
             missing += take_masks(&mut state.layers, &self.options.masks[level]);
         } else {
-            prune(&mut state.layers, takes_part, &scores, pruner.distribution().as_ref(), density)?;
+            prune(&mut state.layers, takes_part, &scores, pruner.distribution(), density)?;
         }
         let masks: Vec<Mask> = state.layers.iter().map(|l| l.mask.clone()).collect();
         let alive = effective(engine.spec(), &masks);

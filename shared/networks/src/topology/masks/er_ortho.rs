@@ -1,6 +1,39 @@
 //! `ER_ortho`: masks mirrored like a looks-linear initialisation.
 
-use er_graphs::graph::{LayerShape, Mask};
+use super::{LayerMasks, MaskGenerator, MaskRequest, MaskWeights};
+use crate::init::er_ortho_weights;
+use er_graphs::error::Result;
+use er_graphs::graph::{LayerShape, Mask, sample};
+use er_graphs::registry::Named;
+
+/// The same density in every layer, each mask mirrored from a random half-size one, so that a mirrored (looks-linear)
+/// orthogonal initialisation fits it, which comes with the masks.
+#[derive(Debug, Clone, Copy)]
+pub struct ErOrtho;
+
+impl Named for ErOrtho {
+    fn name(&self) -> &'static str {
+        "ER_ortho"
+    }
+
+    fn about(&self) -> &'static str {
+        "uniform, mirrored to fit a looks-linear orthogonal initialisation"
+    }
+}
+
+impl MaskGenerator for ErOrtho {
+    fn weights(&self) -> MaskWeights {
+        MaskWeights::Bring(er_ortho_weights)
+    }
+
+    fn draw(&self, request: &MaskRequest<'_>, _: &[f64]) -> Result<LayerMasks> {
+        let masks = request.masks(|l, shape| {
+            let half = sample(half_shape(shape, l == 0), request.density.get(), request.law, &mut request.stream(l));
+            mirror(&half, shape)
+        });
+        Ok(request.at_one_density(masks))
+    }
+}
 
 /// Shape of the half-size layer that is mirrored into one of this shape: half the outputs and, unless the layer reads the
 /// network's input, half the inputs, rounded up.
