@@ -10,6 +10,7 @@ mod engines;
 mod mistakes;
 mod options;
 mod readme;
+mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;

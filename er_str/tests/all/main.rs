@@ -11,6 +11,7 @@ mod mistakes;
 mod options;
 mod pruning;
 mod readme;
+mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;

@@ -9,5 +9,6 @@ mod engines;
 mod mask_files;
 mod mistakes;
 mod readme;
+mod reference;
 mod runs;
 mod show;
