@@ -43,18 +43,18 @@ struct Own {
     #[arg(long, default_value = "GraNet", value_parser = values::parsed::<MethodName>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     method: MethodName,
-    /// Density that pruning ends with [default: 0.05]
+    /// Density at which pruning ends [default: 0.05]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     final_density: Option<Density>,
     /// Epoch in which the density begins to fall [default: 0]
     #[arg(long, value_parser = values::whole, value_name = "EPOCH")]
     init_prune_epoch: Option<usize>,
-    /// Epoch in which it has fallen; until then the latest epoch counts as the best [default: 110, or 11/16 of the epochs if that
+    /// Epoch by which it has fallen; until then the latest epoch counts as the best [default: 110, or 11/16 of the epochs if that
     /// is less]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     final_prune_epoch: Option<usize>,
-    /// Whether the last pruning is to the final density exactly; the published schedule stops (first - final density) / n^3 above
-    /// it after n updates
+    /// Whether the last update prunes to exactly the final density; the published schedule stops (first - final density) / n^3
+    /// above it after n updates
     #[arg(long)]
     reach_final_density: bool,
     /// With Top-KAST: density of the weights that are trained [default: twice that of those used]

@@ -42,9 +42,9 @@ pub enum Distribution {
         /// Density of the last layer, above 0 and at most 1.
         fc_density: f64,
     },
-    /// Provenance densities, rescaled to the target.
+    /// Given densities, rescaled to the target.
     List(Vec<f64>),
-    /// Provenance densities relative to that of the whole network, times the target; the surplus of full layers is lost.
+    /// Given densities relative to that of the whole network, times the target; the surplus of full layers is lost.
     /// Files of trained networks have them.
     Induced(Vec<f64>),
 }

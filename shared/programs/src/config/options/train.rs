@@ -34,10 +34,10 @@ pub struct TrainingOptions {
     /// Stop after this many steps
     #[arg(long, value_parser = values::count, value_name = "N")]
     pub max_steps: Option<usize>,
-    /// Images a training step
+    /// Images per training step
     #[arg(long, default_value = "128", value_parser = values::count)]
     pub batch_size: usize,
-    /// Images a step of evaluation
+    /// Images per evaluation step
     #[arg(long, default_value = "100", value_parser = values::count)]
     pub test_batch_size: usize,
     /// Learning rate
@@ -46,21 +46,21 @@ pub struct TrainingOptions {
     /// How the learning rate falls: multistep, step, cosine, constant or efficientnet
     #[arg(long, default_value = "multistep", value_parser = values::parsed::<LrPolicy>, value_name = "NAME")]
     pub lr_policy: LrPolicy,
-    /// Epochs, counted from 0 and separated by commas, from which on multistep multiplies the rate by gamma [default: half and
-    /// three quarters of the epochs]
+    /// Epochs, counted from 0 and separated by commas, at which multistep multiplies the rate by gamma [default: half and three
+    /// quarters of the epochs]
     #[arg(long, value_delimiter = ',', value_parser = values::whole, value_name = "EPOCHS")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lr_milestones: Vec<usize>,
-    /// Epochs after which step multiplies the rate by gamma, again and again
+    /// Epochs between two multiplications of the rate by gamma with the policy step
     #[arg(long, default_value = "30", value_parser = values::count, value_name = "EPOCHS")]
     pub lr_step_epochs: usize,
-    /// Steps after which step multiplies the rate by gamma, instead of epochs
+    /// Steps between two such multiplications, in place of epochs
     #[arg(long, value_parser = values::count, value_name = "STEPS")]
     pub decay_frequency: Option<usize>,
     /// Gamma of multistep and step
     #[arg(long, default_value = "0.1", value_parser = values::positive, value_name = "GAMMA")]
     pub lr_gamma: f64,
-    /// Epochs in which the rate rises to --lr
+    /// Epochs over which the rate rises to --lr
     #[arg(long, default_value = "0", value_parser = values::whole, value_name = "EPOCHS")]
     pub warmup_epochs: usize,
     /// How parameters move
@@ -76,16 +76,16 @@ pub struct TrainingOptions {
     /// Weight decay: lambda of the L2 penalty on all parameters
     #[arg(long, default_value = "5e-4", value_parser = values::non_negative, value_name = "LAMBDA")]
     pub l2: f64,
-    /// Probability that the target gives to all classes together, in [0, 1)
+    /// Probability that the target spreads evenly over all classes, in [0, 1)
     #[arg(long, default_value = "0", value_parser = values::below_one, value_name = "EPSILON")]
     pub label_smoothing: f64,
-    /// Go on from this checkpoint of another run: weights, masks, optimiser and step
+    /// Continue from this checkpoint of another run: weights, masks, optimiser and step
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
-    /// With --resume: the epoch, from 1, to go on with [default: the one after the checkpoint]
+    /// With --resume: the epoch, counted from 1, to continue with [default: the one after the checkpoint]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     pub start_epoch: Option<usize>,
-    /// Factor that stretches everything that is counted in epochs, and the steps at which rates fall and edges stop to move
+    /// Factor that stretches everything that is counted in epochs, and the steps at which rates fall and edges stop moving
     #[arg(long, default_value = "1", value_parser = values::count, value_name = "M")]
     pub multiplier: usize,
 }
