@@ -1,4 +1,4 @@
-//! DynamicStepper sparse training: moves the edges of a random mask while it trains.
+//! Dynamic sparse training: moves the edges of a random mask while it trains.
 
 mod options;
 

@@ -43,7 +43,7 @@ struct Own {
     #[arg(long, default_value = "GraNet", value_parser = values::parsed::<MethodName>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     method: MethodName,
-    /// Density that pruning ends with [default: 0.05]
+    /// Density at which pruning ends [default: 0.05]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     final_density: Option<Density>,
     /// Where the density begins to fall: an epoch, a step (2000it) or a part of the training (0.1) [default: 0]

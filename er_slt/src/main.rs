@@ -17,7 +17,7 @@ impl Program for Slt {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Finds a subnetwork of an untrained network inside a random mask (strong lottery tickets): weights \
-                                 stay what they are, scores are trained, the largest choose (edge-popup)";
+                                 stay as they are, scores are trained, and the largest scores choose (edge-popup)";
 
     fn adapt(command: Command) -> Command {
         command
@@ -43,7 +43,7 @@ impl Program for Slt {
                 arg.default_value("step").help(help)
             })
             .mut_arg("warmup_epochs", |arg| {
-                let help = "Epochs of each level in which the rate rises to --lr [default: 0; 5 with cosine and constant]";
+                let help = "Epochs of each level over which the rate rises to --lr [default: 0; 5 with cosine and constant]";
                 arg.visible_alias("warmup-length").hide_default_value(true).help(help)
             })
             .mut_arg("nesterov", |arg| arg.default_value("false"))

@@ -63,25 +63,26 @@ pub(crate) struct Options {
 #[command(next_help_heading = "Tickets")]
 #[serde(rename_all = "kebab-case")]
 struct Own {
-    /// Fraction of the weights and biases of each layer that is KEPT in the end: called so in the published program
+    /// Fraction of the weights and biases of each layer that is KEPT in the end; the name is that of the published program
     #[arg(long, visible_alias = "density", default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "KEPT")]
     sparsity: Density,
     /// Fraction of the weights and biases that may be chosen, in (0, 1]: density of the random mask
     #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     er_init_density: Density,
-    /// How that density is divided among the layers: uniform, ERK, ER, balanced, pyramid or another of er_wlt's --sparse-init
+    /// How that density is divided among the layers: uniform, ERK, ER, balanced, pyramid or another value of er_wlt's
+    /// --sparse-init
     #[arg(long, default_value = "uniform", value_parser = values::sparse_init, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     er_method: SparseInit,
-    /// Whether the random mask is on biases, too; false: all may be chosen
+    /// Whether the random mask covers biases, too; false: all biases may be chosen
     #[arg(long, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
           value_parser = values::boolean, value_name = "BOOL")]
     er_mask_bias: bool,
     /// Levels of --epochs each, one after the other; the best epoch of each is saved
     #[arg(long, default_value = "10", value_parser = values::count, value_name = "N")]
     levels: usize,
-    /// Whether the kept fraction falls from level to level. The published program annealed whatever word followed --anneal,
-    /// False too; to repeat its runs say true
+    /// Whether the kept fraction falls from level to level. The published program annealed whatever word followed --anneal, even
+    /// False; give true to repeat its runs
     #[arg(long)]
     anneal: bool,
     /// With --anneal: the kept fraction before the first level [default: 0.6]
@@ -106,10 +107,10 @@ struct Own {
     #[arg(long)]
     scaling: bool,
     /// Training batches through which the running statistics of normalisations settle before each evaluation: they lag behind a
-    /// network that changes at every step. The published program has none
+    /// network that changes at every step. The published program does not do this
     #[arg(long, default_value = "0", value_parser = values::whole, value_name = "BATCHES")]
     settle: usize,
-    /// Begin with the network and the scores of --model-to-load
+    /// Start from the network and the scores of --model-to-load
     #[arg(long)]
     load_model: bool,
     /// With --load-model: a checkpoint or ticket of er_slt; its reported accuracy is verified first

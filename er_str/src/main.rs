@@ -46,9 +46,9 @@ impl Program for Str {
             })
             .mut_arg("warmup_epochs", |arg| arg.long("warmup-length"))
             .mut_arg("lr_step_epochs", |arg| {
-                arg.long("multistep-lr-adjust").alias("lr-step-epochs").help("Epochs after which multistep_lr multiplies the rate by gamma, again and again")
+                arg.long("multistep-lr-adjust").alias("lr-step-epochs").help("Epochs between two multiplications of the rate by gamma with the policy multistep_lr")
             })
-            .mut_arg("decay_frequency", |arg| arg.help("Steps after which multistep_lr multiplies the rate by gamma, instead of epochs"))
+            .mut_arg("decay_frequency", |arg| arg.help("Steps between two such multiplications, in place of epochs"))
             .mut_arg("lr_gamma", |arg| {
                 arg.long("multistep-lr-gamma").alias("lr-gamma").help("Gamma of multistep_lr and multistep")
             })
@@ -59,7 +59,7 @@ impl Program for Str {
                 arg.long("weight-decay").visible_alias("wd").alias("l2").default_value("1e-4").hide_default_value(true).help(help)
             })
             .mut_arg("out", |arg| arg.visible_alias("log-dir"))
-            .mut_arg("save", |arg| arg.long("name").help("Name of the run: its folder begins with it, its files are called so [default: er_str]"))
+            .mut_arg("save", |arg| arg.long("name").help("Name of the run, after which its folder and files are named [default: er_str]"))
             .mut_arg("log_interval", |arg| arg.short('p').visible_alias("print-freq"))
     }
 }

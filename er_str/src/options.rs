@@ -74,8 +74,8 @@ struct Own {
     #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     er_sparse_init: Density,
     /// How that density is divided among the layers: uniform, ERK, balanced, pyramidal, str-induced-er (as the run that wrote
-    /// --er-sparsity-file), none (all weights in ConvMask, else uniform), another of er_wlt's --sparse-init; ERK-clipped and
-    /// balanced are the rules of the published program
+    /// --er-sparsity-file), none (all weights in ConvMask, else uniform), or another value of er_wlt's --sparse-init; ERK-clipped
+    /// and balanced are the rules of the published program
     #[arg(long, default_value = "uniform", value_parser = values::parsed::<ErMethod>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     er_sparse_method: ErMethod,
@@ -86,19 +86,20 @@ struct Own {
     #[arg(long, default_value = "sigmoid", value_parser = values::parsed::<SparseFunction>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     sparse_function: SparseFunction,
-    /// First s of each layer. The published default, 100, leaves no weight; its configurations all have another
+    /// First s of each layer. The published default, 100, leaves no weight; all its configurations give another
     #[arg(long = "sInit-value", default_value = "-200", value_parser = values::number, value_name = "S")]
     s_init_value: f64,
     /// Weight decay of thresholds, instead of --weight-decay
     #[arg(long, value_parser = values::non_negative, value_name = "LAMBDA")]
     st_decay: Option<f64>,
-    /// No weight decay of scales and shifts with bn in their names, as published: those of shortcuts have none
+    /// Apply no weight decay to scales and shifts with bn in their names; those of shortcuts have other names, as in the published
+    /// program
     #[arg(long)]
     no_bn_decay: bool,
-    /// With DNWConv, GMPConv and --scale-fan: part of the weights that is left out, in [0, 1)
+    /// With DNWConv, GMPConv and --scale-fan: fraction of the weights that is left out, in [0, 1)
     #[arg(long, default_value = "0", value_parser = values::below_one, value_name = "PART")]
     prune_rate: f64,
-    /// With GMPConv: epoch, from 0, in which the part that is left out begins to grow
+    /// With GMPConv: epoch, counted from 0, in which this fraction begins to grow
     #[arg(long, default_value = "0", value_parser = values::whole, value_name = "EPOCH")]
     init_prune_epoch: usize,
     /// With GMPConv: last epoch in which it grows; with --pruner: epochs of each level
@@ -113,39 +114,39 @@ struct Own {
     /// Same as --dense-layers last
     #[arg(long)]
     last_layer_dense: bool,
-    /// What the first layer is, instead of --conv-type
+    /// Type of the first layer, in place of --conv-type
     #[arg(long, ignore_case = true, value_name = "NAME")]
     first_layer_type: Option<ConvType>,
-    /// Train thresholds, scales and shifts only; weights stay what they are
+    /// Train thresholds, scales and shifts only; weights stay as they are
     #[arg(long)]
     freeze_weights: bool,
     /// Training batches through which the running statistics of normalisations settle before each evaluation: they lag behind a
-    /// network that changes at every step. The published program has none
+    /// network that changes at every step. The published program does not do this
     #[arg(long, default_value = "0", value_parser = values::whole, value_name = "BATCHES")]
     settle: usize,
-    /// Begin with the weights of a checkpoint, and its thresholds if it has some, at the edges of this run's masks
+    /// Start from the weights of a checkpoint, and from its thresholds if it has any, on the edges of this run's masks
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
-    /// Train nothing: tell the accuracy of the network in --pretrained
+    /// Train nothing; report the accuracy of the network in --pretrained
     #[arg(long, short = 'e')]
     #[serde(skip)]
     evaluate: bool,
-    /// With --pretrained: take nothing but --use-budget from it
+    /// With --pretrained: take nothing from it but what --use-budget needs
     #[arg(long)]
     ignore_pretrained_weights: bool,
     /// With DNWConv and GMPConv: leave out as much of each layer as --pretrained does
     #[arg(long)]
     use_budget: bool,
-    /// Keep a checkpoint every so many epochs; -1: the last and the best alone
+    /// Keep a checkpoint every so many epochs; -1: only the last and the best
     #[arg(long, default_value = "-1", value_parser = every, value_name = "EPOCHS")]
     save_every: i64,
-    /// Channels of the network, as a factor
+    /// Factor on the number of channels of the network
     #[arg(long, default_value = "1", value_parser = values::positive, value_name = "FACTOR")]
     width_mult: f64,
-    /// A width of ResNet-18 instead of --arch: large, res50, small-dense, small-dense-inc or small-sub
+    /// A ResNet-18 of another width, in place of --arch: large, res50, small-dense, small-dense-inc or small-sub
     #[arg(long, ignore_case = true, value_name = "NAME")]
     resnet_type: Option<ResnetType>,
-    /// With --resnet-type small-dense, small-dense-inc and small-sub: channels
+    /// With --resnet-type small-dense, small-dense-inc and small-sub: number of channels
     #[arg(long, default_value = "64", value_parser = values::count, value_name = "CHANNELS")]
     width: usize,
     /// Name of the table of results
@@ -169,15 +170,15 @@ struct FirstWeights {
     #[arg(long, default_value = "kaiming_normal", value_parser = values::parsed::<FanLaw>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     init: FanLaw,
-    /// What their scale counts: fan_in or fan_out
+    /// What their scale is computed from: fan_in or fan_out
     #[arg(long, default_value = "fan_in", value_parser = values::parsed::<FanMode>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     mode: FanMode,
-    /// What follows, which decides their gain: relu, linear, leaky_relu, tanh, sigmoid or selu
+    /// What follows the layers, which decides the gain: relu, linear, leaky_relu, tanh, sigmoid or selu
     #[arg(long, default_value = "relu", value_parser = values::parsed::<Nonlinearity>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     nonlinearity: Nonlinearity,
-    /// Count only the part that --prune-rate does not leave out
+    /// Count only the fraction that --prune-rate does not leave out
     #[arg(long)]
     scale_fan: bool,
 }

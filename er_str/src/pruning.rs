@@ -52,8 +52,8 @@ pub(crate) struct Pruning {
     /// Density after each level, at most the one before, separated by commas or spaces
     #[arg(long, value_delimiter = ',', default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITIES")]
     threshold_list: Vec<Density>,
-    /// Epochs before the first level, in which the rate rises to --lr; resets go back to the weights after them [0 where weights
-    /// are loaded]
+    /// Epochs before the first level, in which the rate rises to --lr; resets go back to the weights after them; there
+    /// are none where weights are loaded
     #[arg(long = "warmup-epochs", default_value = "10", value_parser = values::whole, value_name = "EPOCHS")]
     prune_warmup_epochs: usize,
     /// How the learning rate falls in each level: cosine (from --lr to --lr-min), constant (--constant-prune-lr) or step (--lr,
@@ -73,37 +73,37 @@ pub(crate) struct Pruning {
     /// With --reset-weights: weights get the signs that they have after the same level in the run of --load-expt-sign
     #[arg(long)]
     reset_weight_sign: bool,
-    /// Only normalisations go back, running statistics included
+    /// Only normalisations go back, including running statistics
     #[arg(long)]
     reset_only_bn: bool,
-    /// As --reset-weights, but weights keep the signs that they were trained to
+    /// As --reset-weights, but weights keep the signs they have after training
     #[arg(long)]
     reset_weight_amplitude: bool,
-    /// Only the signs of weights go back; magnitudes stay as they were trained
+    /// Only the signs of weights go back; magnitudes stay as trained
     #[arg(long)]
     reset_only_weight_sign: bool,
-    /// Prune edges on no path from the image to the logits, too
+    /// Also prune edges that are on no path from the image to the logits
     #[arg(long)]
     prune_dead: bool,
     /// With --pruner mask-ref: folder of a run with --pruner; its masks after each level are taken
     #[arg(long, value_name = "FOLDER")]
     target_expt_name: Option<PathBuf>,
-    /// Begin with the weights of --load-model-name and the masks of --load-mask-name; resets go back to fresh weights
+    /// Start from the weights of --load-model-name and the masks of --load-mask-name; resets go back to fresh weights
     #[arg(long)]
     load_before_prune: bool,
-    /// Begin with the weights of --load-model-name inside this run's masks; resets go back to them
+    /// Start from the weights of --load-model-name inside this run's masks; resets go back to them
     #[arg(long)]
     load_only_model: bool,
-    /// As --load-before-prune, with the signs of the weights in --load-expt-sign
+    /// As --load-before-prune, but with the signs of the weights in --load-expt-sign
     #[arg(long)]
     load_model_mask_and_sign: bool,
-    /// As --load-model-mask-and-sign, with the magnitudes of each layer permuted
+    /// As --load-model-mask-and-sign, but with the magnitudes of each layer permuted
     #[arg(long)]
     load_shuffled_model_mask_and_sign: bool,
-    /// With these four: checkpoint with the weights
+    /// With these four options: the checkpoint with the weights
     #[arg(long, value_name = "FILE")]
     load_model_name: Option<PathBuf>,
-    /// With these, but for --load-only-model: checkpoint with the masks [default: that with the weights]
+    /// With these options except --load-only-model: the checkpoint with the masks [default: the one with the weights]
     #[arg(long, value_name = "FILE")]
     load_mask_name: Option<PathBuf>,
     /// Where signs come from: with --load-...-sign, a checkpoint; with --reset-weight-sign, the folder of a run with --pruner

@@ -49,7 +49,7 @@ struct Options {
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Provenance by cargo.
+    /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -88,7 +88,7 @@ fn measure(channels: usize, side: usize, density: f64, threads: usize, options: 
     };
     let [mut few, mut many] = [engine(FEW)?, engine(FEW + MORE)?];
     let batch = batch(few.spec());
-    // At rate 0 weights stay what they are.
+    // At rate 0 weights stay as they are.
     let step = |engine: &mut dyn Engine| -> Result<f64> {
         let start = Instant::now();
         engine.train_step(&batch, 0.0)?;

@@ -50,7 +50,7 @@ struct Options {
     /// Whole steps alone, one JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Provenance by cargo.
+    /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }

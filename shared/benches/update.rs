@@ -37,7 +37,7 @@ struct Options {
     /// Rounds; the fastest counts.
     #[arg(long, default_value_t = 10)]
     rounds: u64,
-    /// Provenance by cargo.
+    /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -13,6 +13,7 @@ mod graph;
 mod mistakes;
 mod options;
 mod readme;
+mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;

@@ -11,6 +11,7 @@ mod engines;
 mod mistakes;
 mod options;
 mod readme;
+mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;

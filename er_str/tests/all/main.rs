@@ -12,6 +12,7 @@ mod mistakes;
 mod options;
 mod pruning;
 mod readme;
+mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;

@@ -10,5 +10,6 @@ mod engines;
 mod mask_files;
 mod mistakes;
 mod readme;
+mod reference;
 mod runs;
 mod show;

@@ -196,7 +196,7 @@ fn damaged_folders_are_told_and_lose_nothing() {
     let head: String = metrics.split_inclusive('\n').take(5).collect();
     std::fs::write(run.join("metrics.jsonl"), head).unwrap();
     place.fails(words, 1, &["metrics.jsonl ends at step 4, but has been written up to step 33", "help: "]);
-    // MaskedTraining it away is the user's decision.
+    // Moving it away is the user's decision.
     std::fs::remove_file(run.join("metrics.jsonl")).unwrap();
     place.done(words);
     std::fs::write(run.join("summary.json"), "3\n").unwrap();

@@ -1,4 +1,4 @@
-//! Provenance densities `r_l` relative to that of the whole network, as soft thresholds learn them (Kusupati et al. 2020):
+//! Given densities `r_l` relative to that of the whole network, as soft thresholds learn them (Kusupati et al. 2020):
 //! `p_l = min(1, d·r_l)`, whose surplus is lost. The published program has the measured *sparsities* in this place, which is
 //! nearly uniform, and keeps most where the thresholds had kept least.
 

@@ -1,4 +1,4 @@
-//! Provenance densities (measured on a pruned network, or learned), rescaled to the target:
+//! Given densities (measured on a pruned network, or learned), rescaled to the target:
 //! `p_l = min(1, ε·given_l)` with exact total.
 
 use super::{Solution, fill};

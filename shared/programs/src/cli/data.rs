@@ -13,7 +13,7 @@ use er_training::run::pretty;
 
 pub(super) fn command() -> Command {
     Command::new("data")
-        .about("Lists the data sets: which are there, where they were looked for, where to get them")
+        .about("Lists the data sets: which of them are there, where they were looked for, and where to get the others")
         .arg(
             Arg::new("data_dir")
                 .long("data-dir")

@@ -1,12 +1,14 @@
 //! What the programs' command lines have in common: words in, text and exit codes out, the experiment, and the sub-commands `show`,
-//! `graph`, `flops` and `data`.
+//! `graph`, `flops`, `data`, `completions` and `man`.
 
+mod completions;
 mod data;
 mod drawn;
 mod exit;
 mod experiment;
 mod flops;
 mod graph;
+mod man;
 mod output;
 mod show;
 mod tables;
@@ -19,7 +21,7 @@ pub use exit::Exit;
 pub use output::{Format, print};
 
 use crate::config::ProgramOptions;
-use crate::config::{Request, RunOptions, read};
+use crate::config::{Request, RunOptions, read, with_word_booleans};
 use er_graphs::error::{Error, Result, nearest};
 
 /// A program: its name and its options, which say what it does.
@@ -74,6 +76,8 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         "data" => return data::run(&matches),
         "graph" => return graph::run(&matches, &given),
         "flops" => return flops::run(options(&matches)?, &given),
+        "completions" => return completions::run::<P>(&matches),
+        "man" => return man::run::<P>(&matches),
         _ => {}
     }
     let (options, run) = (options::<P::Options>(&matches)?, options::<RunOptions>(&matches)?);
@@ -98,14 +102,29 @@ fn command<P: Program>() -> Command {
         let deciding = P::Options::augment_args(Command::new(name));
         with_help(P::adapt(RunOptions::augment_args(deciding)))
     };
-    with_options(P::NAME)
-        .version(P::VERSION)
-        .about(P::ABOUT)
-        .disable_help_subcommand(true)
-        .subcommand(show::with_format(with_options("show")).bin_name(format!("{} show", P::NAME)))
-        .subcommand(with_help(graph::command()).bin_name(format!("{} graph", P::NAME)))
-        .subcommand(with_help(flops::command()).bin_name(format!("{} flops", P::NAME)))
-        .subcommand(with_help(data::command()).bin_name(format!("{} data", P::NAME)))
+    let others = [graph::command(), flops::command(), data::command(), completions::command()].map(with_help);
+    let mut commands = vec![show::with_format(with_options("show"))];
+    commands.extend(others);
+    let names = commands.iter().map(|command| command.get_name().to_owned()).collect();
+    commands.push(with_help(man::command(names)));
+    let named = commands.into_iter().map(|command| {
+        let name = format!("{} {}", P::NAME, command.get_name());
+        command.bin_name(name)
+    });
+    with_options(P::NAME).version(P::VERSION).about(P::ABOUT).disable_help_subcommand(true).subcommands(named)
+}
+
+/// The program with its commands as help texts show them, without options that are hidden, and with each of the others changed.
+fn documented<P: Program>(change: fn(Arg) -> Arg) -> Command {
+    let visible = |command: &Command| {
+        let options = with_word_booleans(command.clone());
+        let options = options.get_arguments().filter(|arg| !arg.is_hide_set()).cloned().map(change);
+        let about = command.get_about().cloned().unwrap_or_default();
+        Command::new(command.get_name().to_owned()).about(about).disable_help_flag(true).args(options)
+    };
+    let program = command::<P>();
+    let commands = program.get_subcommands().map(visible);
+    visible(&program).version(P::VERSION).disable_help_subcommand(true).subcommands(commands)
 }
 
 /// One help text, not a short and a long one.

@@ -26,7 +26,7 @@ pub(super) struct Shown {
 }
 
 pub(super) fn with_format(command: Command) -> Command {
-    command.about("Shows what the same options would run: network, masks, options; needs no data").arg(
+    command.about("Shows what the same options would run: the network, its masks and all options; needs no data").arg(
         Arg::new("format")
             .long("format")
             .value_name("FORMAT")

@@ -23,3 +23,4 @@ pub use problems::Problems;
 pub use resolved::Resolved;
 pub use source::{Provenance, Request, read};
 pub use table::on_unless_switched_off;
+pub(crate) use table::{is_switch, with_word_booleans};

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::problems::Problems;
-use super::table::{Table, accepts, as_word, fold, is_empty_list, is_switch, with_word_booleans};
+use super::table::{Table, accepts, as_word, fold, is_empty_list, is_switch, label, with_word_booleans};
 use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
@@ -93,10 +93,15 @@ pub fn read(command: &Command, words: &[String]) -> Result<Request> {
     }
     for word in typed {
         if let Err(why) = accepts(word.arg, &word.text) {
-            problems.add(format!("--{}: {why}", word.arg.get_long().unwrap_or_default()));
+            problems.add(format!("{}: {why}", label(word.arg)));
         }
         found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
         found.push((word.arg, word.text, Place::CommandLine));
+    }
+    let missing = |arg: &&Arg| arg.is_required_set() && found.iter().all(|(given, ..)| given.get_id() != arg.get_id());
+    for arg in command.get_arguments().filter(missing) {
+        let values: Vec<String> = arg.get_possible_values().iter().map(|v| v.get_name().to_owned()).collect();
+        problems.add_with_help(format!("{} is missing", label(arg)), format!("use one of {}", values.join(", ")));
     }
     problems.finish()?;
     let long = |arg: &Arg| arg.get_long().unwrap_or(arg.get_id().as_str()).to_owned();

@@ -10,7 +10,7 @@ use super::values;
 use er_graphs::error::nearest;
 
 /// Turns every `bool` flag into an option that also takes a word: `--sparse`, `--sparse true`, `--sparse=no`.
-pub(super) fn with_word_booleans(command: Command) -> Command {
+pub(crate) fn with_word_booleans(command: Command) -> Command {
     command.mut_args(|arg| match arg.get_action() {
         ArgAction::SetTrue => arg
             .action(ArgAction::Set)
@@ -101,8 +101,14 @@ impl<'a> Table<'a> {
     }
 }
 
+/// An option as messages name it: `--density`, or what a word without an option is, such as `FILE`.
+pub(super) fn label(arg: &Arg) -> String {
+    let value = || arg.get_value_names().and_then(|names| names.first()).map_or(arg.get_id().as_str(), |name| name.as_str());
+    arg.get_long().map_or_else(|| value().to_owned(), |long| format!("--{long}"))
+}
+
 /// Whether an option may stand without a value.
-pub(super) fn is_switch(arg: &Arg) -> bool {
+pub(crate) fn is_switch(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|n| n.min_values() == 0)
 }
 
@@ -135,8 +141,8 @@ pub(super) fn accepts(arg: &Arg, text: &str) -> Result<(), String> {
         }
         if let Some(ContextValue::Strings(valid)) = e.get(ContextKind::ValidValue) {
             let meant = nearest(text, valid.iter().map(String::as_str));
-            let end = meant.map_or_else(|| format!("use one of {}", valid.join(", ")), |m| format!("did you mean '{m}'?"));
-            return format!("unknown value '{text}'; {end}");
+            let near = meant.map(|m| format!(" (did you mean '{m}'?)")).unwrap_or_default();
+            return format!("unknown value '{text}'; use one of {}{near}", valid.join(", "));
         }
         format!("'{text}' is not accepted")
     })

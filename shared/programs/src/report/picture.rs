@@ -139,7 +139,7 @@ impl Degrees {
         let most = counts.iter().chain(&others).chain(&chance).copied().fold(1.0, f64::max);
         let across = Scale::Linear(from as f64, (from + bins * width) as f64);
         let panel = Panel { x, y: 410.0, width: 270.0, height: 230.0, across, up: Scale::Linear(0.0, 1.08 * most) };
-        panel.frame(svg, &format!("degrees of {}: bars; line: by chance", self.of));
+        panel.frame(svg, &format!("degrees of {}", self.of));
         let middle = |bin: usize| from as f64 + (bin as f64 + 0.5) * width as f64;
         for (bin, count) in counts.iter().enumerate() {
             let (left, top) = panel.at((from + bin * width) as f64, *count);
@@ -148,9 +148,10 @@ impl Degrees {
         }
         let points = |values: &[f64]| -> Vec<_> { values.iter().enumerate().map(|(b, n)| panel.at(middle(b), *n)).collect() };
         svg.polyline(&points(&chance), colour::INK);
+        svg.text((x + 265.0, 424.0), Anchor::End, 11, 0.0, "line: by chance");
         if let Some(name) = other {
             svg.polyline(&points(&others), colour::SECOND);
-            svg.text((x + 265.0, 424.0), Anchor::End, 11, 0.0, &format!("orange: {name}"));
+            svg.text((x + 265.0, 438.0), Anchor::End, 11, 0.0, &format!("orange: {name}"));
         }
         panel.marks_across(svg, "edges of a unit");
     }

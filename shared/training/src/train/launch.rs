@@ -55,9 +55,9 @@ pub struct Training {
     pub data_dir: Option<PathBuf>,
     /// Fraction held out.
     pub valid_split: f64,
-    /// Images a training step.
+    /// Images per training step.
     pub batch_size: usize,
-    /// Images a step of evaluation.
+    /// Images per evaluation step.
     pub test_batch_size: usize,
     /// Seed of the order and augmentation of images.
     pub seed: u64,

@@ -33,15 +33,15 @@ pub(super) struct Options {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Counting")]
 struct Counting {
-    /// What counts as an operation: macs (two a multiply-accumulate), rigl (as RigL's tables do, with a bias and a ReLU in every layer)
-    /// or rigl-reproducibility
+    /// What counts as an operation: macs (two per multiply-accumulate), rigl (as RigL's tables do, with a bias and a ReLU in
+    /// every layer) or rigl-reproducibility
     #[arg(long, default_value = "macs", value_parser = values::parsed::<Convention>, value_name = "NAME")]
     convention: Convention,
     /// Count with the densities asked for in place of those of the masks drawn, as published tables do
     #[arg(long)]
     expected: bool,
-    /// Method whose cost of training is training_ratio: dense, small_dense, static, SNIP, SET, RigL, SNFS, pruning, GraNet, lottery,
-    /// Top-KAST or DNW; the cost of all of them is listed
+    /// Method whose training cost is given as training_ratio: dense, small_dense, static, SNIP, SET, RigL, SNFS, pruning, GraNet,
+    /// lottery, Top-KAST or DNW; the cost of all of them is listed
     #[arg(long, default_value = "RigL", value_parser = values::parsed::<CostMethod>, value_name = "NAME")]
     method: CostMethod,
     /// Length of the training relative to that of the dense network
@@ -56,7 +56,7 @@ struct Counting {
     /// Step at which the density begins to fall (pruning, lottery, GraNet)
     #[arg(long, default_value = "0", value_parser = values::whole, value_name = "STEP")]
     prune_begin: usize,
-    /// Step at which it has fallen [default: three quarters of --steps]
+    /// Step at which it stops falling [default: three quarters of --steps]
     #[arg(long, value_parser = values::count, value_name = "STEP")]
     prune_end: Option<usize>,
     /// First density of GraNet
@@ -71,20 +71,20 @@ struct Counting {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Measuring")]
 struct Measuring {
-    /// Time training steps and inference on this machine, with these masks and with all weights, on noise
+    /// Time training steps and inference on this machine, on random images, with these masks and with all weights
     #[arg(long)]
     measure: bool,
-    /// Images a step
+    /// Images per step
     #[arg(long, default_value = "128", value_parser = values::count, value_name = "N")]
     batch_size: usize,
-    /// Threads [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
     threads: Option<usize>,
 }
 
 pub(super) fn command() -> Command {
     Options::augment_args(Command::new("flops"))
-        .about("Counts operations and bytes of a network with masks, and what trainings cost; needs no data")
+        .about("Counts the operations and bytes of a network with masks, and the cost of training it; needs no data")
 }
 
 pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {

@@ -38,34 +38,35 @@ struct Options {
     /// Checkpoint, file of masks, or folder of a run [default: masks that the options under Mask draw]
     #[arg(value_name = "FILE|FOLDER", help_heading = None)]
     masks: Option<PathBuf>,
-    /// One random graph of this size instead, without a network
+    /// Measure one random graph of this size instead, without a network
     #[arg(long, value_parser = size, value_name = "OUTxIN", help_heading = None)]
     shape: Option<(usize, usize)>,
-    /// Checkpoint or file of masks of the same network to compare with
+    /// Checkpoint or file of masks of the same network to compare them with
     #[arg(long, value_name = "FILE", help_heading = None)]
     against: Option<PathBuf>,
-    /// Nodes of a convolution's graph: weights (inputs are channels and kernel positions, an edge a weight) or channels
+    /// Nodes of a convolution's graph: weights (each input is a channel and kernel position, each edge a weight) or channels
     #[arg(long, default_value = "weights", value_parser = values::parsed::<View>, value_name = "VIEW", help_heading = None)]
     view: View,
-    /// Singular values and Ramanujan criteria as well
+    /// Compute singular values and Ramanujan criteria as well
     #[arg(long, help_heading = None)]
     spectra: bool,
     /// How to write the answer
     #[arg(long, default_value = "table", ignore_case = true, value_name = "FORMAT", help_heading = None)]
     format: TableFormat,
-    /// Draw a picture: densities, and one layer's degrees against chance and edges; of a run, its masks over time
+    /// Draw a picture: the densities of all layers, and the edges and degrees of one of them, compared with chance; for a run,
+    /// its masks over time
     #[arg(long, value_name = "FILE", help_heading = None)]
     svg: Option<PathBuf>,
-    /// Write the network's graph of channels for Graphviz; with --layer that of one layer
+    /// Write the network's graph of channels for Graphviz; with --layer, that of one layer
     #[arg(long, value_name = "FILE", help_heading = None)]
     dot: Option<PathBuf>,
-    /// Write the edges of one layer's graph, a line each
+    /// Write the edges of one layer's graph, one per line
     #[arg(long, value_name = "FILE", help_heading = None)]
     edges: Option<PathBuf>,
     /// The layer of --svg, --dot and --edges [default: the one with the most weights]
     #[arg(long, value_name = "NAME", help_heading = None)]
     layer: Option<String>,
-    /// Threads [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_parser = values::threads, value_name = "N", help_heading = None)]
     threads: Option<usize>,
     #[command(flatten)]
@@ -81,7 +82,7 @@ fn size(text: &str) -> Result<(usize, usize), String> {
 
 pub(super) fn command() -> Command {
     Options::augment_args(Command::new("graph"))
-        .about("Measures masks as graphs: drawn now, of a file, or over a run; needs no data")
+        .about("Measures masks as graphs: freshly drawn, from a file, or over a run; needs no data")
         .mut_arg("density", |arg| arg.help("Kept fraction of the weights, in (0, 1]; with --shape, of the pairs"))
 }
 

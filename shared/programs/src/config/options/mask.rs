@@ -21,9 +21,9 @@ pub struct MaskOptions {
     #[arg(long, default_value = "0.05", value_parser = values::parsed::<Density>)]
     pub density: Density,
     /// How the density is divided among the layers: ERK, ER, uniform, balanced (ER_same_params, ER_same_params_per_layer),
-    /// balanced-exact, balanced-greedy, pyramid, ERK-clipped, uniform_plus, ERK_plus, ER_flow, ER_ortho,
-    /// global_magnitude; or one density a layer, as a list like [0.5,0.1,1] or a JSON file, rescaled to the density; or the
-    /// masks of a checkpoint or mask file (FILE.safetensors), which decide the density
+    /// balanced-exact, balanced-greedy, pyramid, ERK-clipped, uniform_plus, ERK_plus, ER_flow, ER_ortho, global_magnitude; or one
+    /// density per layer, as a list like [0.5,0.1,1] or a JSON file, rescaled to the density; or the masks of a checkpoint or
+    /// mask file (FILE.safetensors), which decide the density
     #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     pub sparse_init: SparseInit,
@@ -38,7 +38,7 @@ pub struct MaskOptions {
 #[command(next_help_heading = "Mask")]
 #[serde(rename_all = "kebab-case")]
 pub struct DrawingOptions {
-    /// How edges are drawn: bernoulli (each independently) or exact (a fixed number a layer)
+    /// How edges are drawn: bernoulli (each independently) or exact (a fixed number per layer)
     #[arg(long, default_value = "bernoulli", value_parser = values::parsed::<Sampling>, value_name = "LAW")]
     pub sampling: Sampling,
     /// Layers that stay dense and outside the density: first, last, linear or names of parameters, separated by
@@ -46,10 +46,10 @@ pub struct DrawingOptions {
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dense_layers: Vec<String>,
-    /// Whether units without edges get one
+    /// Whether units without edges are given one
     #[arg(long)]
     pub flow_preservation: bool,
-    /// Whether other edges go for those that --flow-preservation adds
+    /// Whether as many other edges are removed as --flow-preservation adds
     #[arg(long)]
     pub flow_keep_density: bool,
 }
@@ -136,10 +136,10 @@ impl DrawingOptions {
 #[command(next_help_heading = "Mask")]
 #[serde(rename_all = "kebab-case")]
 pub struct SparseOptions {
-    /// Train inside a mask; without, all weights exist
+    /// Train inside a mask; without it, all weights exist
     #[arg(long)]
     pub sparse: bool,
-    /// Keep the mask fixed: no edges move
+    /// Keep the mask fixed, so that no edges move
     #[arg(long)]
     pub fix: bool,
     /// The mask.

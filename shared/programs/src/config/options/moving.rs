@@ -9,31 +9,31 @@ use er_networks::topology::rule::{DropBy, Falling, Grow, GrownValue, Method, Red
 
 /// How edges move. What is left out is as the method has it.
 #[derive(Debug, Clone, Args, Serialize)]
-#[command(next_help_heading = "MaskedTraining edges")]
+#[command(next_help_heading = "Moving edges")]
 #[serde(rename_all = "kebab-case")]
 pub struct MovingOptions {
     /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or
-    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: as show tells]
+    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: see show]
     #[arg(long, value_parser = values::parsed::<DropBy>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub death: Option<DropBy>,
     /// Which edges grow: random, random_unfired (those never active first), gradient, momentum or momentum_neuron; the last two
-    /// keep velocities of all weights, so that every step costs their gradients [default: as show tells]
+    /// keep velocities of all weights, so that every step costs their gradients [default: see show]
     #[arg(long, value_parser = values::parsed::<Grow>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub growth: Option<Grow>,
     /// What a layer's share of the edges that grow is proportional to: none (what it lost), momentum, gradient, magnitude or
-    /// nonzeros [default: as show tells]
+    /// nonzeros [default: see show]
     #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub redistribution: Option<Redistribute>,
-    /// Alpha, the part of the edges that is exchanged at first [default: as show tells]
+    /// Alpha, the fraction of the edges that is exchanged at first [default: see show]
     #[arg(long, visible_alias = "death-rate", alias = "alpha", value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate: Option<f64>,
-    /// Where that part ends [default: as show tells]
+    /// Value that this fraction falls to [default: see show]
     #[arg(long, value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate_floor: Option<f64>,
-    /// How it gets there: cosine, linear, constant or inverse-power-K [default: as show tells]
+    /// How it falls: cosine, linear, constant or inverse-power-K [default: see show]
     #[arg(long, value_parser = values::parsed::<Decay>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub decay_schedule: Option<Decay>,
@@ -51,21 +51,21 @@ pub struct MovingOptions {
     /// T_end as a part of all steps instead; 1: updates until training ends
     #[arg(long, alias = "t-end-percent", value_parser = values::part, value_name = "FRACTION")]
     pub t_end_fraction: Option<f64>,
-    /// Batches whose gradients are averaged for an update, that of the update included; fewer than between two updates
+    /// Batches whose gradients are averaged for an update, including that of the update; fewer than the steps between two updates
     #[arg(long, value_parser = values::count, value_name = "N")]
     pub grad_accumulation_n: Option<usize>,
-    /// Whether the step of an update moves no weights [default: as show tells]
+    /// Whether an update takes the place of the optimiser's step, so that no weights are trained in it [default: see show]
     #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub update_replaces_step: Option<bool>,
-    /// What edges that grow begin with: zeros, random_normal, random_uniform, grad_scale or grad_sign, the last four with an
+    /// First value of edges that grow: zeros, random_normal, random_uniform, grad_scale or grad_sign, the last four with an
     /// optional divisor, such as grad_scale_10 [default: zeros]
     #[arg(long, value_parser = values::parsed::<GrownValue>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     pub grow_init: Option<GrownValue>,
-    /// Whether an edge that is dropped and grown in one update begins anew instead of keeping its weight
+    /// Whether an edge that is dropped and grown in one update starts afresh instead of keeping its weight
     #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub reinit_regrown: Option<bool>,
-    /// Whether units that an update leaves without edges get one, in place of another
+    /// Whether units that an update leaves without edges are given one, in place of another edge
     #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub flow_at_updates: Option<bool>,
 }

@@ -74,8 +74,8 @@ pub struct DataOptions {
     #[arg(long, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
           value_parser = values::boolean, value_name = "BOOL")]
     pub augment: bool,
-    /// What is subtracted from pixels and what they are divided by, channel by channel: own (mean and standard deviation of the
-    /// data set) or half (0.5 and 0.5: values from -1 to 1)
+    /// What is subtracted from the pixels and what they are then divided by, channel by channel: own (mean and standard deviation
+    /// of the data set) or half (0.5 and 0.5: values from -1 to 1)
     #[arg(long, default_value = "own", value_parser = values::parsed::<Normalise>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
     pub normalise: Normalise,

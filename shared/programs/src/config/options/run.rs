@@ -25,20 +25,20 @@ pub enum EngineName {
 #[command(next_help_heading = "Running")]
 #[serde(rename_all = "kebab-case")]
 pub struct RunOptions {
-    /// YAML file of options; those of the command line win
+    /// YAML file of options; options on the command line take precedence
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Folder in which each run gets a folder of its own
     #[arg(long, default_value = "runs", value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Word that the name of the run's folder begins with [default: the program's name]
+    /// Word with which the name of the run's folder begins [default: the program's name]
     #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "WORD")]
     pub save: Option<String>,
     /// Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Threads [default: one a core]
+    /// Number of threads [default: one per core]
     #[arg(long, alias = "max-threads", value_parser = values::threads, value_name = "N")]
     pub threads: Option<usize>,
     /// What computes: sparse (along the edges, on the CPU) or dense (with all weights, on the CPU or a GPU); results agree to
@@ -55,13 +55,14 @@ pub struct RunOptions {
     /// Steps between two checkpoints; there is one after each epoch in any case
     #[arg(long, default_value = "1000", value_parser = values::count, value_name = "STEPS")]
     pub checkpoint_interval: usize,
-    /// Epochs between two files in the run's folder masks/, from before the first one on, which graph follows [default: none]
+    /// Epochs between two files of masks in the run's folder masks/, the first of which is written before training; graph reads
+    /// them [default: none]
     #[arg(long, value_parser = values::count, value_name = "EPOCHS")]
     pub save_masks: Option<usize>,
-    /// Show no progress
+    /// Do not show progress
     #[arg(long)]
     pub quiet: bool,
-    /// Train this many times, with seeds --seed, --seed + 1, …; then print mean and standard deviation
+    /// Train this many times, with the seeds --seed, --seed + 1, …, and print the mean and standard deviation
     #[arg(long, default_value = "1", value_parser = values::count, value_name = "N")]
     #[serde(skip)]
     pub iters: usize,

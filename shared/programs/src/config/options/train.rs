@@ -34,10 +34,10 @@ pub struct TrainingOptions {
     /// Stop after this many steps
     #[arg(long, value_parser = values::count, value_name = "N")]
     pub max_steps: Option<usize>,
-    /// Images a training step
+    /// Images per training step
     #[arg(long, default_value = "128", value_parser = values::count)]
     pub batch_size: usize,
-    /// Images a step of evaluation
+    /// Images per evaluation step
     #[arg(long, default_value = "100", value_parser = values::count)]
     pub test_batch_size: usize,
     /// Learning rate
@@ -77,7 +77,7 @@ pub struct TrainingOptions {
     /// Weight decay: lambda of the L2 penalty on all parameters
     #[arg(long, default_value = "5e-4", value_parser = values::non_negative, value_name = "LAMBDA")]
     pub l2: f64,
-    /// Probability that the target gives to all classes together, in [0, 1)
+    /// Probability that the target spreads evenly over all classes, in [0, 1)
     #[arg(long, default_value = "0", value_parser = values::below_one, value_name = "EPSILON")]
     pub label_smoothing: f64,
     /// Go on from this checkpoint of another run: its weights, masks, optimiser state and clock are taken over; data, schedules and method
@@ -88,7 +88,7 @@ pub struct TrainingOptions {
     /// checkpoint stands]
     #[arg(long, value_parser = values::count, value_name = "EPOCH")]
     pub start_epoch: Option<usize>,
-    /// Factor that stretches everything that is counted in epochs, and the steps at which rates fall and edges stop to move
+    /// Factor that stretches everything that is counted in epochs, and the steps at which rates fall and edges stop moving
     #[arg(long, default_value = "1", value_parser = values::count, value_name = "M")]
     pub multiplier: usize,
 }

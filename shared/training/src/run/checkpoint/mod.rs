@@ -47,7 +47,7 @@ const METHOD: &str = "method.";
 /// What a checkpoint belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
-    /// Invocation that wrote it.
+    /// Program that wrote it.
     pub program: String,
     /// Model name.
     pub model: String,

@@ -1,4 +1,4 @@
-//! Edge-popup (Ramanujan et al. 2020) inside a random mask: weights stay what they are, scores are trained, and the network is what
+//! Edge-popup (Ramanujan et al. 2020) inside a random mask: weights stay as they are, scores are trained, and the network is what
 //! the largest scores choose.
 
 mod layer;
