@@ -6,5 +6,6 @@ pub mod model;
 pub mod schedule;
 pub mod score;
 pub mod statistics;
+pub mod table;
 pub mod threshold;
 pub mod topology;

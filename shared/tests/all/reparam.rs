@@ -242,7 +242,7 @@ fn residual() -> (Case, ModelState) {
 
 /// Which decay each dense parameter has; none for buffers.
 fn decay_of_each(spec: &ModelSpec) -> Vec<Option<f64>> {
-    let dense = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+    let dense = spec.dense_parameters();
     let decay = |name: &str| if name.contains("downsample") { DECAY } else { 0.0 };
     let decays: Vec<_> = dense.map(|p| p.kind.trained().then(|| decay(&p.name))).collect();
     assert!([Some(DECAY), Some(0.0), None].iter().all(|d| decays.contains(d)));

@@ -53,7 +53,7 @@ fn weights_go_back_as_far_as_asked() {
 
 /// How far the parameters of this kind are from those of another network.
 fn distance(a: &ModelState, b: &ModelState, spec: &ModelSpec, kind: ParamKind) -> f32 {
-    let kinds = spec.parameters().into_iter().map(|p| p.kind).filter(|k| !matches!(k, ParamKind::Weight(_)));
+    let kinds = spec.dense_parameters().map(|p| p.kind);
     let pairs = a.dense.iter().zip(&b.dense).zip(kinds).filter(|(_, k)| *k == kind);
     pairs.flat_map(|((a, b), _)| a.values.iter().zip(&b.values)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }

@@ -87,7 +87,7 @@ fn state_with(
 
 /// First values of everything that is not an edge.
 fn dense_parameters(spec: &ModelSpec, mut biases: impl FnMut(NodeId, LayerShape) -> Vec<f32>) -> Vec<DenseState> {
-    let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+    let parameters = spec.dense_parameters();
     parameters
         .map(|p| {
             let values = match (p.kind, spec.nodes()[p.node].op) {

@@ -16,7 +16,7 @@ mod vgg;
 mod wide_resnet;
 
 pub use catalogue::{Family, build, default_for, names};
-pub use flops::{Convention, CostMethod, Storage, TrainingCost};
+pub use flops::{Convention, CostMethod, SpentFlops, Storage, TrainingCost, WeightGradients};
 pub use form::{non_affine, supermask};
 pub use scale::width_for;
 pub use spec::{DefaultInit, Image, Layer, ModelSpec, Node, NodeId, Op, ParamKind, Parameter};

@@ -315,6 +315,12 @@ impl ModelSpec {
         self.default_init
     }
 
+    /// Every parameter and buffer that is no masked weight (biases, scales, shifts, running statistics), in node order: those of
+    /// [`ModelState::dense`](super::ModelState::dense).
+    pub fn dense_parameters(&self) -> impl Iterator<Item = Parameter> + use<> {
+        self.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)))
+    }
+
     /// Every parameter and buffer, in node order.
     #[must_use]
     pub fn parameters(&self) -> Vec<Parameter> {

@@ -43,7 +43,7 @@ struct ChannelMap {
 /// Maps of each node's channels from the magnitudes of the state; none where the node has no such parameters.
 fn channel_maps(spec: &ModelSpec, state: &ModelState) -> Vec<Vec<ChannelMap>> {
     let mut maps = vec![Vec::new(); spec.nodes().len()];
-    let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+    let parameters = spec.dense_parameters();
     for (parameter, dense) in parameters.zip(&state.dense) {
         let channels: &mut Vec<ChannelMap> = &mut maps[parameter.node];
         channels.resize(dense.values.len(), ChannelMap { factor: 1.0, mean: 0.0, shift: 0.0 });

@@ -123,7 +123,7 @@ pub(super) mod tests {
     pub(crate) fn with_flow(spec: &ModelSpec, masks: &[Mask]) -> Vec<Mask> {
         let weights = masks.iter().map(|m| vec![1.0; m.edges()]).collect();
         let mut state = state_from(spec, masks.to_vec(), weights, 1);
-        let parameters = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+        let parameters = spec.dense_parameters();
         for (dense, _) in state.dense.iter_mut().zip(parameters).filter(|(_, p)| p.kind == ParamKind::Bias) {
             dense.values.fill(0.0);
         }

@@ -2,6 +2,7 @@
 
 use super::Drawn;
 use crate::model::ModelSpec;
+use crate::table::{shape, table};
 use er_graphs::density::{Constant, rounded};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -72,25 +73,19 @@ impl DensityReport {
 
 impl fmt::Display for DensityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.layers.iter().map(|l| l.name.len()).max().unwrap_or(0).max("layer".len());
-        writeln!(
-            f,
-            "{:width$}  {:>16}  {:>10}  {:>9}  {:>10}  {:>9}",
-            "layer", "shape", "weights", "requested", "edges", "achieved"
-        )?;
-        for l in &self.layers {
-            let shape = l.shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("×");
-            let requested =
-                if l.dense && l.edges == l.weights { "dense".to_owned() } else { format!("{:.6}", l.density_requested) };
-            writeln!(
-                f,
-                "{:width$}  {shape:>16}  {:>10}  {requested:>9}  {:>10}  {:>9.6}",
-                l.name,
-                l.weights,
-                l.edges,
-                l.density()
-            )?;
-        }
+        let row = |l: &LayerReport| {
+            let dense = l.dense && l.edges == l.weights;
+            vec![
+                l.name.clone(),
+                shape(&l.shape),
+                l.weights.to_string(),
+                if dense { "dense".to_owned() } else { format!("{:.6}", l.density_requested) },
+                l.edges.to_string(),
+                format!("{:.6}", l.density()),
+            ]
+        };
+        let heads = ["layer", "shape", "weights", "requested", "edges", "achieved"];
+        writeln!(f, "{}", table(&heads, &self.layers.iter().map(row).collect::<Vec<_>>()))?;
         write!(f, "density {} requested, {:.6} achieved", rounded(self.density_requested), self.density_achieved)?;
         if self.layers.iter().any(|l| l.dense) {
             write!(f, " (without dense layers)")?;

@@ -1,4 +1,4 @@
-//! Tables as text and as comma-separated values.
+//! Tables as comma-separated values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,25 +6,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use er_graphs::error::{Error, Result};
-
-/// A table for people: the first column to the left, the others to the right.
-pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |c: usize| rows.iter().map(|row| row[c].chars().count()).chain([heads[c].chars().count()]).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let cells = cells.zip(&widths).enumerate();
-        let padded = cells.map(|(c, (cell, width))| if c == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let head = line(&mut heads.iter().copied());
-    let rows = rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
-    std::iter::once(head).chain(rows).collect::<Vec<_>>().join("\n")
-}
-
-/// The shape of a tensor for people.
-pub(super) fn shape(dims: &[usize]) -> String {
-    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
-}
 
 /// What is written of each of these, for [`csv`].
 ///
@@ -72,12 +53,6 @@ fn cells(name: &str, value: &Value) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn columns_of_a_table_are_aligned() {
-        let rows = [vec!["a".to_owned(), "1.25".to_owned()], vec!["longer".to_owned(), "2".to_owned()]];
-        assert_eq!(table(&["name", "n"], &rows), "name       n\na       1.25\nlonger     2");
-    }
 
     #[test]
     fn objects_become_lines() {

@@ -113,7 +113,7 @@ impl Case {
     pub(crate) fn state(&self) -> ModelState {
         let layers = self.masks.iter().zip(&self.weights);
         let layers = layers.map(|(m, w)| LayerState { mask: m.clone(), weights: w.clone(), slots: vec![] }).collect();
-        let dense = self.spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+        let dense = self.spec.dense_parameters();
         let first = |kind| if matches!(kind, ParamKind::Scale | ParamKind::Variance) { 1.0 } else { 0.0 };
         let dense = dense.map(|p| DenseState { values: vec![first(p.kind); p.len()], name: p.name, slots: vec![] }).collect();
         ModelState { layers, dense, steps: 0 }

@@ -9,6 +9,8 @@ use flate2::read::GzDecoder;
 use er_graphs::error::{Error, Result};
 use er_networks::model::Image;
 
+use crate::run::free_memory_bytes;
+
 /// What to do about a file that is not what it should be.
 pub(super) const GET_AGAIN: &str = "the file is damaged or another one: get it again";
 
@@ -38,20 +40,13 @@ pub(super) fn zeroed(set: &str, n: usize, image: Image) -> Result<Vec<u8>> {
         Error::failure(format!("{n} images of {set} at {image} need {:.1} GB of memory{free}", size as f64 / 1e9))
             .help("free some memory, or choose a smaller input size where the set has one")
     };
-    if let Some(free) = free_memory().filter(|&free| free < size as u64) {
+    if let Some(free) = free_memory_bytes().filter(|&free| free < size as u64) {
         return Err(too_large(format!(", {:.1} GB are free", free as f64 / 1e9)));
     }
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size).map_err(|_| too_large(String::new()))?;
     bytes.resize(size, 0);
     Ok(bytes)
-}
-
-/// Bytes of memory that programs can still use, where the system tells (Linux).
-fn free_memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{Event, StateFrom, Stepped, Stepper, Update};
 use crate::run::{Saved, SavedTensor};
 use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::Result;
+use er_networks::model::WeightGradients;
 use er_networks::schedule::Clock;
 use er_networks::score;
 use er_networks::topology::rule::{Evidence, Momentum, MomentumKind, Network, Rule, update};
@@ -56,8 +57,9 @@ impl DynamicStepper {
     fn compute(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: Option<f64>, needs: [bool; 2]) -> Result<Outcome> {
         let [gathers, every] = needs;
         let all = gathers || every;
-        let weight_gradients = if all { self.ledger.dense } else { self.ledger.sparse };
-        self.ledger.enter_step(batch.labels.len(), weight_gradients);
+        let Ledger { edges, spent, .. } = &mut self.ledger;
+        let gradients = if all { WeightGradients::All } else { WeightGradients::Edges(edges) };
+        spent.enter_step(engine.spec(), edges, gradients, batch.labels.len());
         if let (false, Some(rate)) = (all, rate) {
             return engine.train_step(batch, rate);
         }
@@ -87,7 +89,7 @@ impl DynamicStepper {
         engine.rewire(&mut |layers| changes = update(rule, step, network, layers, &mut evidence, memory))?;
         let target = rule.prune.as_ref().and_then(|p| p.density.at(step));
         let fraction = rule.exchange.as_ref().map(|x| x.fraction.at(step));
-        Ok(self.ledger.enter_update(engine.spec(), &changes, [target, fraction]))
+        Ok(self.ledger.enter_update(&changes, [target, fraction]))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::ledger::{Ledger, on_edges};
+use super::ledger::Ledger;
 use super::stored::wrong;
 use super::{Event, StateFrom, Stepped, Stepper, Update};
 use crate::run::{Saved, SavedTensor};
 use er_engine::{Batch, Engine, LayerState, ModelState};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, Mask};
+use er_networks::model::WeightGradients;
 use er_networks::schedule::Clock;
 use er_networks::score;
 use er_networks::topology::rule::{LayerChange, Network, When, keep, replace};
@@ -36,8 +37,8 @@ pub struct TopKastStepper {
     decay: f64,
     layers: Vec<Option<Layer>>,
     ledger: Ledger,
-    /// Floating-point operations of a forward pass of one sample along the edges of B.
-    backward: f64,
+    /// Edges of B in each layer.
+    trained: Vec<usize>,
 }
 
 /// What decides a [`TopKastStepper`] training.
@@ -102,10 +103,9 @@ impl TopKastStepper {
             }
             edges = [used(&layers, states).map(Mask::edges).collect(), trained(states)];
         })?;
-        let [forward, backward] = edges;
-        ledger.count(engine.spec(), forward);
-        let backward = on_edges(engine.spec(), &backward);
-        Ok(Self { when: options.when, decay: options.decay, layers, ledger, backward })
+        let [forward, trained] = edges;
+        ledger.count(forward);
+        Ok(Self { when: options.when, decay: options.decay, layers, ledger, trained })
     }
 
     /// Takes over what an optimiser step did to the weights of B, and hides those outside A again.
@@ -144,8 +144,8 @@ impl TopKastStepper {
             memory.follow(step, &before, used(layers, states));
             backward = trained(states);
         })?;
-        self.backward = on_edges(engine.spec(), &backward);
-        Ok(self.ledger.enter_update(engine.spec(), &changes, [None; 2]))
+        self.trained = backward;
+        Ok(self.ledger.enter_update(&changes, [None; 2]))
     }
 }
 
@@ -193,7 +193,8 @@ impl Stepper for TopKastStepper {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, clock: Clock, rate: f64) -> Result<Stepped> {
         let step = clock.step;
         self.ledger.step = step;
-        self.ledger.enter_step(batch.labels.len(), self.backward);
+        let Ledger { edges, spent, .. } = &mut self.ledger;
+        spent.enter_step(engine.spec(), edges, WeightGradients::Edges(&self.trained), batch.labels.len());
         let outcome = engine.train_step(batch, rate)?;
         engine.rewire(&mut |states| self.absorb(states, rate))?;
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();

@@ -102,7 +102,7 @@ pub fn reset(state: &mut ModelState, first: &ModelState, spec: &ModelSpec, how: 
         }
         layer.slots = first.slots.iter().map(pick).collect();
     }
-    let kinds = spec.parameters().into_iter().map(|p| p.kind).filter(|k| !matches!(k, ParamKind::Weight(_)));
+    let kinds = spec.dense_parameters().map(|p| p.kind);
     for ((dense, first), kind) in state.dense.iter_mut().zip(&first.dense).zip(kinds) {
         if how.restores(kind) {
             dense.values.clone_from(&first.values);
@@ -131,7 +131,7 @@ mod tests {
 
     /// A state whose dense parameters are all this value, with velocities of it where they are trained.
     fn state(layers: [LayerState; 2], value: f32, slots: bool, steps: u64) -> ModelState {
-        let parameters = spec().parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+        let parameters = spec().dense_parameters();
         let dense = parameters.map(|p| DenseState {
             values: vec![value; p.len()],
             slots: if slots && p.kind.trained() { vec![vec![value; p.len()]] } else { Vec::new() },

@@ -6,11 +6,12 @@ use serde::{Serialize, Serializer};
 
 use super::Counting;
 use super::measure::Measured;
-use crate::cli::tables::{csv, rows, shape, table};
+use crate::cli::tables::{csv, rows};
 use er_graphs::density::rounded;
 use er_graphs::error::Result;
 use er_graphs::graph::Mask;
 use er_networks::model::{Convention, CostMethod, ModelSpec, Storage, TrainingCost, width_for};
+use er_networks::table::{shape, table};
 use er_networks::topology::Drawn;
 
 /// The first columns of the table for spreadsheets.

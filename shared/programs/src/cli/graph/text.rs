@@ -5,11 +5,11 @@ use std::fmt::Write;
 use super::against::Against;
 use super::measured::{Answer, Layer};
 use super::training::Moment;
-use crate::cli::tables::{shape, table};
 use er_graphs::density::rounded;
 use er_graphs::graph::View;
 use er_graphs::statistics::bipartite::Degrees;
 use er_networks::statistics::network::{Components, EdgeCounts, Narrowest, NetworkStatistics, PathView, Paths};
+use er_networks::table::{shape, table};
 
 /// What stands where there is no number.
 const NONE: &str = "–";

@@ -33,7 +33,7 @@ use super::saved::{Saved, SavedTensor};
 use er_engine::ModelState;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
-use er_networks::model::{ModelSpec, ParamKind, Parameter};
+use er_networks::model::ModelSpec;
 
 /// Version of the layout above; other versions are refused.
 const FORMAT: &str = "1";
@@ -175,8 +175,7 @@ fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec
     for (layer, s) in spec.layers().iter().zip(&state.layers) {
         floats(format!("edges.{}", layer.name), &[s.mask.edges()], &s.weights, &s.slots, &layer.name);
     }
-    let parameters = dense_parameters(spec);
-    for (parameter, s) in parameters.iter().zip(&state.dense) {
+    for (parameter, s) in spec.dense_parameters().zip(&state.dense) {
         floats(format!("model.{}", s.name), &parameter.shape, &s.values, &s.slots, &s.name);
     }
     for (name, tensor) in &saved.tensors {
@@ -194,10 +193,6 @@ fn tensors<'a>(spec: &ModelSpec, state: &'a ModelState, saved: &'a Saved) -> Vec
         }
     }
     all
-}
-
-fn dense_parameters(spec: &ModelSpec) -> Vec<Parameter> {
-    spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect()
 }
 
 /// The JSON header, padded so that the data begins at a multiple of eight bytes. Written here because the library's own writer
@@ -273,7 +268,7 @@ mod tests {
             LayerState { mask, weights: values(n), slots: (0..slots).map(|_| values(n)).collect() }
         });
         let layers = layers.collect();
-        let dense = dense_parameters(spec).into_iter().map(|p| DenseState {
+        let dense = spec.dense_parameters().map(|p| DenseState {
             name: p.name.clone(),
             values: values(p.len()),
             slots: if p.kind.trained() { (0..slots).map(|_| values(p.len())).collect() } else { Vec::new() },

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::{Checkpoint, FORMAT, MASK, METHOD, Origin, dense_parameters};
+use super::{Checkpoint, FORMAT, MASK, METHOD, Origin};
 use crate::run::progress::Progress;
 use crate::run::saved::{Saved, SavedTensor};
 use er_engine::{DenseState, LayerState, ModelState};
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         let progress = self.progress()?;
         let steps = self.number("optimizer_steps")?;
         let layers = spec.layers().iter().map(|l| self.layer(&l.name, l.shape)).collect::<Result<Vec<_>>>()?;
-        let dense = dense_parameters(spec).iter().map(|p| self.dense(p)).collect::<Result<Vec<_>>>()?;
+        let dense = spec.dense_parameters().map(|p| self.dense(&p)).collect::<Result<Vec<_>>>()?;
         let saved = self.saved()?;
         if let Some(extra) = self.left.first() {
             return Err(self.wrong(format!("has a tensor '{extra}' that model {} has not", spec.name())));

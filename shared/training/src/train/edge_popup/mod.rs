@@ -14,15 +14,15 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use self::layer::Layer;
-use super::ledger::on_edges;
 use super::stored::wrong;
 use super::{Data, Event, Level, StateFrom, Stepped, Stepper, TrainingContext, evaluate, settle};
 use crate::data::Loader;
 use crate::run::{Saved, Sums};
 use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::{Error, Result};
-use er_networks::model::{Convention, ModelSpec, ParamKind};
+use er_networks::model::{ModelSpec, ParamKind, SpentFlops, WeightGradients};
 use er_networks::schedule::Clock;
+use er_networks::table::table;
 use er_networks::topology::rule::keep;
 
 pub use search::{TicketSearch, allowed_masks};
@@ -75,8 +75,8 @@ struct Note {
     steps: u64,
     /// What values have been multiplied by so far, all layers together.
     scale: f64,
-    training_flops: f64,
-    training_flops_dense: f64,
+    #[serde(flatten)]
+    spent: SpentFlops,
     /// The images of the validation.
     images: String,
     /// Accuracy that was reported of this network, where it begins another search.
@@ -102,8 +102,7 @@ impl Note {
             level: None,
             steps: 0,
             scale: 1.0,
-            training_flops: 0.0,
-            training_flops_dense: 0.0,
+            spent: SpentFlops::default(),
             images: String::new(),
             claim: None,
         }
@@ -206,13 +205,11 @@ impl EdgePopup {
         self.layers.iter().map(Layer::positions).sum()
     }
 
-    /// Enters the cost of a step: see [`super::ledger::Ledger`]. Gradients are those of all allowed weights.
+    /// Enters the cost of a step; gradients are those of all allowed weights.
     fn enter_step(&mut self, spec: &ModelSpec, samples: usize) {
         let used: Vec<usize> = self.layers.par_iter().map(|l| l.count()[0]).collect();
         let allowed: Vec<usize> = self.layers.iter().map(|l| l.weights.edges()).collect();
-        let samples = samples as f64;
-        self.note.training_flops += (2.0 * on_edges(spec, &used) + on_edges(spec, &allowed)) * samples;
-        self.note.training_flops_dense += 3.0 * Convention::Macs.network(spec, &vec![1.0; used.len()]) * samples;
+        self.note.spent.enter_step(spec, &used, WeightGradients::Edges(&allowed), samples);
     }
 
     fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {
@@ -250,8 +247,7 @@ impl EdgePopup {
 /// # Errors
 /// If a layer has none.
 fn bias_places(spec: &ModelSpec) -> Result<Vec<usize>> {
-    let parameters = spec.parameters();
-    let dense: Vec<_> = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect();
+    let dense: Vec<_> = spec.dense_parameters().collect();
     let place = |node| dense.iter().position(|p| p.node == node && p.kind == ParamKind::Bias);
     let of = spec.layers().iter().map(|l| place(l.node).ok_or(l));
     of.collect::<Result<_, _>>().map_err(|l| Error::usage(format!("model {}: {} has no bias", spec.name(), l.name)))
@@ -331,8 +327,8 @@ impl Stepper for EdgePopup {
         let mut results = Map::from_iter([
             ("allowed_density".to_owned(), json!(allowed as f64 / positions)),
             ("kept_fraction".to_owned(), json!(kept / positions)),
-            ("training_flops".to_owned(), json!(self.note.training_flops)),
-            ("training_flops_ratio".to_owned(), json!(self.note.training_flops / self.note.training_flops_dense)),
+            ("training_flops".to_owned(), json!(self.note.spent.total())),
+            ("training_flops_ratio".to_owned(), json!(self.note.spent.ratio())),
         ]);
         if self.options.rescale_steps.is_some() {
             results.insert("scale".into(), json!(self.note.scale));
@@ -341,20 +337,19 @@ impl Stepper for EdgePopup {
     }
 
     fn final_report(&self) -> Option<String> {
-        let width = self.names.iter().map(String::len).max().unwrap_or_default();
-        let mut text = format!(
-            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>7}  {:>6}",
-            "layer", "weights", "allowed", "kept", "density", "biases", "kept"
-        );
-        for (layer, name) in self.layers.iter().zip(&self.names) {
+        let row = |(layer, name): (&Layer, &String)| {
             let ([edges, biases], weights) = (layer.count(), layer.weights.shape().weights());
-            let (allowed, density) = (layer.weights.edges(), edges as f64 / weights as f64);
-            let outputs = layer.biases.shape().out;
-            let _ = write!(
-                text,
-                "\n{name:width$}  {weights:>9}  {allowed:>9}  {edges:>9}  {density:>9.6}  {outputs:>7}  {biases:>6}"
-            );
-        }
-        Some(text)
+            vec![
+                name.clone(),
+                weights.to_string(),
+                layer.weights.edges().to_string(),
+                edges.to_string(),
+                format!("{:.6}", edges as f64 / weights as f64),
+                layer.biases.shape().out.to_string(),
+                biases.to_string(),
+            ]
+        };
+        let heads = ["layer", "weights", "allowed", "kept", "density", "biases", "kept"];
+        Some(table(&heads, &self.layers.iter().zip(&self.names).map(row).collect::<Vec<_>>()))
     }
 }

@@ -6,7 +6,7 @@ use crate::run::{Saved, SavedTensor};
 use crate::train::stored::{Stored, wrong};
 use er_engine::{DenseState, LayerState, ModelState};
 use er_graphs::error::Result;
-use er_networks::model::{ModelSpec, ParamKind};
+use er_networks::model::ModelSpec;
 
 /// Puts a network among these tensors, with names that begin with `prefix`.
 pub(super) fn save_state(prefix: &str, spec: &ModelSpec, state: &ModelState, tensors: &mut BTreeMap<String, SavedTensor>) {
@@ -43,7 +43,7 @@ pub(super) fn read_state(prefix: &str, spec: &ModelSpec, saved: &Saved, steps: u
         Ok(LayerState { weights: values(saved, prefix, &of.name, edges)?, slots: slots(saved, prefix, &of.name, edges)?, mask })
     };
     let layers = spec.layers().iter().map(layer).collect::<Result<_>>()?;
-    let dense = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).map(|p| {
+    let dense = spec.dense_parameters().map(|p| {
         let count = p.len();
         let (values, slots) = (values(saved, prefix, &p.name, count)?, slots(saved, prefix, &p.name, count)?);
         Ok(DenseState { values, slots, name: p.name })

@@ -8,7 +8,6 @@ mod places;
 mod pretrained;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,16 +17,16 @@ pub use approach::ReparameterisedTraining;
 pub use files::Published;
 
 use self::layer::{Layer, Move};
-use super::ledger::on_edges;
 use super::stored::wrong;
 use super::{Data, Event, LayerSparsity, Sparsity, StateFrom, Stepped, Stepper, TrainingContext, settle};
 use crate::run::Saved;
 use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::LayerState;
-use er_networks::model::{Convention, ModelSpec, ParamKind};
+use er_networks::model::{ModelSpec, ParamKind, SpentFlops, WeightGradients};
 use er_networks::schedule::Clock;
 use er_networks::schedule::GmpRate;
+use er_networks::table::table;
 use er_networks::threshold::SparseFunction;
 
 /// How the weights in use come from those that are trained.
@@ -102,8 +101,8 @@ struct Note {
     thresholds: BTreeMap<String, Threshold>,
     /// Steps the optimiser has made.
     steps: u64,
-    training_flops: f64,
-    training_flops_dense: f64,
+    #[serde(flatten)]
+    spent: SpentFlops,
 }
 
 impl Note {
@@ -154,7 +153,7 @@ impl ReparameterisedStepper {
         let slots = options.decays.weights.optimizer.slots();
         let mut note = note;
         if context.from == StateFrom::AnotherClock {
-            (note.training_flops, note.training_flops_dense) = (0.0, 0.0);
+            note.spent = SpentFlops::default();
         }
         let epoch = context.clock.epochs_begun().saturating_sub(1);
         let spec = engine.spec();
@@ -167,7 +166,7 @@ impl ReparameterisedStepper {
         };
         let layers = options.laws.iter().zip(spec.layers()).map(restored).collect::<Result<Vec<_>>>()?;
         let names = spec.layers().iter().map(|l| l.name.clone()).collect();
-        let dense = spec.parameters().into_iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
+        let dense = spec.dense_parameters();
         let norms = dense.map(|p| matches!(p.kind, ParamKind::Scale | ParamKind::Shift) && p.name.contains("bn")).collect();
         let shapes = spec.layers().iter().map(|l| l.shape.weights()).collect();
         let mut all = Self { options, names, shapes, layers, norms, note, edges: Vec::new() };
@@ -216,11 +215,10 @@ impl ReparameterisedStepper {
         self.layers.iter().zip(&self.edges).map(|(layer, edges)| layer.as_ref().map_or(*edges, |l| l.used)).collect()
     }
 
-    /// Enters the cost of a step: see [`super::ledger::Ledger`].
+    /// Enters the cost of a step.
     fn enter_step(&mut self, spec: &ModelSpec, samples: usize) {
-        let samples = samples as f64;
-        self.note.training_flops += (2.0 * on_edges(spec, &self.used()) + on_edges(spec, &self.edges)) * samples;
-        self.note.training_flops_dense += 3.0 * Convention::Macs.network(spec, &vec![1.0; self.edges.len()]) * samples;
+        let used = self.used();
+        self.note.spent.enter_step(spec, &used, WeightGradients::Edges(&self.edges), samples);
     }
 
     fn descend(&mut self, engine: &mut dyn Engine, batch: &Batch, rate: f64) -> Result<Outcome> {
@@ -298,8 +296,8 @@ impl Stepper for ReparameterisedStepper {
 
     fn results(&self) -> Map<String, Value> {
         let mut results = Map::from_iter([
-            ("training_flops".to_owned(), json!(self.note.training_flops)),
-            ("training_flops_ratio".to_owned(), json!(self.note.training_flops / self.note.training_flops_dense)),
+            ("training_flops".to_owned(), json!(self.note.spent.total())),
+            ("training_flops_ratio".to_owned(), json!(self.note.spent.ratio())),
         ]);
         if self.layers.iter().any(Option::is_some) {
             let allowed = self.layers.iter().zip(&self.edges).map(|(layer, edges)| layer.as_ref().map_or(*edges, Layer::allowed));
@@ -312,18 +310,20 @@ impl Stepper for ReparameterisedStepper {
     fn final_report(&self) -> Option<String> {
         // Otherwise it is the table of the masks.
         self.layers.iter().find(|layer| layer.is_some())?;
-        let width = self.names.iter().map(String::len).max().unwrap_or_default();
-        let mut text = format!(
-            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>9}",
-            "layer", "weights", "allowed", "in use", "density", "threshold"
-        );
         let used = self.used();
+        let row = |((name, weights), (layer, used)): ((&String, &usize), (&Option<Layer>, &usize))| {
+            let threshold = layer.as_ref().and_then(Layer::magnitude);
+            vec![
+                name.clone(),
+                weights.to_string(),
+                layer.as_ref().map_or(*used, Layer::allowed).to_string(),
+                used.to_string(),
+                format!("{:.6}", *used as f64 / *weights as f64),
+                threshold.map_or_else(|| "-".to_owned(), |g| format!("{g:.6}")),
+            ]
+        };
         let rows = self.names.iter().zip(&self.shapes).zip(self.layers.iter().zip(&used));
-        for ((name, weights), (layer, used)) in rows {
-            let (allowed, density) = (layer.as_ref().map_or(*used, Layer::allowed), *used as f64 / *weights as f64);
-            let threshold = layer.as_ref().and_then(Layer::magnitude).map_or_else(|| "-".to_owned(), |g| format!("{g:.6}"));
-            let _ = write!(text, "\n{name:width$}  {weights:>9}  {allowed:>9}  {used:>9}  {density:>9.6}  {threshold:>9}");
-        }
-        Some(text)
+        let heads = ["layer", "weights", "allowed", "in use", "density", "threshold"];
+        Some(table(&heads, &rows.map(row).collect::<Vec<_>>()))
     }
 }
