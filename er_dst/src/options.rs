@@ -12,7 +12,7 @@ use shared::config::{
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::model::{ModelSpec, width_for};
 use shared::schedule::{EpochSpan, Length, LrPolicy, Span};
-use shared::topology::rule::{EdgeScore, Falling, InitialMask, Method, MethodName};
+use shared::topology::rule::{Falling, InitialMask, Method, MethodName, PruneScore};
 use shared::topology::{MaskWeights, SparseInit};
 
 /// Everything that decides what `er_dst` computes.
@@ -61,9 +61,9 @@ struct Own {
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     backward_density: Option<Density>,
     /// Which edges are pruned: the least by magnitude, snip (|w·gradient|) or SynFlow [default: magnitude]
-    #[arg(long, value_parser = values::parsed::<EdgeScore>, value_name = "NAME")]
+    #[arg(long, value_parser = values::parsed::<PruneScore>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
-    prune: Option<EdgeScore>,
+    prune: Option<PruneScore>,
     /// Whether edges move; false: the same as --method static
     #[arg(long)]
     is_prune: bool,

@@ -5,7 +5,9 @@ use serde::Serialize;
 use shared::Result;
 use shared::config::{Checks, ExperimentOptions, MovingOptions, ProgramOptions, RunOptions, Setup, Shared, SparseOptions};
 use shared::model::ModelSpec;
-use shared::topology::rule::{Exchanging, Grow, Method, MethodName};
+use shared::registry::Selected;
+use shared::topology::rule::grow::Random;
+use shared::topology::rule::{Exchanging, Method, MethodName};
 
 /// Everything that decides what `er_wlt` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -52,7 +54,7 @@ impl Options {
             let name = if sparse.sparse { MethodName::Static } else { MethodName::Dense };
             return Method { densities, ..name.method() };
         }
-        let exchange = Some(Exchanging { grow: Grow::Random, ..Exchanging::GRANET });
+        let exchange = Some(Exchanging { grow: Selected::new(&Random), ..Exchanging::GRANET });
         let mut method = Method { densities, exchange, ..MethodName::Dst.method() };
         self.moving.complete(&mut method, "these options", checks);
         method

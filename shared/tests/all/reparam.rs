@@ -8,7 +8,7 @@ use crate::reparam_case::{BATCH, Case, at, decays, floats, momentum, s_of, train
 use serde_json::Value;
 use shared::engine::{Batch, Engine, StepOptions};
 use shared::graph::Mask;
-use shared::model::{Image, ModelSpec, ModelState, ParamKind, build};
+use shared::model::{Image, ModelSpec, ModelState, build};
 use shared::run::{Saved, SavedTensor};
 use shared::schedule::GmpRate;
 use shared::threshold::SparseFunction;

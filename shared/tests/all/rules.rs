@@ -4,11 +4,15 @@ use crate::golden::{flat, golden};
 use proptest::prelude::*;
 use serde_json::Value;
 use shared::graph::{LayerShape, LayerState, Mask, Sampling, sample};
+use shared::registry::{Door, Selected};
 use shared::rng::{Purpose, stream};
+use shared::schedule::decay::{Constant, Cosine, InversePower, Linear};
 use shared::schedule::{CubicDensity, Decay, DropFraction, Length, Span};
+use shared::topology::rule::drop::Magnitude;
+use shared::topology::rule::grow::{Gradient, Momentum};
 use shared::topology::rule::{
-    Count, Drop, DropBy, DropScope, EdgeScore, Evidence, Exchange, Grow, GrownValue, LayerChange, Memory, MethodName,
-    MomentumKind, Network, Prune, PruneScope, Redistribute, Rule, Share, When, proportional, shares, update,
+    Count, Drop, DropScope, DropScore, Evidence, Exchange, GrowRule, GrownValue, LayerChange, Memory, MethodName, MomentumKind,
+    Network, NetworkScores, Prune, PruneScope, PruneScore, Redistribute, Rule, Share, When, proportional, shares, update,
 };
 
 fn dims(v: &Value) -> LayerShape {
@@ -40,10 +44,10 @@ const ALWAYS: When = When { interval: 1, begin: 0, end: None, accumulate: 1 };
 
 fn rigl(fraction: f64) -> Exchange {
     Exchange {
-        drop: Drop { by: DropBy::MAGNITUDE, count: Count::Floor },
-        grow: Grow::Gradient,
+        drop: Drop { by: Selected::new(&Magnitude), count: Count::Floor },
+        grow: Selected::new(&Gradient),
         redistribute: Redistribute::None,
-        fraction: DropFraction { initial: fraction, floor: 0.0, decay: Decay::Constant, end: 1 },
+        fraction: DropFraction { initial: fraction, floor: 0.0, decay: Selected::new(&Constant), end: 1 },
         value: GrownValue::Zero,
         regrown_keeps: true,
     }
@@ -55,7 +59,7 @@ fn rule(exchange: Exchange) -> Rule {
 
 fn apply(rule: &Rule, layers: &mut [LayerState<f64>], gradients: Vec<Vec<f64>>, memory: &mut Memory<f64>) -> Vec<LayerChange> {
     let network = Network { movable: vec![true; layers.len()], groups: vec![1; layers.len()], seed: 3 };
-    update(rule, 1, &network, layers, &mut Evidence { gradients, synflow: Vec::new() }, memory)
+    update(rule, 1, &network, layers, &mut Evidence { gradients, ..Evidence::default() }, memory)
 }
 
 #[test]
@@ -107,8 +111,7 @@ fn edges_that_die_by_magnitude() {
         let mut layers = [layer(shape, &mask, &weights, &[])];
         let rate = case["rate"].as_f64().unwrap();
         // Growth at random may bring edges back, so what died is read from the count and from what certainly stayed.
-        let exchange =
-            Exchange { drop: Drop { count: Count::CeilAndTies, ..rigl(rate).drop }, grow: Grow::Gradient, ..rigl(rate) };
+        let exchange = Exchange { drop: Drop { count: Count::CeilAndTies, ..rigl(rate).drop }, ..rigl(rate) };
         let mut gradient: Vec<f64> = flat(&case["new_mask"]).iter().map(|kept| 1.0 - kept).collect();
         gradient.resize(shape.weights(), 0.0);
         let mut memory = Memory::new(&layers);
@@ -121,7 +124,14 @@ fn edges_that_die_by_magnitude() {
 }
 
 /// Grows `k` edges beside those of a mask: drops none and replaces as many as a hidden second layer loses.
-fn grown(mask: &[f64], shape: LayerShape, k: usize, grow: Grow, gradient: &[f64], momentum: Option<[&[f64]; 2]>) -> Vec<f64> {
+fn grown(
+    mask: &[f64],
+    shape: LayerShape,
+    k: usize,
+    grow: &'static dyn GrowRule,
+    gradient: &[f64],
+    momentum: Option<[&[f64]; 2]>,
+) -> Vec<f64> {
     // A weight of 0 dies and leaves room for one edge elsewhere; the donor's own positions have no score.
     let donor = LayerShape::linear(1, 100);
     let zeros = Mask::from_positions(donor, 0..k);
@@ -136,7 +146,7 @@ fn grown(mask: &[f64], shape: LayerShape, k: usize, grow: Grow, gradient: &[f64]
     }
     let exchange = Exchange {
         drop: Drop { count: Count::CeilAndTies, ..rigl(0.0).drop },
-        grow,
+        grow: Selected::new(grow),
         redistribute: Redistribute::Magnitude,
         ..rigl(0.0)
     };
@@ -148,9 +158,9 @@ fn grown(mask: &[f64], shape: LayerShape, k: usize, grow: Grow, gradient: &[f64]
 fn edges_that_grow() {
     let golden = golden("drop_and_grow.json");
     let shape = LayerShape::linear(3, 4);
-    for (name, grow) in
-        [("gradient_growth", Grow::Gradient), ("momentum_growth_sgd", Grow::Momentum), ("momentum_growth_adam", Grow::Momentum)]
-    {
+    let cases: [(&str, &'static dyn GrowRule); 3] =
+        [("gradient_growth", &Gradient), ("momentum_growth_sgd", &Momentum), ("momentum_growth_adam", &Momentum)];
+    for (name, grow) in cases {
         let of = &golden[name];
         let [gradient, momentum, first, second] = ["grad", "momentum", "exp_avg", "exp_avg_sq"].map(|k| of.get(k).map(flat));
         let gradient = gradient.unwrap_or_else(|| vec![0.0; 12]);
@@ -174,11 +184,12 @@ fn schedules() {
     let drop = &golden["schedules"]["drop_fraction"];
     for point in drop["points"].as_array().unwrap() {
         let t = point["t"].as_u64().unwrap();
+        let plain = |decay: &'static dyn Decay| Selected::new(decay);
         for (name, decay) in [
-            ("constant", Decay::Constant),
-            ("cosine", Decay::Cosine),
-            ("linear_k1", Decay::Linear),
-            ("inverse_power_k3", Decay::InversePower(3.0)),
+            ("constant", plain(&Constant)),
+            ("cosine", plain(&Cosine)),
+            ("linear_k1", plain(&Linear)),
+            ("inverse_power_k3", plain(&InversePower).with("k", 3.0).unwrap()),
         ] {
             let f = DropFraction { initial: 0.3, floor: 0.0, decay, end: drop["T_end"].as_u64().unwrap() };
             assert!((f.at(t) - point[name].as_f64().unwrap()).abs() < 1e-12, "{name} at {t}: {}", f.at(t));
@@ -288,8 +299,8 @@ fn redistribution() {
     }
 }
 
-fn any_grow() -> impl Strategy<Value = Grow> {
-    prop::sample::select(Grow::CHOICES.iter().map(|c| c.value).collect::<Vec<_>>())
+fn any_grow() -> impl Strategy<Value = Selected<dyn GrowRule>> {
+    prop::sample::select(<dyn GrowRule>::registry().iter().map(Selected::new).collect::<Vec<_>>())
 }
 
 fn any_redistribute() -> impl Strategy<Value = Redistribute> {
@@ -297,7 +308,7 @@ fn any_redistribute() -> impl Strategy<Value = Redistribute> {
 }
 
 fn any_drop() -> impl Strategy<Value = Drop> {
-    let kinds: Vec<_> = DropBy::CHOICES.iter().map(|c| c.value).collect();
+    let kinds: Vec<_> = <dyn DropScore>::registry().iter().map(Selected::new).collect();
     (prop::sample::select(kinds), prop::sample::select(vec![Count::Floor, Count::CeilAndTies]))
         .prop_map(|(by, count)| Drop { by, count })
 }
@@ -316,12 +327,13 @@ fn network(seed: u64, density: f64) -> (Vec<LayerState<f64>>, Evidence<f64>, Mem
         layers.push(LayerState { weights: coarse(edges), slots: vec![coarse(edges)], mask });
     }
     let gradients: Vec<Vec<f64>> = shapes.iter().map(|s| coarse(s.weights())).collect();
-    let synflow = layers.iter().map(|l| coarse(l.weights.len()).iter().map(|v| v.abs()).collect()).collect();
+    let drop = layers.iter().map(|l| coarse(l.weights.len()).iter().map(|v| v.abs()).collect()).collect();
+    let scores = NetworkScores { drop, ..NetworkScores::default() };
     let mut memory = Memory::new(&layers);
     for (memory, gradient) in memory.layers.iter_mut().zip(&gradients) {
         memory.momentum.add(MomentumKind::Sgd(0.9), gradient);
     }
-    (layers, Evidence { gradients, synflow }, memory)
+    (layers, Evidence { gradients, scores }, memory)
 }
 
 proptest! {
@@ -359,7 +371,7 @@ proptest! {
             }
             prop_assert!(before.mask.iter().chain(after.mask.iter()).all(|p| memory.layers[l].ever.contains(p)));
         }
-        if drop.count == Count::Floor && drop.by.scope == DropScope::Layer {
+        if drop.count == Count::Floor && drop.by.scope() == DropScope::Layer {
             for (change, before) in changes.iter().zip(&before).zip(&movable).filter(|(_, m)| **m).map(|(c, _)| c) {
                 // All edges of a full layer would come back.
                 let full = redistribute == Redistribute::None && before.mask.density() == 1.0;
@@ -393,7 +405,7 @@ proptest! {
                 *w = 1.0 + next % 1.0 + next * 1e-6;
             }
             let density = CubicDensity::by_steps([first, last], 0, 10);
-            let prune = Prune { density, score: EdgeScore::Magnitude, scope };
+            let prune = Prune { density, score: PruneScore::MAGNITUDE, scope };
             let rule = Rule { prune: Some(prune), exchange: None, when: ALWAYS, replaces_step: false, keeps_flow: false };
             let parts = Network { movable: vec![true; 4], groups: vec![1; 4], seed };
             for step in [4, 10] {

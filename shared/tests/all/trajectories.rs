@@ -89,7 +89,7 @@ fn trajectory(name: &str, method: Method, full: bool) {
         assert!((loss - wanted).abs() < 1e-9, "{name}: loss {loss} at step {step}, expected {wanted}");
         net.step(&weights, &biases);
         if let Some(rule) = rule.as_ref().filter(|r| r.when.is_update(step)) {
-            let mut evidence = Evidence { gradients: weights, synflow: Vec::new() };
+            let mut evidence = Evidence { gradients: weights, ..Evidence::default() };
             update(rule, step, &network, &mut net.layers, &mut evidence, &mut memory);
         }
         if step % 5 == 0 {

@@ -14,7 +14,7 @@ pub use bipartite::{Bipartite, Edge, EdgeReferences, Edges};
 pub use csr::{Csr, Link};
 pub use mask::Mask;
 pub use mask::ones;
-pub use real::Real;
+pub use real::{Numbers, Real};
 pub use sampling::{Sampling, sample, sample_count};
 pub use shape::LayerShape;
 pub use state::LayerState;

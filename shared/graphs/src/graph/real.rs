@@ -32,6 +32,59 @@ pub trait Real:
     /// The square root.
     #[must_use]
     fn sqrt(self) -> Self;
+
+    /// These numbers, for code that is not generic.
+    fn numbers(values: &[Self]) -> Numbers<'_>;
+}
+
+/// Numbers of either type, which are read as `f64`: for traits that anybody can implement, whose methods cannot be generic.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Numbers<'a> {
+    /// In single precision.
+    F32(&'a [f32]),
+    /// In double precision.
+    F64(&'a [f64]),
+}
+
+impl Numbers<'_> {
+    /// None.
+    pub const NONE: Self = Self::F64(&[]);
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// One of them.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline]
+    #[must_use]
+    pub fn get(self, index: usize) -> f64 {
+        match self {
+            Self::F32(values) => f64::from(values[index]),
+            Self::F64(values) => values[index],
+        }
+    }
+
+    /// What a function makes of each.
+    pub fn map(self, f: impl Fn(f64) -> f64) -> Vec<f64> {
+        match self {
+            Self::F32(values) => values.iter().map(|v| f(f64::from(*v))).collect(),
+            Self::F64(values) => values.iter().map(|v| f(*v)).collect(),
+        }
+    }
 }
 
 // Without their sign, the bits of floats order as their magnitudes do, and what is not a number comes after infinity. The integers
@@ -55,6 +108,10 @@ impl Real for f32 {
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
+
+    fn numbers(values: &[Self]) -> Numbers<'_> {
+        Numbers::F32(values)
+    }
 }
 
 impl Real for f64 {
@@ -75,5 +132,9 @@ impl Real for f64 {
 
     fn sqrt(self) -> Self {
         f64::sqrt(self)
+    }
+
+    fn numbers(values: &[Self]) -> Numbers<'_> {
+        Numbers::F64(values)
     }
 }

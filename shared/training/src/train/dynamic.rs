@@ -9,7 +9,6 @@ use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::Result;
 use er_networks::model::WeightGradients;
 use er_networks::schedule::Clock;
-use er_networks::score;
 use er_networks::topology::rule::{Evidence, Momentum, MomentumKind, Network, Rule, update};
 
 /// Trains, and moves edges by a rule if there is one. Gradients of weights without an edge are computed only at steps whose
@@ -81,9 +80,9 @@ impl DynamicStepper {
     }
 
     fn update(&mut self, engine: &mut dyn Engine, rule: &Rule, step: u64) -> Result<Update> {
-        let synflow = if rule.reads_synflow() { score::synflow(engine.spec(), &engine.state()?) } else { Vec::new() };
+        let scores = rule.network_scores(engine.spec(), || engine.state())?;
         let fresh = vec![Vec::new(); self.gathered.len()];
-        let mut evidence = Evidence { gradients: std::mem::replace(&mut self.gathered, fresh), synflow };
+        let mut evidence = Evidence { gradients: std::mem::replace(&mut self.gathered, fresh), scores };
         let mut changes = Vec::new();
         let Ledger { network, memory, .. } = &mut self.ledger;
         engine.rewire(&mut |layers| changes = update(rule, step, network, layers, &mut evidence, memory))?;

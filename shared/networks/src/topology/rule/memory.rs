@@ -1,6 +1,6 @@
 //! What rules remember from one step to the next.
 
-use super::Real;
+use super::{Real, Velocities};
 use er_graphs::graph::{LayerState, Mask};
 
 /// Velocities of all weights of a layer, edges or not.
@@ -39,10 +39,9 @@ impl<T: Real> Momentum<T> {
         }
     }
 
-    /// What growth compares: |u|, or |m| / (√v + 1e-8).
-    pub(super) fn score(&self, position: usize) -> f64 {
-        let first = self.first[position];
-        self.second.get(position).map_or_else(|| first.into().abs(), |v| adam(first, *v))
+    /// For scores and ways to grow.
+    pub(super) fn view(&self) -> Velocities<'_> {
+        Velocities { first: T::numbers(&self.first), second: T::numbers(&self.second) }
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::fmt;
 
-use super::{Count, Drop, DropBy, DropScope, EdgeScore, Exchange, Grow, GrownValue, Prune, PruneScope, Redistribute, Rule, When};
+use super::drop::Magnitude;
+use super::grow::{Gradient, Momentum, Random};
+use super::{Count, Drop, DropScope, Exchange, GrowRule, GrownValue, Prune, PruneScope, PruneScore, Redistribute, Rule, When};
+use crate::schedule::decay::Cosine;
 use crate::schedule::{CubicDensity, Decay, DropFraction, Length, Span};
 use er_graphs::error::{Error, Result};
 use er_graphs::names::{self, Choice};
+use er_graphs::registry::Selected;
 
 /// Names of methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +81,11 @@ impl MethodName {
             Self::Dst => Method { densities: [0.5, 0.5], prune: None, ..granet },
             Self::Gmp => gmp,
             Self::GmpUniform => Method { prune: uniform, ..gmp },
-            Self::Set => Method { exchange: Some(Exchanging { grow: Grow::Random, ..exchange }), replaces_step: false, ..rigl },
+            Self::Set => {
+                Method { exchange: Some(Exchanging { grow: Selected::new(&Random), ..exchange }), replaces_step: false, ..rigl }
+            }
             Self::Snfs => Method {
-                exchange: Some(Exchanging { grow: Grow::Momentum, redistribute: Redistribute::Momentum, ..exchange }),
+                exchange: Some(Exchanging { grow: Selected::new(&Momentum), redistribute: Redistribute::Momentum, ..exchange }),
                 replaces_step: false,
                 ..rigl
             },
@@ -141,7 +147,7 @@ pub enum Falling {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pruning {
     /// What edges are compared by.
-    pub score: EdgeScore,
+    pub score: PruneScore,
     /// What the density falls by.
     pub by: Falling,
     /// Where it begins and ends to fall, but for [`Falling::Steps`].
@@ -152,7 +158,7 @@ pub struct Pruning {
 
 impl Pruning {
     const GRANET: Self =
-        Self { score: EdgeScore::Magnitude, by: Falling::Updates, ends: [Span::epochs(0), Span::epochs(110)], reaches: false };
+        Self { score: PruneScore::MAGNITUDE, by: Falling::Updates, ends: [Span::epochs(0), Span::epochs(110)], reaches: false };
 }
 
 /// How a method exchanges edges.
@@ -161,7 +167,7 @@ pub struct Exchanging {
     /// Which edges go.
     pub drop: Drop,
     /// Which come.
-    pub grow: Grow,
+    pub grow: Selected<dyn GrowRule>,
     /// Where they come.
     pub redistribute: Redistribute,
     /// α, the first drop fraction.
@@ -169,7 +175,7 @@ pub struct Exchanging {
     /// η, the last.
     pub floor: f64,
     /// How it falls.
-    pub decay: Decay,
+    pub decay: Selected<dyn Decay>,
     /// What edges that come begin with.
     pub value: GrownValue,
     /// Whether edges that go and come back at once keep their values.
@@ -178,12 +184,12 @@ pub struct Exchanging {
 
 impl Exchanging {
     const RIGL: Self = Self {
-        drop: Drop { by: DropBy::MAGNITUDE, count: Count::Floor },
-        grow: Grow::Gradient,
+        drop: Drop { by: Selected::new(&Magnitude), count: Count::Floor },
+        grow: Selected::new(&Gradient),
         redistribute: Redistribute::None,
         rate: 0.3,
         floor: 0.0,
-        decay: Decay::Cosine,
+        decay: Selected::new(&Cosine),
         value: GrownValue::Zero,
         regrown_keeps: true,
     };
@@ -416,7 +422,7 @@ impl Method {
             Count::Floor => "⌊f·n⌋",
             Count::CeilAndTies => "⌈f·n⌉ and equal ones",
         };
-        let from = if x.drop.by.scope == DropScope::Network { "over all layers" } else { "of the n edges of each layer" };
+        let from = if x.drop.by.scope() == DropScope::Network { "over all layers" } else { "of the n edges of each layer" };
         write!(f, "\ndrop: the least by {}, {number} {from}; f from {} to {} ({})", x.drop.by, x.rate, x.floor, x.decay)?;
         write!(f, "\ngrow: as many by {}", x.grow)?;
         if x.grow.reads_gradient() && self.accumulate > 1 {

@@ -3,23 +3,28 @@
 //! A method is a row of one table, a [`Rule`]; [`update`] applies it to the layers of a network.
 
 mod change;
-mod drop;
-mod grow;
+pub mod drop;
+pub mod grow;
 mod memory;
 mod methods;
 mod redistribute;
 mod update;
+mod view;
 
 pub use change::{keep, places, replace};
-pub use drop::{Count, Drop, DropBy, DropScope, EdgeScore};
+pub use drop::{Count, Drop, DropScope, DropScore, NetworkScore, PruneScore};
 pub use er_graphs::graph::Real;
-pub use grow::{Grow, GrownValue};
+pub use grow::{GrowRule, GrownValue};
 pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
 pub use methods::{Exchanging, Falling, InitialMask, Method, MethodName, Pruning};
 pub use redistribute::{Redistribute, Share, proportional, shares};
-pub use update::{Evidence, LayerChange, Network, update};
+pub use update::{Evidence, LayerChange, Network, NetworkScores, update};
+pub use view::{LayerView, Velocities};
 
+use crate::model::{ModelSpec, ModelState};
 use crate::schedule::{CubicDensity, DropFraction};
+use er_graphs::error::Result;
+use er_graphs::registry::Selected;
 
 /// How edges move: drop × grow × redistribute × density × drop fraction × when.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,7 +47,7 @@ pub struct Prune {
     /// The density of all movable layers together.
     pub density: CubicDensity,
     /// Which edges go first: those with the least.
-    pub score: EdgeScore,
+    pub score: PruneScore,
     /// What is compared with what.
     pub scope: PruneScope,
 }
@@ -65,7 +70,7 @@ pub struct Exchange {
     /// Which go.
     pub drop: Drop,
     /// Which come.
-    pub grow: Grow,
+    pub grow: Selected<dyn GrowRule>,
     /// How many of those that went come back to each layer.
     pub redistribute: Redistribute,
     /// The part of a layer's edges that goes.
@@ -116,26 +121,35 @@ impl Rule {
     /// Whether every step's gradient of all weights is needed.
     #[must_use]
     pub fn needs_every_gradient(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|x| x.grow.reads_momentum())
+        self.exchange.as_ref().is_some_and(|x| x.grow.reads_velocity())
     }
 
     /// Whether updates read the gradient of all weights.
     #[must_use]
     pub fn reads_gradient(&self) -> bool {
-        let score = |s: EdgeScore| s == EdgeScore::Snip;
-        self.prune.as_ref().is_some_and(|p| score(p.score))
+        self.prune.as_ref().is_some_and(|p| p.score.reads_gradient())
             || self.exchange.as_ref().is_some_and(|x| {
                 x.grow.reads_gradient()
                     || x.redistribute == Redistribute::Gradient
                     || x.value.reads_gradient()
-                    || score(x.drop.by.score)
+                    || x.drop.by.reads_gradient()
             })
     }
 
-    /// Whether updates read SynFlow scores.
-    #[must_use]
-    pub fn reads_synflow(&self) -> bool {
-        let score = |s: EdgeScore| s == EdgeScore::Synflow;
-        self.prune.as_ref().is_some_and(|p| score(p.score)) || self.exchange.as_ref().is_some_and(|x| score(x.drop.by.score))
+    /// The scores of the whole network that updates read. `state` is asked for only if there are such.
+    ///
+    /// # Errors
+    /// That of `state`.
+    pub fn network_scores(&self, spec: &ModelSpec, state: impl FnOnce() -> Result<ModelState>) -> Result<NetworkScores> {
+        let prune = self.prune.map(|p| *p.score).filter(|score| score.of_network().is_some());
+        let drop = self.exchange.map(|x| x.drop.by).filter(|score| score.of_network().is_some());
+        if prune.is_none() && drop.is_none() {
+            return Ok(NetworkScores::default());
+        }
+        let state = state()?;
+        let scores = |of: Selected<dyn DropScore>| of.of_network().map(|compute| compute(spec, &state, &of.values()));
+        let of_prune = prune.and_then(scores).unwrap_or_default();
+        let of_drop = if drop == prune { of_prune.clone() } else { drop.and_then(scores).unwrap_or_default() };
+        Ok(NetworkScores { prune: of_prune, drop: of_drop })
     }
 }

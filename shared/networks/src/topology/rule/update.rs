@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use super::change::{keep, replace, retain};
 use super::drop::Count;
-use super::grow::Sources;
-use super::memory::adam;
+use super::memory::{LayerMemory, adam};
 use super::redistribute::Share;
-use super::{EdgeScore, Exchange, Memory, Prune, PruneScope, Real, Redistribute, Rule, shares};
+use super::{DropScore, Exchange, LayerView, Memory, Prune, PruneScope, Real, Redistribute, Rule, shares};
 use crate::topology::preserve;
-use er_graphs::graph::{LayerState, Mask};
+use er_graphs::graph::{LayerState, Mask, Numbers};
+use er_graphs::registry::Selected;
 use er_graphs::rng::{Purpose, stream};
 
 /// What a rule has to know of a network besides its edges.
@@ -28,8 +28,23 @@ pub struct Network {
 pub struct Evidence<T> {
     /// Gradients of all weights; empty if the rule does not read them.
     pub gradients: Vec<Vec<T>>,
-    /// SynFlow scores in edge order; empty if the rule does not read them.
-    pub synflow: Vec<Vec<f64>>,
+    /// Scores of the whole network; empty if the rule does not read them.
+    pub scores: NetworkScores,
+}
+
+/// Scores that take the whole network to compute, by layer and in edge order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NetworkScores {
+    /// Those that edges are pruned by.
+    pub prune: Vec<Vec<f64>>,
+    /// Those that edges are dropped by.
+    pub drop: Vec<Vec<f64>>,
+}
+
+impl NetworkScores {
+    fn both(&mut self) -> [&mut Vec<Vec<f64>>; 2] {
+        [&mut self.prune, &mut self.drop]
+    }
 }
 
 /// What an update did to a layer.
@@ -63,14 +78,14 @@ pub fn update<T: Real>(
     memory: &mut Memory<T>,
 ) -> Vec<LayerChange> {
     let masks: Vec<Mask> = layers.iter().map(|l| l.mask.clone()).collect();
-    let mut update = Update { step, network, layers, evidence, changes: vec![LayerChange::default(); masks.len()] };
+    let mut update = Update { step, network, layers, evidence, memory, changes: vec![LayerChange::default(); masks.len()] };
     if let Some(prune) = &rule.prune
         && let Some(density) = prune.density.at(step)
     {
         update.prune(prune, density);
     }
     if let Some(exchange) = &rule.exchange {
-        update.exchange(exchange, memory);
+        update.exchange(exchange);
     }
     if rule.keeps_flow {
         update.keep_flow();
@@ -88,7 +103,31 @@ struct Update<'a, T> {
     network: &'a Network,
     layers: &'a mut [LayerState<T>],
     evidence: &'a mut Evidence<T>,
+    memory: &'a Memory<T>,
     changes: Vec<LayerChange>,
+}
+
+/// What scores and ways to grow see of this layer, of which the edges in `kept` stay.
+fn view<'a, T: Real>(
+    [step, index]: [u64; 2],
+    layer: &'a LayerState<T>,
+    kept: &'a Mask,
+    gradient: &'a [T],
+    memory: &'a LayerMemory<T>,
+) -> LayerView<'a> {
+    let slot = |i: usize| layer.slots.get(i).map_or(Numbers::NONE, |slot| T::numbers(slot));
+    LayerView {
+        layer: index as usize,
+        step,
+        mask: &layer.mask,
+        kept,
+        weights: T::numbers(&layer.weights),
+        slots: [slot(0), slot(1)],
+        gradient: T::numbers(gradient),
+        velocity: memory.momentum.view(),
+        network: &[],
+        ever: &memory.ever,
+    }
 }
 
 impl<T: Real> Update<'_, T> {
@@ -98,26 +137,30 @@ impl<T: Real> Update<'_, T> {
         self.network.movable[layer] && (redistribute != Redistribute::None || mask.edges() < mask.shape().weights())
     }
 
-    /// Scores of the edges of layers that take part, and none of the others.
-    fn scores(&self, score: EdgeScore, takes_part: &[bool]) -> Vec<Vec<f64>> {
+    /// The gradients of all weights of a layer, if there are any.
+    fn gradient(&self, layer: usize) -> &[T] {
+        self.evidence.gradients.get(layer).map_or(&[], Vec::as_slice)
+    }
+
+    /// Scores of the edges of layers that take part, and none of the others; `network` has those of the whole network.
+    fn scores(&self, score: Selected<dyn DropScore>, network: &[Vec<f64>], takes_part: &[bool]) -> Vec<Vec<f64>> {
+        let parameters = score.values();
         let of_layer = |l: usize| {
-            let layer = &self.layers[l];
-            let weights = layer.weights.iter().map(|w| -> f64 { (*w).into() });
-            match score {
-                _ if !takes_part[l] => Vec::new(),
-                EdgeScore::Magnitude => weights.map(f64::abs).collect(),
-                EdgeScore::Snip => {
-                    let gradient = &self.evidence.gradients[l];
-                    layer.mask.iter().zip(weights).map(|(p, w)| (w * gradient[p].into()).abs()).collect()
-                }
-                EdgeScore::Synflow => self.evidence.synflow[l].clone(),
+            if !takes_part[l] {
+                return Vec::new();
             }
+            let layer = &self.layers[l];
+            let view = view([self.step, l as u64], layer, &layer.mask, self.gradient(l), &self.memory.layers[l]);
+            let network = network.get(l).map_or(&[] as &[f64], Vec::as_slice);
+            let scores = score.score(&LayerView { network, ..view }, &parameters);
+            assert_eq!(scores.len(), layer.mask.edges(), "scores of {score:?} and edges of layer {l}");
+            scores
         };
         (0..self.layers.len()).into_par_iter().map(of_layer).collect()
     }
 
     fn prune(&mut self, prune: &Prune, density: f64) {
-        let scores = self.scores(prune.score, &self.network.movable);
+        let scores = self.scores(*prune.score, &self.evidence.scores.prune, &self.network.movable);
         let movable = || (0..self.layers.len()).filter(|l| self.network.movable[*l]);
         let weights = |l: usize| self.layers[l].mask.shape().weights();
         let (total, edges): (usize, usize) = (movable().map(weights).sum(), scores.iter().map(Vec::len).sum());
@@ -147,21 +190,23 @@ impl<T: Real> Update<'_, T> {
                 change.pruned = before - layer.mask.edges();
             }
         });
-        for ((scores, stay), movable) in self.evidence.synflow.iter_mut().zip(&stay).zip(&self.network.movable) {
-            if *movable {
-                retain(scores, stay);
+        for of_network in self.evidence.scores.both() {
+            for ((scores, stay), movable) in of_network.iter_mut().zip(&stay).zip(&self.network.movable) {
+                if *movable {
+                    retain(scores, stay);
+                }
             }
         }
     }
 
-    fn exchange(&mut self, exchange: &Exchange, memory: &Memory<T>) {
+    fn exchange(&mut self, exchange: &Exchange) {
         let takes_part: Vec<bool> = (0..self.layers.len()).map(|l| self.takes_part(l, exchange.redistribute)).collect();
-        let scores = self.scores(exchange.drop.by.score, &takes_part);
+        let scores = self.scores(exchange.drop.by, &self.evidence.scores.drop, &takes_part);
         let weights: Vec<&[T]> = self.layers.iter().map(|l| l.weights.as_slice()).collect();
         let stay = exchange.drop.stay(exchange.fraction.at(self.step), &scores, &weights);
         let budgets = self.budgets(exchange.redistribute, &stay);
-        let (step, network, evidence) = (self.step, self.network, &*self.evidence);
-        let none: &[T] = &[];
+        let (step, network, evidence, memory) = (self.step, self.network, &*self.evidence, self.memory);
+        let parameters = exchange.grow.values();
         self.layers.par_iter_mut().zip(&mut self.changes).enumerate().for_each(|(l, (layer, change))| {
             if !takes_part[l] {
                 return;
@@ -169,10 +214,13 @@ impl<T: Real> Update<'_, T> {
             let positions: Vec<usize> = layer.mask.iter().zip(&stay[l]).filter(|(_, s)| **s).map(|(p, _)| p).collect();
             change.dropped = layer.mask.edges() - positions.len();
             let mut mask = Mask::from_positions(layer.mask.shape(), positions);
-            let gradient = evidence.gradients.get(l).map_or(none, Vec::as_slice);
-            let sources = Sources { gradient, momentum: &memory.layers[l].momentum, ever: &memory.layers[l].ever };
+            let gradient = evidence.gradients.get(l).map_or(&[] as &[T], Vec::as_slice);
             let rng = &mut stream(network.seed, Purpose::Growth, step << 16 | l as u64);
-            let grown = exchange.grow.positions(&mask, budgets[l], &sources, rng);
+            let view = view([step, l as u64], layer, &mask, gradient, &memory.layers[l]);
+            let count = budgets[l].min(mask.shape().weights() - mask.edges());
+            let grown = exchange.grow.positions(&view, count, rng, &parameters);
+            let fits = grown.len() == count && grown.is_sorted_by(|a, b| a < b) && !grown.iter().any(|p| mask.contains(*p));
+            assert!(fits, "{:?} has to grow {count} edges of layer {l} at free positions, ascending", exchange.grow);
             change.grown = grown.len();
             change.returned = grown.iter().filter(|p| layer.mask.contains(**p)).count();
             for p in grown {

@@ -4,8 +4,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config::{Checks, values};
+use er_graphs::registry::Selected;
 use er_networks::schedule::{Decay, Span, StepSpan};
-use er_networks::topology::rule::{DropBy, Falling, Grow, GrownValue, Method, Redistribute};
+use er_networks::topology::rule::{DropScore, Falling, GrowRule, GrownValue, Method, Redistribute};
 
 /// How edges move. What is left out is as the method has it.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -14,14 +15,14 @@ use er_networks::topology::rule::{DropBy, Falling, Grow, GrownValue, Method, Red
 pub struct MovingOptions {
     /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or
     /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: see show]
-    #[arg(long, value_parser = values::parsed::<DropBy>, value_name = "NAME")]
+    #[arg(long, value_parser = values::parsed::<Selected<dyn DropScore>>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
-    pub death: Option<DropBy>,
+    pub death: Option<Selected<dyn DropScore>>,
     /// Which edges grow: random, random_unfired (those never active first), gradient, momentum or momentum_neuron; the last two
     /// keep velocities of all weights, so that every step costs their gradients [default: see show]
-    #[arg(long, value_parser = values::parsed::<Grow>, value_name = "NAME")]
+    #[arg(long, value_parser = values::parsed::<Selected<dyn GrowRule>>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
-    pub growth: Option<Grow>,
+    pub growth: Option<Selected<dyn GrowRule>>,
     /// What a layer's share of the edges that grow is proportional to: none (what it lost), momentum, gradient, magnitude or
     /// nonzeros [default: see show]
     #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME")]
@@ -34,9 +35,9 @@ pub struct MovingOptions {
     #[arg(long, value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate_floor: Option<f64>,
     /// How it falls: cosine, linear, constant or inverse-power-K [default: see show]
-    #[arg(long, value_parser = values::parsed::<Decay>, value_name = "NAME")]
+    #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
-    pub decay_schedule: Option<Decay>,
+    pub decay_schedule: Option<Selected<dyn Decay>>,
     /// Delta T, from one update to the next: steps, epochs (1ep) or a part of the training (0.01) [default: as show tells]
     #[arg(long, visible_alias = "delta", value_parser = values::some_span::<StepSpan>, value_name = "SPAN")]
     pub update_frequency: Option<StepSpan>,
@@ -138,12 +139,9 @@ impl MovingOptions {
         exchange.decay = *self.decay_schedule.get_or_insert(exchange.decay);
         exchange.value = *self.grow_init.get_or_insert(exchange.value);
         exchange.regrown_keeps = !*self.reinit_regrown.get_or_insert(!exchange.regrown_keeps);
-        if exchange.decay == Decay::Constant {
-            checks.no_effect(
-                "prune-rate-floor",
-                "with --decay-schedule constant",
-                "leave it out, or choose another --decay-schedule",
-            );
+        if !exchange.decay.falls() {
+            let why = format!("with --decay-schedule {}", exchange.decay);
+            checks.no_effect("prune-rate-floor", &why, "leave it out, or choose another --decay-schedule");
         } else if exchange.floor > exchange.rate {
             let what =
                 format!("{}: {} is above the rate {}", checks.given.show("prune-rate-floor"), exchange.floor, exchange.rate);
