@@ -11,9 +11,11 @@ use shared::config::{
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::model::{ModelSpec, width_for};
-use shared::schedule::{EpochSpan, Length, LrPolicy, Span};
-use shared::topology::rule::{Falling, InitialMask, Method, MethodName, PruneScore};
+use shared::registry::Selected;
+use shared::schedule::{Decay, EpochSpan, Length, LrPolicy, Span};
+use shared::topology::rule::{Falling, InitialMask, Method, PruneScore};
 use shared::topology::{MaskWeights, SparseInit};
+use shared::train::{DENSE, STATIC, TrainingMethod, Trains, method_of};
 
 /// Everything that decides what `er_dst` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -40,9 +42,9 @@ pub(crate) struct Options {
 struct Own {
     /// GraNet, GraNet_uniform, DST, GMP, GMP_uniform, SET, SNFS, RigL, RigL-SG, RigL-SM, pruning (Zhu and Gupta), Top-KAST,
     /// static, dense or small_dense; er_dst show --method NAME says what each does
-    #[arg(long, default_value = "GraNet", value_parser = values::parsed::<MethodName>, value_name = "NAME")]
+    #[arg(long, default_value = "GraNet", value_parser = values::parsed::<Selected<dyn TrainingMethod>>, value_name = "NAME")]
     #[serde(serialize_with = "values::display")]
-    method: MethodName,
+    method: Selected<dyn TrainingMethod>,
     /// Density at which pruning ends [default: 0.05]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     final_density: Option<Density>,
@@ -57,6 +59,10 @@ struct Own {
     /// it after n updates
     #[arg(long)]
     reach_final_density: bool,
+    /// How the density falls [default: cubic]
+    #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME")]
+    #[serde(serialize_with = "values::display_option")]
+    density_schedule: Option<Selected<dyn Decay>>,
     /// With Top-KAST: density of the weights that are trained [default: twice that of those used]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     backward_density: Option<Density>,
@@ -101,9 +107,9 @@ impl ProgramOptions for Options {
         let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let spec = named.and_then(|named| self.network(named, checks));
-        let small = self.own.method == MethodName::SmallDense;
+        let small = self.own.method.trains() == Trains::Narrower;
         let without_mask: &[&str] = if small { &["density"] } else { &[] };
-        let setup = self.shared.moving(method, given, spec, (ADVICE, without_mask), checks);
+        let setup = self.shared.moving(method, Some(self.own.method), given, spec, (ADVICE, without_mask), checks);
         Ok(setup.map(|setup| self.complete(&method, setup, checks)))
     }
 }
@@ -113,9 +119,9 @@ impl Options {
         self.ignored.refuse(checks);
         self.same_as(checks);
         let (name, of) = self.meant(checks);
-        let mut method = name.method();
+        let mut method = method_of(&name);
         self.masks_of_a_file(&method, &of, checks);
-        self.densities(name, &of, &mut method, checks);
+        self.densities(name.trains(), &of, &mut method, checks);
         if method.start == InitialMask::Full {
             self.full_masks(&method, checks);
         }
@@ -148,7 +154,7 @@ impl Options {
 
     /// The network to train instead of the one that is named.
     fn network(&self, named: ModelSpec, checks: &mut Checks) -> Option<ModelSpec> {
-        if self.own.method != MethodName::SmallDense {
+        if self.own.method.trains() != Trains::Narrower {
             return Some(named);
         }
         let budget = self.shared.sparse.mask.density.get() * named.weight_count() as f64;
@@ -162,9 +168,9 @@ impl Options {
         let density = self.shared.sparse.mask.density;
         let init = self.shared.sparse.mask.sparse_init.name();
         let begins = if self.of_a_file() { rounded(*first) } else { *first };
-        setup.name = match (self.own.method, method.start) {
-            (MethodName::Dense, _) => name.clone(),
-            (MethodName::SmallDense, _) => format!("{name}-{density}"),
+        setup.name = match (self.own.method.trains(), method.start) {
+            (Trains::Dense, _) => name.clone(),
+            (Trains::Narrower, _) => format!("{name}-{density}"),
             (_, InitialMask::Full) if method.prune.is_some() => format!("{name}-{last}"),
             _ if self.shared.train.resume.is_some() && method.prune.is_none() => format!("{name}-{RESUMED}"),
             _ if self.shared.train.resume.is_some() => format!("{name}-{RESUMED}-{last}"),
@@ -181,7 +187,7 @@ impl Options {
         if method.prune.is_some() {
             setup.facts.insert("density_first_requested".into(), (*first).into());
         }
-        if self.own.method == MethodName::SmallDense {
+        if self.own.method.trains() == Trains::Narrower {
             setup.facts.insert("weights_requested".into(), density.get().into());
         }
         if method.start == InitialMask::Full && method.prune.is_some() && *first < 1.0 {
@@ -242,20 +248,21 @@ impl Options {
     }
 
     /// The method after `--sparse`, `--is-prune` and `--fix`, and what messages call it.
-    fn meant(&mut self, checks: &mut Checks) -> (MethodName, String) {
+    fn meant(&mut self, checks: &mut Checks) -> (Selected<dyn TrainingMethod>, String) {
         let asked = self.own.method;
-        let (name, of) = if matches!(asked, MethodName::Dense | MethodName::SmallDense) {
+        let [dense, fixed]: [&'static dyn TrainingMethod; 2] = [&DENSE, &STATIC];
+        let (name, of) = if asked.trains() != Trains::Masked {
             (asked, format!("--method {asked}"))
         } else if !self.shared.sparse.sparse {
-            (MethodName::Dense, "--sparse false".to_owned())
+            (Selected::new(dense), "--sparse false".to_owned())
         } else if self.shared.sparse.fix {
-            (MethodName::Static, "--fix".to_owned())
+            (Selected::new(fixed), "--fix".to_owned())
         } else if !self.own.is_prune {
-            (MethodName::Static, "--is-prune false".to_owned())
+            (Selected::new(fixed), "--is-prune false".to_owned())
         } else {
             (asked, format!("--method {asked}"))
         };
-        if name != asked && checks.given.has("method") && name == MethodName::Dense {
+        if name != asked && checks.given.has("method") && name.trains() == Trains::Dense {
             checks
                 .problems
                 .add_with_help(format!("--method {asked} needs a mask, and {of} asks for none"), "give one of the two");
@@ -269,13 +276,13 @@ impl Options {
         (name, of)
     }
 
-    fn densities(&mut self, name: MethodName, of: &str, method: &mut Method, checks: &mut Checks) {
+    fn densities(&mut self, trains: Trains, of: &str, method: &mut Method, checks: &mut Checks) {
         let known = checks.given.has("density") || self.of_a_file();
         let [first, last] = &mut method.densities;
         let mask = &mut self.shared.sparse.mask;
         if known {
             *first = mask.density.get();
-        } else if name == MethodName::SmallDense {
+        } else if trains == Trains::Narrower {
             // So that nothing else is wrong with the network.
             mask.density = Density::FULL;
             let what = "--method small_dense needs --density";
@@ -283,7 +290,7 @@ impl Options {
         } else if let Ok(density) = Density::new(*first) {
             mask.density = density;
         }
-        if name == MethodName::SmallDense {
+        if trains == Trains::Narrower {
             (*first, *last) = (1.0, 1.0);
         }
         self.backward(of, method, checks);
@@ -312,7 +319,7 @@ impl Options {
     fn pruning(&mut self, of: &str, method: &mut Method, checks: &mut Checks) {
         let [first, last] = &mut method.densities;
         let Some(prune) = &mut method.prune else {
-            for option in ["init-prune-epoch", "final-prune-epoch", "prune", "reach-final-density"] {
+            for option in ["init-prune-epoch", "final-prune-epoch", "prune", "reach-final-density", "density-schedule"] {
                 checks.no_effect(option, &format!("with {of}, which does not prune"), "leave it out, or choose another --method");
             }
             // The published command lines give it for methods of one density, too.
@@ -333,6 +340,7 @@ impl Options {
             let what = format!("{}: {last} is above the first density {first}", checks.given.show("final-density"));
             checks.problems.add_with_help(what, "pruning only makes a network sparser");
         }
+        prune.decay = *self.own.density_schedule.get_or_insert(prune.decay);
         prune.score = *self.own.prune.get_or_insert(prune.score);
         if prune.by == Falling::Steps {
             for option in ["init-prune-epoch", "final-prune-epoch"] {

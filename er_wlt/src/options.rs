@@ -7,7 +7,7 @@ use shared::config::{Checks, ExperimentOptions, MovingOptions, ProgramOptions, R
 use shared::model::ModelSpec;
 use shared::registry::Selected;
 use shared::topology::rule::grow::Random;
-use shared::topology::rule::{Exchanging, Method, MethodName};
+use shared::topology::rule::{Exchanging, Method};
 
 /// Everything that decides what `er_wlt` computes.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -30,7 +30,7 @@ impl ProgramOptions for Options {
         let given = self.shared.sparse.read(named.as_ref(), checks)?;
         let method = self.method(checks);
         let advice = ("add --sparse --fix to train inside a mask", [].as_slice());
-        let Some(mut setup) = self.shared.moving(method, given, named, advice, checks) else { return Ok(None) };
+        let Some(mut setup) = self.shared.moving(method, None, given, named, advice, checks) else { return Ok(None) };
         if sparse && !fix {
             setup.name.push_str("-moving");
             return Ok(Some(setup));
@@ -51,11 +51,11 @@ impl Options {
             for option in MovingOptions::names() {
                 checks.unused(option);
             }
-            let name = if sparse.sparse { MethodName::Static } else { MethodName::Dense };
-            return Method { densities, ..name.method() };
+            let fixed = if sparse.sparse { Method::STATIC } else { Method::DENSE };
+            return Method { densities, ..fixed };
         }
         let exchange = Some(Exchanging { grow: Selected::new(&Random), ..Exchanging::GRANET });
-        let mut method = Method { densities, exchange, ..MethodName::Dst.method() };
+        let mut method = Method { densities, exchange, prune: None, ..Method::GRANET };
         self.moving.complete(&mut method, "these options", checks);
         method
     }

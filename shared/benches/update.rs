@@ -19,8 +19,8 @@ use shared::engine::{Batch, Engine};
 use shared::model::{Image, build};
 use shared::run::Saved;
 use shared::schedule::{Clock, Length, Span};
-use shared::topology::rule::{Method, MethodName, MomentumKind, Network};
-use shared::train::{DynamicStepper, StateFrom, Stepper};
+use shared::topology::rule::{Method, MomentumKind, Network};
+use shared::train::{DynamicStepper, StateFrom, Stepper, method_named};
 
 /// Times an update of all masks against a training step.
 #[derive(Parser)]
@@ -43,8 +43,8 @@ struct Options {
 }
 
 /// A method whose every step is an update that moves 30 % of the edges.
-fn method(name: MethodName, engine: &dyn Engine) -> Result<DynamicStepper> {
-    let mut method = Method { interval: Span::Steps(1), end: None, ..name.method() };
+fn method(name: &str, engine: &dyn Engine) -> Result<DynamicStepper> {
+    let mut method = Method { interval: Span::Steps(1), end: None, ..method_named(name)? };
     if let Some(exchange) = &mut method.exchange {
         (exchange.rate, exchange.floor) = (0.3, 0.3);
     }
@@ -69,7 +69,7 @@ fn measure(model: &str, threads: usize, options: &Options) -> Result<[f64; 5]> {
     let layers = vec![true; spec.layers().len()];
     engine.train_step(&batch, 0.01)?;
     let mut methods = Vec::new();
-    for name in [MethodName::RigL, MethodName::Set, MethodName::Dst] {
+    for name in ["RigL", "SET", "DST"] {
         methods.push(method(name, &engine)?);
     }
     let mut best = [f64::INFINITY; 5];

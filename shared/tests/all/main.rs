@@ -5,6 +5,7 @@
 
 mod densities;
 mod edge_popup;
+mod examples;
 mod flops;
 mod flow;
 #[path = "../golden/mod.rs"]

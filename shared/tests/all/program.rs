@@ -8,8 +8,8 @@ use shared::engine::{Backend, Device};
 use shared::model::ModelSpec;
 use shared::run::{Invocation, Machine, Signals};
 use shared::schedule::Span;
-use shared::topology::rule::{Method, MethodName};
-use shared::train::Training;
+use shared::topology::rule::Method;
+use shared::train::{Training, method_named};
 
 /// Options of a program with one option of its own.
 #[derive(Clone, Args, Serialize)]
@@ -30,9 +30,9 @@ impl ProgramOptions for Options {
         if !self.shared.sparse.sparse {
             checks.no_effect("period", "without --sparse", "add --sparse");
         }
-        let method = Method { interval: Span::Steps(self.period as u64), ..MethodName::Set.method() };
+        let method = Method { interval: Span::Steps(self.period as u64), ..method_named("SET").unwrap() };
         let advice = ("add --sparse", [].as_slice());
-        let Some(mut setup) = self.shared.moving(method, None, named, advice, checks) else { return Ok(None) };
+        let Some(mut setup) = self.shared.moving(method, None, None, named, advice, checks) else { return Ok(None) };
         setup.name.push_str("-often");
         setup.facts.insert("period".into(), self.period.into());
         setup.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));

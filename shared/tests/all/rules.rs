@@ -7,13 +7,14 @@ use shared::graph::{LayerShape, LayerState, Mask, Sampling, sample};
 use shared::registry::{Door, Selected};
 use shared::rng::{Purpose, stream};
 use shared::schedule::decay::{Constant, Cosine, InversePower, Linear};
-use shared::schedule::{CubicDensity, Decay, DropFraction, Length, Span};
+use shared::schedule::{Decay, DropFraction, FallingDensity, Length, Span};
 use shared::topology::rule::drop::Magnitude;
 use shared::topology::rule::grow::{Gradient, Momentum};
 use shared::topology::rule::{
-    Count, Drop, DropScope, DropScore, Evidence, Exchange, GrowRule, GrownValue, LayerChange, Memory, MethodName, MomentumKind,
-    Network, NetworkScores, Prune, PruneScope, PruneScore, Redistribute, Rule, Share, When, proportional, shares, update,
+    Count, Drop, DropScope, DropScore, Evidence, Exchange, GrowRule, GrownValue, LayerChange, Memory, MomentumKind, Network,
+    NetworkScores, Prune, PruneScope, PruneScore, Redistribute, Rule, Share, When, proportional, shares, update,
 };
+use shared::train::method_named;
 
 fn dims(v: &Value) -> LayerShape {
     match flat(v).iter().map(|d| *d as usize).collect::<Vec<_>>()[..] {
@@ -197,7 +198,7 @@ fn schedules() {
     }
     let zhu = &golden["schedules"]["zhu_gupta"];
     let [begin, end] = ["t0", "t1"].map(|k| zhu[k].as_u64().unwrap());
-    let density = CubicDensity::by_steps([1.0, 0.2], begin, end);
+    let density = FallingDensity::by_steps([1.0, 0.2], begin, end);
     for point in zhu["points"].as_array().unwrap() {
         let (t, sparsity) = (point["t"].as_u64().unwrap(), point["sparsity"].as_f64().unwrap());
         let got = density.at(t).map_or(0.0, |d| 1.0 - d);
@@ -219,7 +220,7 @@ fn densities_and_rates_of_granet() {
         let number = |k: &str| case[k].as_u64().unwrap();
         let (_, densities) = name.split_once("/init").unwrap();
         let (first, last) = densities.split_once("_final").unwrap();
-        let mut method = MethodName::GraNet.method();
+        let mut method = method_named("GraNet").unwrap();
         method.densities = [first.parse().unwrap(), last.parse().unwrap()];
         method.interval = Span::Steps(number("update_frequency"));
         let prune = method.prune.as_mut().unwrap();
@@ -241,7 +242,7 @@ fn densities_and_rates_of_granet() {
             assert!((fraction.at(step) - row[2].as_f64().unwrap()).abs() < 1e-6, "{name} at {step}");
         }
         assert!((last - case["last_pruned_density"].as_f64().unwrap()).abs() < 1e-12, "{name}");
-        let reaching = CubicDensity { reaches: true, ..density };
+        let reaching = FallingDensity { reaches: true, ..density };
         let interval = rule.when.interval;
         let end = density.last_update(interval);
         assert_eq!(reaching.at(end), Some(density.last), "{name}");
@@ -252,8 +253,8 @@ fn densities_and_rates_of_granet() {
 #[test]
 fn pruning_begins_and_ends_with_its_schedule() {
     let length = Length { batches_per_epoch: 10, epochs: 20, multiplier: 1 };
-    let steps = |name: MethodName, epochs: [u64; 2]| {
-        let mut method = name.method();
+    let steps = |name: &str, epochs: [u64; 2]| {
+        let mut method = method_named(name).unwrap();
         method.interval = Span::Steps(7);
         if let Some(prune) = &mut method.prune {
             prune.ends = epochs.map(Span::epochs);
@@ -264,16 +265,16 @@ fn pruning_begins_and_ends_with_its_schedule() {
         (updates[0], *updates.last().unwrap(), targets == updates.len())
     };
     // Updates 4 to 12 of 7 steps lie between steps 30 and 90.
-    assert_eq!(steps(MethodName::Gmp, [3, 9]), (35, 77, true));
-    assert_eq!(steps(MethodName::GmpUniform, [3, 9]), (35, 84, true));
-    assert_eq!(steps(MethodName::GraNet, [3, 9]), (35, 196, false));
+    assert_eq!(steps("GMP", [3, 9]), (35, 77, true));
+    assert_eq!(steps("GMP_uniform", [3, 9]), (35, 84, true));
+    assert_eq!(steps("GraNet", [3, 9]), (35, 196, false));
     // Three quarters of 200 steps: the update at 154 is the first at which the density may arrive.
-    assert_eq!(steps(MethodName::Pruning, [0, 0]), (7, 154, true));
-    let gmp = MethodName::Gmp.method();
+    assert_eq!(steps("pruning", [0, 0]), (7, 154, true));
+    let gmp = method_named("GMP").unwrap();
     let none = gmp.rule(Length { batches_per_epoch: 1, epochs: 20, multiplier: 1 }).unwrap_err();
     assert!(none.what().contains("no update of every 100 steps lies between epochs 0 and 110"), "{none}");
     // The update after T_end = 40 is at step 60, and there are 55.
-    let mut late = MethodName::Pruning.method();
+    let mut late = method_named("pruning").unwrap();
     (late.interval, late.end) = (Span::Steps(30), Some(Span::Steps(40)));
     let late = late.rule(Length { batches_per_epoch: 11, epochs: 5, multiplier: 1 }).unwrap_err();
     assert_eq!(late.what(), "the density falls until the update of step 60, but training ends after step 55");
@@ -404,7 +405,7 @@ proptest! {
                 next += 0.37;
                 *w = 1.0 + next % 1.0 + next * 1e-6;
             }
-            let density = CubicDensity::by_steps([first, last], 0, 10);
+            let density = FallingDensity::by_steps([first, last], 0, 10);
             let prune = Prune { density, score: PruneScore::MAGNITUDE, scope };
             let rule = Rule { prune: Some(prune), exchange: None, when: ALWAYS, replaces_step: false, keeps_flow: false };
             let parts = Network { movable: vec![true; 4], groups: vec![1; 4], seed };

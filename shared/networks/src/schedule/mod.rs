@@ -12,7 +12,7 @@ mod span;
 
 pub use clock::{Clock, Length};
 pub use decay::Decay;
-pub use density::CubicDensity;
+pub use density::FallingDensity;
 pub use drop_fraction::DropFraction;
 pub use gmp_rate::GmpRate;
 pub use kept_fraction::kept_fractions;

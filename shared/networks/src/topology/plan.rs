@@ -70,6 +70,12 @@ impl Drawn {
 }
 
 impl MaskPlan {
+    /// Independent edges, no dense layers, no flow preservation, seed 1.
+    #[must_use]
+    pub fn new(init: SparseInit, density: Density) -> Self {
+        Self { init, law: Sampling::Bernoulli, density, dense_layers: Vec::new(), flow: FlowPreservation::Off, seed: 1 }
+    }
+
     /// Checks, without drawing, that [`MaskPlan::draw`] will give masks of this model.
     ///
     /// # Errors

@@ -2,9 +2,10 @@
 
 use er_graphs::density::Density;
 use er_graphs::graph::Mask;
+use er_graphs::registry::Selected;
 use er_networks::model::ModelSpec;
 use er_networks::topology::rule::{InitialMask, Method};
-use er_training::train::{InitialNetwork, MaskedTraining};
+use er_training::train::{InitialNetwork, MaskedTraining, TrainingMethod};
 
 use super::{Checks, ExperimentOptions, Setup};
 
@@ -12,11 +13,12 @@ use super::{Checks, ExperimentOptions, Setup};
 pub const RESUMED: &str = "resumed";
 
 impl ExperimentOptions {
-    /// What these options mean with this method and the masks `given` by a file, if there is one. Without a mask, options of masks
+    /// What these options mean with this method, as options have it, the name it is known `by`, and the masks `given` by a file, if there is one. Without a mask, options of masks
     /// are problems but for those in `but`, with `advice` on what to do.
     pub fn moving(
         &mut self,
         method: Method,
+        by: Option<Selected<dyn TrainingMethod>>,
         given: Option<Vec<Mask>>,
         spec: Option<ModelSpec>,
         (advice, but): (&str, &[&str]),
@@ -40,6 +42,7 @@ impl ExperimentOptions {
         let contents = contents.collect();
         let initial = InitialNetwork { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
         let mut training = MaskedTraining::new(&spec, initial, method, densities);
+        training.by = by;
         let (mut name, facts) = (training.name(), training.facts(&spec));
         if self.train.resume.is_some() && self.sparse.sparse {
             // Its masks are what the checkpoint has.

@@ -164,7 +164,7 @@ impl Training {
     }
 
     fn length(&self, data: &Data) -> Length {
-        let batches_per_epoch = data.train.loader().batches_per_epoch() as u64;
+        let batches_per_epoch = data.batches_per_epoch();
         Length { batches_per_epoch, epochs: self.plan.epochs, multiplier: self.multiplier }
     }
 

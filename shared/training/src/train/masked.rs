@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::approach::same_density;
 use super::network::edges_of;
 use super::{
-    Approach, AskedDensity, Contest, DynamicStepper, Inheritance, InitialNetwork, Stepper, TopKastOptions, TopKastStepper,
-    TrainingContext,
+    Approach, AskedDensity, Contest, DynamicStepper, Inheritance, InitialNetwork, Stepper, StepperParts, TrainingContext,
+    TrainingMethod,
 };
 use crate::Backend;
 use crate::run::{Checkpoint, Saved};
@@ -16,6 +16,7 @@ use er_engine::{Engine, ModelState, Optimizer};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Sampling;
+use er_graphs::registry::Selected;
 use er_networks::model::ModelSpec;
 use er_networks::schedule::Length;
 use er_networks::topology::rule::{Falling, InitialMask, Method, MomentumKind, Network, Redistribute};
@@ -28,6 +29,8 @@ pub struct MaskedTraining {
     pub initial: InitialNetwork,
     /// How edges move.
     pub method: Method,
+    /// The method that may make its steps by itself.
+    pub by: Option<Selected<dyn TrainingMethod>>,
     /// Density of each layer that is asked for, where the first masks do not have it (Top-KAST).
     densities: Vec<f64>,
     /// Layers whose weights may be missing, as indices into [`ModelSpec::layers`]; none in a dense run, which a checkpoint with
@@ -44,7 +47,7 @@ impl MaskedTraining {
     /// first masks do not have them (Top-KAST).
     pub fn new(spec: &ModelSpec, initial: InitialNetwork, method: Method, densities: Vec<f64>) -> Self {
         let masked = masked_layers(spec, &initial);
-        Self { initial, method, densities, masked, asked: None, kind_asked: None }
+        Self { initial, method, by: None, densities, masked, asked: None, kind_asked: None }
     }
 
     /// What the folder's name says of the masks, such as `ERK-0.05`.
@@ -211,27 +214,16 @@ impl Approach for MaskedTraining {
 
     fn stepper(&self, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>> {
         let TrainingContext { length, clock, options, saved, from, .. } = *context;
-        let network = self.network(engine.spec());
-        let Some(backward) = self.method.backward else {
-            let rule = self.method.rule(length)?;
-            return Ok(Box::new(DynamicStepper::new(
-                rule,
-                network,
-                momentum(options.optimizer),
-                engine,
-                clock.step,
-                saved,
-                from,
-            )?));
-        };
-        let forward = self.method.densities[0];
-        let options = TopKastOptions {
-            when: self.method.when(length),
-            densities: self.densities.clone(),
-            backward: backward / forward,
-            decay: options.weight_decay / forward,
-        };
-        Ok(Box::new(TopKastStepper::new(&options, network, engine, clock.step, saved, from)?))
+        if let Some(by) = &self.by {
+            let network = self.network(engine.spec());
+            let (parameters, densities) = (by.values(), &self.densities);
+            let parts = StepperParts { method: &self.method, parameters: &parameters, network, densities, context };
+            if let Some(stepper) = by.stepper(&parts, engine)? {
+                return Ok(stepper);
+            }
+        }
+        let (rule, network) = (self.method.rule(length)?, self.network(engine.spec()));
+        Ok(Box::new(DynamicStepper::new(rule, network, momentum(options.optimizer), engine, clock.step, saved, from)?))
     }
 
     fn measured(&self, state: &ModelState) -> Map<String, Value> {

@@ -11,6 +11,7 @@ mod launch;
 mod ledger;
 mod mask_files;
 mod masked;
+mod methods;
 mod network;
 mod record;
 mod reparameterised;
@@ -18,7 +19,6 @@ mod session;
 mod stepper;
 mod stopwatch;
 mod stored;
-mod top_kast;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,16 +32,16 @@ pub use event::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Upda
 pub use iterative::{IterativeOptions, IterativePruning, IterativeStepper, Load, LoadMode, after_levels};
 pub use launch::{Destination, Evaluated, Launched, Training};
 pub use masked::MaskedTraining;
+pub use methods::{DENSE, STATIC, StepperParts, TopKastOptions, TopKastStepper, TrainingMethod, Trains, method_named, method_of};
 pub use network::{InitialNetwork, drawn};
 pub use record::Recorder;
 pub use reparameterised::{
     Decays, Published, Reparameterisation, ReparameterisedOptions, ReparameterisedStepper, ReparameterisedTraining,
 };
 pub use session::{Finish, Results, Session};
-pub use stepper::{Stepped, Stepper};
+pub use stepper::{OptimizerSteps, Stepped, Stepper};
 pub use stopwatch::Stopwatch;
 pub use stopwatch::median;
-pub use top_kast::{TopKastOptions, TopKastStepper};
 
 use stepper::settle;
 
@@ -49,7 +49,7 @@ use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::run::{Best, Checkpoint, Origin, Progress, Signals, Stop, Sums};
 use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::{Error, Result};
-use er_networks::schedule::{Clock, LearningRates};
+use er_networks::schedule::{Clock, LearningRate, LearningRates};
 
 /// The three parts of a data set, in batches.
 #[derive(Debug)]
@@ -76,6 +76,11 @@ impl Data {
             validation: loader(validation, test_batch_size)?,
             test: loader(Part::Test, test_batch_size)?,
         })
+    }
+
+    /// Steps of an epoch.
+    pub fn batches_per_epoch(&self) -> u64 {
+        self.train.loader().batches_per_epoch() as u64
     }
 }
 
@@ -118,6 +123,12 @@ impl Contest {
 }
 
 impl Plan {
+    /// So many epochs at a learning rate that falls tenfold after a half and after three quarters of them.
+    pub fn new(epochs: u64, learning_rate: f64) -> Self {
+        let learning_rate = LearningRate::two_drops(learning_rate, epochs, 1).into();
+        Self { epochs, max_steps: None, log_interval: 100, learning_rate, contest: Contest::All }
+    }
+
     /// Whether nothing is left to train.
     pub fn is_done(&self, progress: &Progress) -> bool {
         progress.clock.epoch() >= self.epochs || self.stops_at(progress.clock.step)
@@ -205,57 +216,104 @@ pub enum Ended {
     Stopped(Stop),
 }
 
-/// Trains, step by step with `stepper`, from `progress` on until the plan is done or a signal arrives. After every epoch, and where `max_steps` ends one early,
-/// the validation images are evaluated.
+/// A training loop: what it follows, what happens along the way, and who may stop it.
 ///
-/// The losses that are reported do not depend on where a training was interrupted and resumed.
+/// ```
+/// use er_engine::sparse::SparseEngine;
+/// use er_engine::{Engine, StepOptions};
+/// use er_networks::model::{Image, build};
+/// use er_training::Backend;
+/// use er_training::data::{self, DataKind, Part};
+/// use er_training::run::Progress;
+/// use er_training::train::{Data, InitialNetwork, OptimizerSteps, Plan, TrainingLoop};
 ///
-/// # Errors
-/// A training or validation loss that is not finite; errors of the engine and of hooks.
-pub fn train(
-    engine: &mut dyn Engine,
-    stepper: &mut dyn Stepper,
-    data: &mut Data,
-    plan: &Plan,
-    progress: &mut Progress,
-    hooks: &mut [&mut dyn Hook],
-    signals: &Signals,
-) -> Result<Ended> {
-    let mut batch = Batch::default();
-    while !plan.is_done(progress) {
-        let (mut seconds, mut images) = (0.0, 0);
-        let rate = loop {
-            let clock = progress.clock;
-            let rate = plan.learning_rate.at(clock);
-            let before = Instant::now();
-            data.train.fill(clock.epoch(), clock.batch() as usize, &mut batch);
-            let waited = before.elapsed().as_secs_f64();
-            let Stepped { outcome, event } = one_step(engine, stepper, progress, rate, &batch)?;
-            let took = before.elapsed().as_secs_f64();
-            (seconds, images) = (seconds + took, images + outcome.samples);
-            let Clock { step, .. } = progress.clock;
-            let ends_epoch = progress.clock.batch() == 0 || plan.stops_at(step);
-            let interval = step.is_multiple_of(plan.log_interval).then(|| std::mem::take(&mut progress.interval));
-            let (stepper, event) = (&*stepper, event.as_deref());
-            let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, event, stepper };
-            hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
-            if ends_epoch {
-                break rate;
-            }
-            if let Some(stop) = signals.stop() {
-                hooks.iter_mut().try_for_each(|hook| hook.at_stop(progress, engine, stepper))?;
+/// let spec = build("mlp-8", Image::new(1, 8, 8), 10)?;
+/// let first = InitialNetwork::new(None).state(&spec, Backend::Sparse)?;
+/// let mut engine = SparseEngine::new(spec, first, StepOptions::default(), 64, 1)?;
+/// let digits = data::load(DataKind::Digits, &[], &data::Options::default())?.with_valid_split(0.1)?;
+/// let mut data = Data::new(digits, 64, 100, Part::Validation, 1)?;
+/// let mut progress = Progress::new(data.batches_per_epoch());
+/// let plan = Plan::new(1, 0.1);
+/// TrainingLoop::new(&plan).run(&mut engine, &mut OptimizerSteps, &mut data, &mut progress)?;
+/// assert_eq!(progress.clock.epoch(), 1);
+/// # Ok::<(), er_graphs::Error>(())
+/// ```
+pub struct TrainingLoop<'a> {
+    plan: &'a Plan,
+    hooks: Vec<&'a mut dyn Hook>,
+    signals: Signals,
+}
+
+impl<'a> TrainingLoop<'a> {
+    /// A loop without hooks that nobody stops.
+    pub fn new(plan: &'a Plan) -> Self {
+        Self { plan, hooks: Vec::new(), signals: Signals::none() }
+    }
+
+    /// Adds hooks, which are called in their order; the first error ends the training.
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl IntoIterator<Item = &'a mut dyn Hook>) -> Self {
+        self.hooks.extend(hooks);
+        self
+    }
+
+    /// Who may ask it to stop.
+    #[must_use]
+    pub fn signals(mut self, signals: &Signals) -> Self {
+        self.signals = signals.clone();
+        self
+    }
+
+    /// Trains, step by step with `stepper`, from `progress` on until the plan is done or a signal arrives. After every epoch, and where
+    /// `max_steps` ends one early, the validation images are evaluated.
+    ///
+    /// The losses that are reported do not depend on where a training was interrupted and resumed.
+    ///
+    /// # Errors
+    /// A training or validation loss that is not finite; errors of the engine and of hooks.
+    pub fn run(
+        &mut self,
+        engine: &mut dyn Engine,
+        stepper: &mut dyn Stepper,
+        data: &mut Data,
+        progress: &mut Progress,
+    ) -> Result<Ended> {
+        let mut batch = Batch::default();
+        while !self.plan.is_done(progress) {
+            let (mut seconds, mut images) = (0.0, 0);
+            let rate = loop {
+                let clock = progress.clock;
+                let rate = self.plan.learning_rate.at(clock);
+                let before = Instant::now();
+                data.train.fill(clock.epoch(), clock.batch() as usize, &mut batch);
+                let waited = before.elapsed().as_secs_f64();
+                let Stepped { outcome, event } = one_step(engine, stepper, progress, rate, &batch)?;
+                let took = before.elapsed().as_secs_f64();
+                (seconds, images) = (seconds + took, images + outcome.samples);
+                let Clock { step, .. } = progress.clock;
+                let ends_epoch = progress.clock.batch() == 0 || self.plan.stops_at(step);
+                let interval = step.is_multiple_of(self.plan.log_interval).then(|| std::mem::take(&mut progress.interval));
+                let (stepper, event) = (&*stepper, event.as_deref());
+                let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, event, stepper };
+                self.hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
+                if ends_epoch {
+                    break rate;
+                }
+                if let Some(stop) = self.signals.stop() {
+                    self.hooks.iter_mut().try_for_each(|hook| hook.at_stop(progress, engine, stepper))?;
+                    return Ok(Ended::Stopped(stop));
+                }
+            };
+            stepper.settle(engine, data, progress.clock.epochs_begun() - 1, &mut batch)?;
+            let is_best = end_epoch(engine, data, self.plan, progress, &mut batch)?;
+            let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
+            self.hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
+            if let Some(stop) = self.signals.stop().filter(|_| !self.plan.is_done(progress)) {
                 return Ok(Ended::Stopped(stop));
             }
-        };
-        stepper.settle(engine, data, progress.clock.epochs_begun() - 1, &mut batch)?;
-        let is_best = end_epoch(engine, data, plan, progress, &mut batch)?;
-        let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
-        hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
-        if let Some(stop) = signals.stop().filter(|_| !plan.is_done(progress)) {
-            return Ok(Ended::Stopped(stop));
         }
+        Ok(Ended::Done)
     }
-    Ok(Ended::Done)
 }
 
 /// One step and its place in the sums.

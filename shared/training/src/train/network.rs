@@ -27,6 +27,12 @@ pub struct InitialNetwork {
 }
 
 impl InitialNetwork {
+    /// Masks from a plan, weights from its seed as the model draws them; all weights without a plan.
+    pub fn new(masks: Option<MaskPlan>) -> Self {
+        let seed = masks.as_ref().map_or(1, |plan| plan.seed);
+        Self { masks, given: None, init: InitMethod::Default, ortho_repair: false, seed }
+    }
+
     /// Draws the masks alone, or takes those that are given.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::empty_layers::EmptyLayers;
 use super::mask_files::MaskFiles;
-use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, evaluate, train};
+use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, TrainingLoop, evaluate};
 use crate::run::{Checkpoint, Origin, Progress, RunFolder, Signals, Stop, peak_rss_bytes};
 use er_engine::{Batch, Engine};
 use er_graphs::error::{Error, Result};
@@ -75,7 +75,7 @@ impl Session<'_> {
     /// are written, so that these include what the hooks have done.
     ///
     /// # Errors
-    /// As [`train`]; files that cannot be written; a progress that does not fit the data.
+    /// As [`TrainingLoop::run`]; files that cannot be written; a progress that does not fit the data.
     pub fn run(
         &self,
         engine: &mut dyn Engine,
@@ -85,7 +85,7 @@ impl Session<'_> {
         hooks: &mut [&mut dyn Hook],
         signals: &Signals,
     ) -> Result<Finish> {
-        let (there, here) = (progress.clock.batches_per_epoch, data.train.loader().batches_per_epoch() as u64);
+        let (there, here) = (progress.clock.batches_per_epoch, data.batches_per_epoch());
         if there != here {
             let what = format!("the checkpoint is of a run with {there} batches an epoch, this run has {here} an epoch");
             return Err(Error::failure(what).help("use the data and batch size of the run that wrote it, or --start-epoch"));
@@ -113,7 +113,8 @@ impl Session<'_> {
         all.extend(masks.as_mut().map(|masks| masks as &mut dyn Hook));
         all.push(&mut recorder);
         all.push(&mut display);
-        match train(engine, stepper, data, &self.plan, &mut progress, &mut all, signals)? {
+        let mut training = TrainingLoop::new(&self.plan).hooks(all).signals(signals);
+        match training.run(engine, stepper, data, &mut progress)? {
             Ended::Stopped(stop) => Ok(Finish::Stopped(stop)),
             Ended::Done => {
                 if let Some(text) = stepper.final_report() {

@@ -60,6 +60,16 @@ pub trait Stepper {
     }
 }
 
+/// Optimiser steps and nothing else: a training with a fixed mask.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OptimizerSteps;
+
+impl Stepper for OptimizerSteps {
+    fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, _: Clock, rate: f64) -> Result<Stepped> {
+        Ok(Stepped { outcome: engine.train_step(batch, rate)?, event: None })
+    }
+}
+
 /// Lets running statistics settle through the first batches of an epoch, without a step. They lag behind a network that changes at
 /// every step, and one with other edges has other statistics.
 ///

@@ -1,12 +1,14 @@
-//! How a drop fraction falls: one file a function.
+//! How a drop fraction or a density falls: one file a function.
 
 mod constant;
 mod cosine;
+mod cubic;
 mod inverse_power;
 mod linear;
 
 pub use constant::Constant;
 pub use cosine::Cosine;
+pub use cubic::Cubic;
 pub use inverse_power::InversePower;
 pub use linear::Linear;
 
@@ -52,7 +54,7 @@ pub trait Decay: Named {
     }
 }
 
-static DECAYS: Registry<dyn Decay> = Registry::new(&[&Cosine, &Linear, &Constant, &InversePower]);
+static DECAYS: Registry<dyn Decay> = Registry::new(&[&Cosine, &Linear, &Cubic, &Constant, &InversePower]);
 
 impl Door for dyn Decay {
     const WHAT: &'static str = "decay";

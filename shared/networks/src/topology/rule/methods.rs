@@ -1,127 +1,15 @@
-//! The published methods: one row of a table each, whose entries options may replace.
+//! What methods are made of: a rule whose steps are not counted yet, every entry of which options may replace.
 
 use std::fmt;
 
 use super::drop::Magnitude;
-use super::grow::{Gradient, Momentum, Random};
+use super::grow::Gradient;
 use super::{Count, Drop, DropScope, Exchange, GrowRule, GrownValue, Prune, PruneScope, PruneScore, Redistribute, Rule, When};
-use crate::schedule::decay::Cosine;
-use crate::schedule::{CubicDensity, Decay, DropFraction, Length, Span};
+use crate::model::CostMethod;
+use crate::schedule::decay::{Cosine, Cubic};
+use crate::schedule::{Decay, DropFraction, FallingDensity, Length, Span};
 use er_graphs::error::{Error, Result};
-use er_graphs::names::{self, Choice};
 use er_graphs::registry::Selected;
-
-/// Names of methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // described in `CHOICES`
-pub enum MethodName {
-    GraNet,
-    GraNetUniform,
-    Dst,
-    Gmp,
-    GmpUniform,
-    Set,
-    Snfs,
-    RigL,
-    RigLSg,
-    RigLSm,
-    Pruning,
-    Static,
-    TopKast,
-    Dense,
-    SmallDense,
-}
-
-impl MethodName {
-    /// All methods with their names.
-    pub const CHOICES: &[Choice<Self>] = &[
-        Choice {
-            value: Self::GraNet,
-            name: "GraNet",
-            aliases: &[],
-            about: "prunes over all layers, then regenerates by gradient",
-        },
-        Choice { value: Self::GraNetUniform, name: "GraNet_uniform", aliases: &[], about: "GraNet, pruning layer by layer" },
-        Choice { value: Self::Dst, name: "DST", aliases: &[], about: "GraNet's regeneration at a fixed density" },
-        Choice { value: Self::Gmp, name: "GMP", aliases: &[], about: "gradual magnitude pruning over all layers" },
-        Choice { value: Self::GmpUniform, name: "GMP_uniform", aliases: &[], about: "GMP, layer by layer" },
-        Choice { value: Self::Set, name: "SET", aliases: &[], about: "drops the smallest, grows at random" },
-        Choice { value: Self::Snfs, name: "SNFS", aliases: &[], about: "grows and redistributes by momentum" },
-        Choice { value: Self::RigL, name: "RigL", aliases: &[], about: "grows by gradient" },
-        Choice { value: Self::RigLSg, name: "RigL-SG", aliases: &[], about: "RigL, redistributing by gradient" },
-        Choice { value: Self::RigLSm, name: "RigL-SM", aliases: &[], about: "RigL, redistributing by momentum" },
-        Choice {
-            value: Self::Pruning,
-            name: "pruning",
-            aliases: &["zhu-gupta"],
-            about: "Zhu and Gupta's pruning of a dense network",
-        },
-        Choice { value: Self::Static, name: "static", aliases: &["scratch"], about: "the first mask stays" },
-        Choice {
-            value: Self::TopKast,
-            name: "Top-KAST",
-            aliases: &["topkast"],
-            about: "uses the largest of all weights, trains more",
-        },
-        Choice { value: Self::Dense, name: "dense", aliases: &[], about: "no mask" },
-        Choice { value: Self::SmallDense, name: "small_dense", aliases: &[], about: "no mask, but narrower layers" },
-    ];
-
-    /// The method's row.
-    #[must_use]
-    pub fn method(self) -> Method {
-        let granet = Method::GRANET;
-        let gmp = Method { start: InitialMask::Full, densities: [1.0, 0.05], exchange: None, ..granet };
-        let uniform = Some(Pruning { by: Falling::Fractions, ..Pruning::GRANET });
-        let rigl = Method::RIGL;
-        let exchange = Exchanging::RIGL;
-        match self {
-            Self::GraNet => granet,
-            Self::GraNetUniform => Method { prune: uniform, ..granet },
-            Self::Dst => Method { densities: [0.5, 0.5], prune: None, ..granet },
-            Self::Gmp => gmp,
-            Self::GmpUniform => Method { prune: uniform, ..gmp },
-            Self::Set => {
-                Method { exchange: Some(Exchanging { grow: Selected::new(&Random), ..exchange }), replaces_step: false, ..rigl }
-            }
-            Self::Snfs => Method {
-                exchange: Some(Exchanging { grow: Selected::new(&Momentum), redistribute: Redistribute::Momentum, ..exchange }),
-                replaces_step: false,
-                ..rigl
-            },
-            Self::RigL => rigl,
-            Self::RigLSg => Method { exchange: Some(Exchanging { redistribute: Redistribute::Gradient, ..exchange }), ..rigl },
-            Self::RigLSm => Method { exchange: Some(Exchanging { redistribute: Redistribute::Momentum, ..exchange }), ..rigl },
-            Self::Pruning => Method {
-                start: InitialMask::Full,
-                densities: [1.0, 0.05],
-                prune: Some(Pruning { by: Falling::Steps, ..Pruning::GRANET }),
-                exchange: None,
-                replaces_step: false,
-                ..rigl
-            },
-            Self::TopKast => Method {
-                start: InitialMask::Full,
-                backward: Some(0.1),
-                prune: None,
-                exchange: None,
-                replaces_step: false,
-                ..rigl
-            },
-            Self::Static => Method { prune: None, exchange: None, replaces_step: false, ..rigl },
-            Self::Dense | Self::SmallDense => Method {
-                start: InitialMask::Full,
-                densities: [1.0, 1.0],
-                prune: None,
-                exchange: None,
-                replaces_step: false,
-                ..rigl
-            },
-        }
-    }
-}
-
-names::named!(MethodName, "method");
 
 /// The masks that training begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,11 +23,11 @@ pub enum InitialMask {
 /// What the density falls by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Falling {
-    /// Whole updates between two epochs, over all layers ([`CubicDensity::by_updates`]).
+    /// Whole updates between two epochs, over all layers ([`FallingDensity::by_updates`]).
     Updates,
-    /// Updates and parts of them between two epochs, layer by layer ([`CubicDensity::by_fractions`]).
+    /// Updates and parts of them between two epochs, layer by layer ([`FallingDensity::by_fractions`]).
     Fractions,
-    /// The steps between [`When::begin`] and [`When::end`], over all layers ([`CubicDensity::by_steps`]).
+    /// The steps between [`When::begin`] and [`When::end`], over all layers ([`FallingDensity::by_steps`]).
     Steps,
 }
 
@@ -152,13 +40,21 @@ pub struct Pruning {
     pub by: Falling,
     /// Where it begins and ends to fall, but for [`Falling::Steps`].
     pub ends: [Span; 2],
-    /// As [`CubicDensity::reaches`].
+    /// How it falls.
+    pub decay: Selected<dyn Decay>,
+    /// As [`FallingDensity::reaches`].
     pub reaches: bool,
 }
 
 impl Pruning {
-    const GRANET: Self =
-        Self { score: PruneScore::MAGNITUDE, by: Falling::Updates, ends: [Span::epochs(0), Span::epochs(110)], reaches: false };
+    /// GraNet's, by magnitude over all layers between two epochs.
+    pub const GRANET: Self = Self {
+        score: PruneScore::MAGNITUDE,
+        by: Falling::Updates,
+        ends: [Span::epochs(0), Span::epochs(110)],
+        decay: Selected::new(&Cubic),
+        reaches: false,
+    };
 }
 
 /// How a method exchanges edges.
@@ -183,7 +79,8 @@ pub struct Exchanging {
 }
 
 impl Exchanging {
-    const RIGL: Self = Self {
+    /// RigL's.
+    pub const RIGL: Self = Self {
         drop: Drop { by: Selected::new(&Magnitude), count: Count::Floor },
         grow: Selected::new(&Gradient),
         redistribute: Redistribute::None,
@@ -227,7 +124,8 @@ pub struct Method {
 }
 
 impl Method {
-    const GRANET: Self = Self {
+    /// GraNet (Liu et al. 2021): prunes, then exchanges edges.
+    pub const GRANET: Self = Self {
         start: InitialMask::Drawn,
         densities: [0.5, 0.05],
         prune: Some(Pruning::GRANET),
@@ -241,7 +139,8 @@ impl Method {
         keeps_flow: false,
     };
 
-    const RIGL: Self = Self {
+    /// RigL (Evci et al. 2020).
+    pub const RIGL: Self = Self {
         densities: [0.05, 0.05],
         prune: None,
         exchange: Some(Exchanging::RIGL),
@@ -249,6 +148,27 @@ impl Method {
         replaces_step: true,
         ..Self::GRANET
     };
+
+    /// The first mask stays.
+    pub const STATIC: Self = Self { prune: None, exchange: None, replaces_step: false, ..Self::RIGL };
+
+    /// There is no mask.
+    pub const DENSE: Self = Self { start: InitialMask::Full, densities: [1.0, 1.0], ..Self::STATIC };
+
+    /// Which published formula says what such a training costs.
+    #[must_use]
+    pub fn cost(&self) -> CostMethod {
+        match (&self.prune, &self.exchange) {
+            _ if self.backward.is_some() => CostMethod::TopKast,
+            (Some(_), Some(_)) => CostMethod::GraNet,
+            (Some(_), None) => CostMethod::Pruning,
+            (None, Some(x)) if x.grow.reads_velocity() || x.redistribute == Redistribute::Momentum => CostMethod::Snfs,
+            (None, Some(x)) if x.grow.reads_gradient() => CostMethod::RigL,
+            (None, Some(_)) => CostMethod::Set,
+            (None, None) if self.start == InitialMask::Full => CostMethod::Dense,
+            (None, None) => CostMethod::Static,
+        }
+    }
 
     /// When edges move in a training of this length, but for what a schedule of the density says.
     #[must_use]
@@ -361,13 +281,13 @@ impl Method {
     fn pruning(&self, prune: Pruning, when: When, length: Length) -> Prune {
         let (ends, interval) = (Self::falls(&prune, length), self.every(length));
         let (density, scope) = match prune.by {
-            Falling::Updates => (CubicDensity::by_updates(self.densities, ends, interval), PruneScope::GlobalAboveThreshold),
-            Falling::Fractions => (CubicDensity::by_fractions(self.densities, ends, interval), PruneScope::Layer),
+            Falling::Updates => (FallingDensity::by_updates(self.densities, ends, interval), PruneScope::GlobalAboveThreshold),
+            Falling::Fractions => (FallingDensity::by_fractions(self.densities, ends, interval), PruneScope::Layer),
             Falling::Steps => {
-                (CubicDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
+                (FallingDensity::by_steps(self.densities, when.begin, when.end.unwrap_or(length.steps())), PruneScope::Global)
             }
         };
-        let density = CubicDensity { reaches: prune.reaches, ..density };
+        let density = FallingDensity { decay: prune.decay, reaches: prune.reaches, ..density };
         Prune { density, score: prune.score, scope }
     }
 }
@@ -409,7 +329,12 @@ impl Method {
     fn pruning_in_words(&self, prune: &Pruning, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ([first, last], [begin, end]) = (self.densities, prune.ends);
         let over = if prune.by == Falling::Fractions { "of each layer" } else { "over all layers" };
-        write!(f, "\nprune: the least by {} {over}, to a density that falls with a cube from {first} to {last} ", prune.score)?;
+        write!(
+            f,
+            "\nprune: the least by {} {over}, to a density that falls {} from {first} to {last} ",
+            prune.score,
+            if prune.decay == Selected::new(&Cubic) { "with a cube".to_owned() } else { format!("({})", prune.decay) }
+        )?;
         match prune.by {
             Falling::Steps => write!(f, "from {} {}", place(self.begin), self.end_in_words().replace("before", "to")),
             _ if prune.reaches => write!(f, "between {}, and is that at the last update", between(begin, end)),

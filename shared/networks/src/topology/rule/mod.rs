@@ -1,6 +1,6 @@
 //! Moving edges while a network trains: which go, which come, how many and when.
 //!
-//! A method is a row of one table, a [`Rule`]; [`update`] applies it to the layers of a network.
+//! A [`Method`] gives a [`Rule`] for a training of some length; [`update`] applies it to the layers of a network.
 
 mod change;
 pub mod drop;
@@ -16,13 +16,13 @@ pub use drop::{Count, Drop, DropScope, DropScore, NetworkScore, PruneScore};
 pub use er_graphs::graph::Real;
 pub use grow::{GrowRule, GrownValue};
 pub use memory::{LayerMemory, Memory, Momentum, MomentumKind};
-pub use methods::{Exchanging, Falling, InitialMask, Method, MethodName, Pruning};
+pub use methods::{Exchanging, Falling, InitialMask, Method, Pruning};
 pub use redistribute::{Redistribute, Share, proportional, shares};
 pub use update::{Evidence, LayerChange, Network, NetworkScores, update};
 pub use view::{LayerView, Velocities};
 
 use crate::model::{ModelSpec, ModelState};
-use crate::schedule::{CubicDensity, DropFraction};
+use crate::schedule::{DropFraction, FallingDensity};
 use er_graphs::error::Result;
 use er_graphs::registry::Selected;
 
@@ -45,7 +45,7 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prune {
     /// The density of all movable layers together.
-    pub density: CubicDensity,
+    pub density: FallingDensity,
     /// Which edges go first: those with the least.
     pub score: PruneScore,
     /// What is compared with what.

@@ -11,8 +11,10 @@ use super::output::{TableFormat, print};
 use crate::config::{Checks, Provenance, values};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
+use er_graphs::registry::{Door, Selected};
 use er_networks::model::{Convention, CostMethod};
 use er_training::run::pretty;
+use er_training::train::{TrainingMethod, Trains, method_of};
 use report::Report;
 
 /// What to count.
@@ -42,7 +44,7 @@ struct Counting {
     expected: bool,
     /// Method whose training cost is given as training_ratio: dense, small_dense, static, SNIP, SET, RigL, SNFS, pruning, GraNet,
     /// lottery, Top-KAST or DNW; the cost of all of them is listed
-    #[arg(long, default_value = "RigL", value_parser = values::parsed::<CostMethod>, value_name = "NAME")]
+    #[arg(long, default_value = "RigL", value_parser = cost_of, value_name = "NAME")]
     method: CostMethod,
     /// Length of the training relative to that of the dense network
     #[arg(long, default_value = "1", value_parser = values::positive, value_name = "FACTOR")]
@@ -114,6 +116,15 @@ pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {
         TableFormat::Csv => report.csv()?,
     })?;
     Ok(Exit::Done)
+}
+
+/// What a training costs by the formula of this name, or by that of a method of this name.
+fn cost_of(text: &str) -> Result<CostMethod, String> {
+    match <dyn TrainingMethod>::registry().find(text.trim()) {
+        Some(method) if method.trains() == Trains::Narrower => Ok(CostMethod::SmallDense),
+        Some(method) => Ok(method_of(&Selected::new(method)).cost()),
+        None => values::parsed(text),
+    }
 }
 
 impl Counting {

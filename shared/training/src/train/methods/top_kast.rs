@@ -2,17 +2,57 @@
 
 use serde_json::{Map, Value};
 
-use super::ledger::Ledger;
-use super::stored::wrong;
-use super::{Event, StateFrom, Stepped, Stepper, Update};
+use super::{StepperParts, TrainingMethod};
 use crate::run::{Saved, SavedTensor};
+use crate::train::ledger::Ledger;
+use crate::train::stored::wrong;
+use crate::train::{Event, StateFrom, Stepped, Stepper, TrainingContext, Update};
 use er_engine::{Batch, Engine, LayerState, ModelState};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, Mask};
+use er_graphs::registry::Named;
 use er_networks::model::WeightGradients;
 use er_networks::schedule::Clock;
 use er_networks::score;
-use er_networks::topology::rule::{LayerChange, Network, When, keep, replace};
+use er_networks::topology::rule::{InitialMask, LayerChange, Method, Network, When, keep, replace};
+
+/// Top-KAST, by name.
+pub(super) struct TopKast;
+
+impl Named for TopKast {
+    fn name(&self) -> &'static str {
+        "Top-KAST"
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &["topkast"]
+    }
+
+    fn about(&self) -> &'static str {
+        "uses the largest of all weights, trains more"
+    }
+}
+
+impl TrainingMethod for TopKast {
+    fn method(&self, _: &[f64]) -> Method {
+        Method { start: InitialMask::Full, backward: Some(0.1), ..Method::STATIC }
+    }
+
+    fn stepper(&self, with: &StepperParts, engine: &mut dyn Engine) -> Result<Option<Box<dyn Stepper>>> {
+        let StepperParts { method, densities, network, context, .. } = with;
+        // Without more to train than to use, the masks stay: --method static and the like.
+        let Some(backward) = method.backward else { return Ok(None) };
+        let TrainingContext { length, clock, options, saved, from, .. } = **context;
+        let forward = method.densities[0];
+        let options = TopKastOptions {
+            when: method.when(length),
+            densities: densities.to_vec(),
+            backward: backward / forward,
+            decay: options.weight_decay / forward,
+        };
+        Ok(Some(Box::new(TopKastStepper::new(&options, network.clone(), engine, clock.step, saved, from)?)))
+    }
+}
 
 /// What Top-KAST keeps of a layer that can move.
 #[derive(Debug, Clone)]
