@@ -5,7 +5,7 @@ use std::process::Command;
 fn main() {
     // Every commit, checkout and reset appends to this file.
     println!("cargo::rerun-if-changed=../.git/logs/HEAD");
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../scripts/revision.rs");
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok().filter(|o| o.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -1,6 +1,7 @@
 //! Sparse neural networks whose masks are random graphs: everything the `er_*` programs are made of, as a library.
 //!
-//! This crate only gives names to what others hold, each in a folder beside this one. They depend on each other downwards:
+//! This crate has no code of its own. It gives one name to six crates, each in a folder beside this one, that depend on each other in one
+//! direction:
 //!
 //! | crate | holds | depends on |
 //! |---|---|---|
@@ -29,3 +30,8 @@ pub mod engine {
     pub use er_engine::*;
     pub use er_training::Backend;
 }
+
+/// The README's example, which the tests compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

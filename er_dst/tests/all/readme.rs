@@ -1,6 +1,6 @@
-//! Every command of the README runs.
+//! Every command of the README and of docs runs.
 
 #[test]
 fn every_command_runs() {
-    crate::common::every_command_of_the_readme_runs(10);
+    crate::common::every_command_of_the_readme_and_docs_runs(18);
 }

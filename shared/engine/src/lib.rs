@@ -1,4 +1,7 @@
-//! Where networks are computed: the [`Engine`] trait and its implementations.
+//! Where networks are computed: the [`Engine`] trait, and [`sparse`], the engine that works along the edges.
+//!
+//! [`checked`] refuses states and batches that do not fit a model, in the same words for every engine; [`roofline`] measures what the
+//! machine could do. Unsafe code is in this crate only, in the kernels.
 
 // A kernel that is not inlined into the function with its instructions enabled would not be compiled for them.
 #![allow(clippy::inline_always)]

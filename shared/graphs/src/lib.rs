@@ -1,5 +1,13 @@
-//! Masks as bipartite graphs: sampling, layer densities, statistics of one graph and between graphs. Knows no networks, no files and
-//! no printing.
+//! Masks as bipartite graphs, one edge for every weight that is kept.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`graph`] | masks, other forms of the same graph, and random graphs |
+//! | [`density`] | how an overall density is divided among the layers of a network |
+//! | [`statistics`] | what can be measured of a graph, of its spectrum, and of two graphs |
+//! | [`rng`], [`names`], [`error`] | what all crates share: named streams of random numbers, tables of choices, one error type |
+//!
+//! Nothing here knows what a network computes, and nothing reads or writes files.
 
 pub mod density;
 pub mod error;

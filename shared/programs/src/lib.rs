@@ -1,4 +1,10 @@
-//! What the programs share: options and what they mean, the command line, pictures.
+//! What the programs share.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | options, from the command line and from YAML files, and what they mean |
+//! | [`cli`] | the command line: training with each seed, the commands beside it, printing and exit codes |
+//! | [`report`] | pictures |
 
 pub mod cli;
 pub mod config;

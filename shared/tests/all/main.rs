@@ -1,9 +1,10 @@
-//! Tests of the library: golden numbers, properties across crates, a program.
+//! Tests of the library: golden numbers, properties across crates, a program, what the documentation says of files.
 
 // A test may panic, and golden numbers are copied.
 #![allow(clippy::unwrap_used, clippy::float_cmp)]
 
 mod densities;
+mod documentation;
 mod edge_popup;
 mod examples;
 mod flops;

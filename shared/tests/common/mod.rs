@@ -19,7 +19,7 @@ use tempfile::TempDir;
 #[allow(unused_imports)] // one test file of a program needs them
 pub(crate) use engines::{engine, engines_agree, engines_take_over, network, networks_agree, of_digits};
 #[allow(unused_imports)] // only one test file of a program needs it
-pub(crate) use readme::every_command_of_the_readme_runs;
+pub(crate) use readme::every_command_of_the_readme_and_docs_runs;
 #[allow(unused_imports)] // only one test file of a program needs them
 pub(crate) use reference::{completions_propose_what_is_documented, the_manual_has_what_is_documented};
 #[allow(unused_imports)] // not every test file reads a finished run

@@ -1,5 +1,13 @@
-//! Training: data, run folders, checkpoints, the loop with what makes its steps and what happens along the way. Knows no options and
-//! no command line.
+//! Training, from a data set to a run folder.
+//!
+//! | name | holds |
+//! |---|---|
+//! | [`data`] | data sets, augmentation and the loader |
+//! | [`run`] | run folders with their metrics and checkpoints, and signals |
+//! | [`train`] | the training loop, what makes its steps, and what happens along the way |
+//! | [`Backend`] | which engine computes, and on what device |
+//!
+//! Nothing here knows options or a command line.
 
 mod backend;
 pub mod data;

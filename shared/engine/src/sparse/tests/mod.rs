@@ -95,9 +95,8 @@ fn gradients_equal_those_of_the_oracle() {
 }
 
 /// Every kind of step and kernel, small enough for an interpreter that checks every access:
-/// `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance" cargo +nightly miri test -p shared --no-default-features --lib
-/// one_small_network` (tree borrows, as the thread pool does not pass otherwise; no default features, as dfdx does not build on nightly
-/// compilers).
+/// `MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance" cargo +nightly miri test -p er_engine --lib one_small_network` (tree
+/// borrows, as the thread pool does not pass otherwise).
 #[test]
 fn one_small_network() {
     let net = Build::new(Image::new(2, 5, 6)).conv(3, 3, 1, 1, 1, true).norm(true).relu();
