@@ -45,8 +45,10 @@ fn experiment(line: &str, seed: u64) -> Result<Experiment> {
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
     let options = Options::from_arg_matches(&matches).unwrap();
+    let Request::Run(nothing, _) = read(&command, &[]).unwrap() else { panic!("nothing asks for text") };
+    let alone = Options::from_arg_matches(&nothing).unwrap();
     let run = RunOptions::from_arg_matches(&matches).unwrap();
-    Experiment::new("program", &options, &run, seed, &given)
+    Experiment::new("program", &options, &alone, &run, seed, &given)
 }
 
 #[test]
@@ -76,6 +78,36 @@ fn the_seed_and_own_options_that_decide_change_the_hash() {
     assert_ne!(hash("--sparse --period 3", 1), hash("--sparse", 1));
     assert_ne!(hash("--sparse", 2), hash("--sparse", 1));
     assert!(experiment("", 1).unwrap().config.get("period").is_none());
+}
+
+/// An option that comes later leaves the names of older runs as they are.
+#[test]
+fn what_is_as_it_is_without_a_word_does_not_name_a_run() {
+    let config = |line: &str| experiment(line, 17).unwrap().config;
+    let whole = config("--sparse --density 0.1");
+    assert_eq!(whole.hash(), config("--sparse --density 0.1 --epochs 160 --lr 0.1 --l2 5e-4").hash());
+    assert_eq!(&whole.hash()[..8], "NAME");
+    assert_ne!(whole.hash(), config("--sparse --density 0.1 --epochs 161").hash());
+    assert!(whole.deciding().len() > 20 && whole.to_yaml().contains("epochs: 160"));
+}
+
+#[test]
+fn a_folder_of_other_options_is_not_taken_for_one_of_this_run() {
+    let out = tempfile::tempdir().unwrap();
+    let line = format!("--sparse --model mlp-8 --epochs 1 --quiet --threads 1 --out {}", out.path().display());
+    let experiment = experiment(&line, 5).unwrap();
+    let Training { approach, spec, backend, .. } = &experiment.training;
+    let program =
+        Invocation { name: "program", version: "0", revision: None, command: Vec::new(), device: Machine::this(1, *backend) };
+    let to = experiment.destination("program");
+    let launch = || experiment.training.launch(&program, &to, || approach.begin(spec, *backend), &Signals::none());
+    assert!(!launch().unwrap().before && launch().unwrap().before);
+    // As another version would have left it, whose default was another.
+    let config = to.path.join("config.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("batch-size: 128", "batch-size: 64")).unwrap();
+    let error = launch().unwrap_err();
+    assert!(error.what().ends_with("is of a run with batch-size 64, this one has 128"), "{error}");
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
     let seed = options.shared().train.seed;
     let more = run.iters as u64 - 1;
     let last = seed.checked_add(more).ok_or_else(|| Error::usage(format!("--seed {seed}: seed {seed} + {more} is too large")))?;
-    let of_seed = |seed| Experiment::new(P::NAME, &options, run, seed, given);
+    let alone = super::alone::<P>()?;
+    let of_seed = |seed| Experiment::new(P::NAME, &options, &alone, run, seed, given);
     // Only the seeds differ, so the first stands for all.
     let first = of_seed(seed)?;
     first.notes.iter().for_each(|text| remark(text));
@@ -79,7 +80,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
 /// Options that do not fit together.
 pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Provenance) -> Result<Shown> {
     let seed = options.shared().train.seed;
-    let Experiment { config, training, notes, .. } = Experiment::new(P::NAME, &options, run, seed, given)?;
+    let Experiment { config, training, notes, .. } = Experiment::new(P::NAME, &options, &super::alone::<P>()?, run, seed, given)?;
     let Training { spec, approach, start, .. } = training;
     for text in &notes {
         remark(text);

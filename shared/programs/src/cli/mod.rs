@@ -97,6 +97,14 @@ fn options<O: Args>(matches: &ArgMatches) -> Result<O> {
     O::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
 }
 
+/// The options of a program without any word.
+fn alone<P: Program>() -> Result<P::Options> {
+    match read(&command::<P>(), &[])? {
+        Request::Run(matches, _) => options(&matches),
+        Request::Text(_) => unreachable!("nothing is asked"),
+    }
+}
+
 fn command<P: Program>() -> Command {
     let with_options = |name: &'static str| {
         let deciding = P::Options::augment_args(Command::new(name));

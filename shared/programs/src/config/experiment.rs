@@ -71,11 +71,26 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Checks everything at once: what `program` does with these options and this seed.
+    /// Checks everything at once: what `program` does with these options and this seed. `alone` are the program's options without any word.
     ///
     /// # Errors
     /// One usage error with all problems; files that are missing or do not fit.
-    pub fn new<D: ProgramOptions>(program: &str, options: &D, run: &RunOptions, seed: u64, given: &Provenance) -> Result<Self> {
+    pub fn new<D: ProgramOptions>(
+        program: &str,
+        options: &D,
+        alone: &D,
+        run: &RunOptions,
+        seed: u64,
+        given: &Provenance,
+    ) -> Result<Self> {
+        let mut experiment = Self::of(program, options, run, seed, given)?;
+        let default_seed = alone.clone().shared().train.seed;
+        let alone = Self::of(program, alone, run, default_seed, &given.of_none())?;
+        experiment.config.set_defaults(&alone.config);
+        Ok(experiment)
+    }
+
+    fn of<D: ProgramOptions>(program: &str, options: &D, run: &RunOptions, seed: u64, given: &Provenance) -> Result<Self> {
         let mut checks = Checks::new(given);
         let mut options = options.clone();
         let Shared { data, train, published } = options.shared();
@@ -151,6 +166,6 @@ impl Experiment {
     pub fn destination(&self, program: &str) -> Destination {
         let hash = self.config.hash();
         let path = RunFolder::path_of(&self.run.out, &self.slug(program, &format!("s{}", self.training.seed)), &hash);
-        Destination { path, hash, config: self.config.to_yaml() }
+        Destination { path, hash, config: self.config.to_yaml(), options: self.config.deciding().clone() }
     }
 }

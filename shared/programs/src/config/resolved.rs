@@ -18,6 +18,8 @@ pub struct Resolved {
     running: Map<String, Value>,
     /// SHA-256 of the content of files that options name.
     contents: BTreeMap<String, String>,
+    /// Values of the options of the program alone, without any word.
+    defaults: Map<String, Value>,
 }
 
 impl Resolved {
@@ -39,7 +41,19 @@ impl Resolved {
         let named =
             |options: Map<String, Value>| options.into_iter().map(|(field, v)| (given.long(&field).to_owned(), v)).collect();
         let running = named(map(running)?);
-        Ok(Self { program: program.to_owned(), deciding: named(deciding), running, contents: BTreeMap::new() })
+        Ok(Self {
+            program: program.to_owned(),
+            deciding: named(deciding),
+            running,
+            contents: BTreeMap::new(),
+            defaults: Map::new(),
+        })
+    }
+
+    /// Says what the program does without any word: options that are the same there do not name the run, so that an option that comes with a
+    /// later version leaves the names of runs without it as they are.
+    pub fn set_defaults(&mut self, alone: &Self) {
+        self.defaults.clone_from(&alone.deciding);
     }
 
     /// Says what a file that an option names holds. In the hash it takes the place of the path, so that the same content elsewhere
@@ -63,9 +77,11 @@ impl Resolved {
         self.deciding.keys().chain(self.running.keys()).map(String::as_str)
     }
 
-    /// SHA-256, in hexadecimal digits, of the program's name and the options that decide the result.
+    /// SHA-256, in hexadecimal digits, of the program's name and the options that decide the result and are not what they are without any
+    /// word.
     pub fn hash(&self) -> String {
         let mut deciding = self.deciding.clone();
+        deciding.retain(|option, value| self.defaults.get(option) != Some(value));
         deciding.extend(self.contents.iter().map(|(option, content)| (option.clone(), content.as_str().into())));
         let mut text = format!("{}\n", self.program);
         lines(&mut text, &deciding);
@@ -84,7 +100,12 @@ impl Resolved {
         text
     }
 
-    /// The same as one JSON object.
+    /// The options that decide the result.
+    pub fn deciding(&self) -> &Map<String, Value> {
+        &self.deciding
+    }
+
+    /// All options as one JSON object.
     pub fn to_json(&self) -> Value {
         Value::Object(self.deciding.iter().chain(&self.running).map(|(k, v)| (k.clone(), v.clone())).collect())
     }

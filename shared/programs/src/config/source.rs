@@ -51,6 +51,12 @@ impl Provenance {
         format!("{}{}", self.place(field).unwrap_or(&Place::CommandLine), self.long(field))
     }
 
+    /// The same names of options, of which none was given.
+    #[must_use]
+    pub fn of_none(&self) -> Self {
+        Self { places: Vec::new(), longs: self.longs.clone() }
+    }
+
     /// The long name of the option of this field.
     pub fn long<'a>(&'a self, field: &'a str) -> &'a str {
         self.longs.iter().find(|(id, _)| *id == fold(field)).map_or(field, |(_, long)| long)

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::files::{create_folder, replace_text};
 use super::manifest::{Machine, Manifest, Status, now};
@@ -37,6 +37,9 @@ const TICKETS: &str = "tickets";
 
 /// What ran, and how it ended.
 const MANIFEST: &str = "manifest.json";
+
+/// The options.
+const CONFIG: &str = "config.yaml";
 
 /// The latest checkpoint.
 const LAST: &str = "checkpoints/last.safetensors";
@@ -63,6 +66,23 @@ impl RunFolder {
             return Ok(None);
         }
         Ok(read_json(&path.join("summary.json"))?.map(Value::Object))
+    }
+
+    /// Refuses a folder whose run has another value of one of these options; options that only one of the two knows do not count.
+    ///
+    /// # Errors
+    /// Names the first option that differs, with both values.
+    pub fn has_options(path: &Path, options: &Map<String, Value>) -> Result<()> {
+        // A folder without options is one of no run yet.
+        let Ok(text) = fs::read_to_string(path.join(CONFIG)) else { return Ok(()) };
+        for (option, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+            let (Some(asked), Ok(there)) = (options.get(option), serde_json::from_str::<Value>(value)) else { continue };
+            if *asked != there {
+                let what = format!("run folder {} is of a run with {option} {there}, this one has {asked}", path.display());
+                return Err(Error::failure(what).help("move it away, or use another --out"));
+            }
+        }
+        Ok(())
     }
 
     /// Opens the folder of a run, or creates it, and locks it. Writes nothing but the lock.
@@ -185,7 +205,7 @@ impl RunFolder {
 
     /// Begins a session: writes the options, as YAML, and the manifest.
     pub fn begin(&mut self, options: &str, program: &Invocation) -> Result<()> {
-        replace_text(&self.path.join("config.yaml"), options)?;
+        replace_text(&self.path.join(CONFIG), options)?;
         let before = self.path.join(MANIFEST).exists();
         let this = fresh(program, self.manifest.config_hash.clone());
         self.manifest =

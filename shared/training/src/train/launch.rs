@@ -92,6 +92,8 @@ pub struct Destination {
     pub hash: String,
     /// Its options, as `config.yaml` has them.
     pub config: String,
+    /// Those of them that decide the result.
+    pub options: Map<String, Value>,
 }
 
 impl Training {
@@ -108,7 +110,9 @@ impl Training {
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Launched> {
-        let Destination { path, hash, config } = to;
+        let Destination { path, hash, config, options } = to;
+        // The hash leaves out what programs do by themselves, which may be another thing in another version.
+        RunFolder::has_options(path, options)?;
         if let Some(summary) = RunFolder::summary(path)? {
             return Ok(Launched { folder: path.clone(), before: true, end: Ok(summary) });
         }
