@@ -13,6 +13,7 @@ mod fit;
 mod half;
 mod matching;
 mod small_world;
+mod statistic;
 
 pub use assortativity::Assortativity;
 pub use binomial::expected_histogram;
@@ -23,10 +24,13 @@ pub use distances::Distances;
 pub use fit::{ChiSquare, Fit, KolmogorovSmirnov};
 pub use matching::matching;
 pub use small_world::{SmallWorld, ring_lattice};
+pub use statistic::{Gini, Statistic};
 
 use crate::graph::Biadjacency;
+use crate::registry::Door;
 use half::Half;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Everything measured of one bipartite graph.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,6 +55,8 @@ pub struct Statistics {
     pub small_world: Option<SmallWorld>,
     /// Size of a maximum matching; none if skipped.
     pub matching: Option<usize>,
+    /// Every [`Statistic`] by its name; none where it is not defined, or skipped.
+    pub more: BTreeMap<&'static str, Option<f64>>,
     /// The fields that were left out because they cost too much.
     pub skipped: Vec<&'static str>,
 }
@@ -113,6 +119,11 @@ pub fn measure(graph: &Biadjacency, effort: &Effort) -> Statistics {
     let small_world = whole.as_ref().zip(distances.as_ref()).filter(|_| compared);
     let small_world = small_world.map(|(c, d)| SmallWorld::of(graph, c, d, effort.seed));
     let matching = allowed("matching", matching::cost(graph)).then(|| matching(graph));
+    let more = <dyn Statistic>::registry().iter().map(|statistic| {
+        let allowed = allowed(statistic.name(), statistic.cost(graph));
+        (statistic.name(), if allowed { statistic.of(graph).filter(|number| number.is_finite()) } else { None })
+    });
+    let more = more.collect();
     let [inputs, outputs] = sides.map_or([None, None], |sides: [Latapy; 2]| sides.map(Some));
     let (left, right) = (graph.left(), graph.right());
     Statistics {
@@ -126,6 +137,7 @@ pub fn measure(graph: &Biadjacency, effort: &Effort) -> Statistics {
         distances,
         small_world,
         matching,
+        more,
         skipped,
     }
 }
@@ -141,7 +153,7 @@ mod tests {
         let all = measure(&graph, &Effort::default());
         assert_eq!(all.skipped, [""; 0]);
         let least = measure(&graph, &Effort { operations: 0.0, ..Effort::default() });
-        assert_eq!(least.skipped, ["clustering", "distances", "small_world", "matching"]);
+        assert_eq!(least.skipped, ["clustering", "distances", "small_world", "matching", "gini_inputs", "gini_outputs"]);
         assert_eq!((&least.clustering, &least.distances, least.matching), (&None, &None, None));
         assert_eq!(least.inputs.degrees, all.inputs.degrees);
         assert_eq!((least.components, least.assortativity), (all.components, all.assortativity));

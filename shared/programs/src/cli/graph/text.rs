@@ -45,6 +45,7 @@ pub(super) fn of(title: &str, answer: &Answer) -> String {
         "structure; clustering: four-cycles closed (by chance the density); matching: of all the units it can have\n{}",
         structure(&answer.layers)
     ));
+    parts.push(format!("more\n{}", more(&answer.layers)));
     if answer.layers.iter().any(|l| l.of_graph.spectrum.is_some()) {
         parts.push(format!(
             "spectrum; /chance: over what a random graph has; normalised gap: 1 − σ₂ of the normalised matrix; Δᵣ: distance to the \
@@ -115,6 +116,13 @@ fn degrees(layers: &[Layer]) -> String {
     let heads = ["layer", "inputs", "isolated", "mean", "sd", "chance", "χ²", "KS"];
     let heads = [&heads[..], &["outputs"], &heads[2..]].concat();
     table(&heads, &layers.iter().map(row).collect::<Vec<_>>())
+}
+
+/// A column for each statistic that is known by name.
+fn more(layers: &[Layer]) -> String {
+    let names: Vec<&str> = layers.first().map(|l| l.of_graph.graph.more.keys().copied().collect()).unwrap_or_default();
+    let row = |l: &Layer| std::iter::once(l.name.clone()).chain(l.of_graph.graph.more.values().map(|v| fixed(*v, 4))).collect();
+    table(&[&["layer"], &names[..]].concat(), &layers.iter().map(row).collect::<Vec<_>>())
 }
 
 fn structure(layers: &[Layer]) -> String {
