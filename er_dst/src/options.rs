@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use shared::Result;
 use shared::config::{
-    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RunOptions, Setup, Shared, values,
+    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RunOptions, Setup, Shared, listing, values,
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::model::{ModelSpec, width_for};
@@ -60,8 +60,9 @@ struct Own {
     /// With Top-KAST: density of the weights that are trained [default: twice that of those used]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     backward_density: Option<Density>,
-    /// Which edges are pruned: the least by magnitude, snip (|w·gradient|) or SynFlow [default: magnitude]
-    #[arg(long, value_parser = values::parsed::<PruneScore>, value_name = "NAME")]
+    /// Which edges are pruned.
+    #[arg(long, value_parser = values::parsed::<PruneScore>, value_name = "NAME",
+          help = format!("Which edges are pruned, the least by: {} [default: magnitude]", listing::prune_scores()))]
     #[serde(serialize_with = "values::display_option")]
     prune: Option<PruneScore>,
     /// Whether edges move; false: the same as --method static

@@ -1,23 +1,7 @@
 //! Weak lottery tickets: train a fixed random mask.
 
-mod options;
-
 use std::process::ExitCode;
 
-use shared::cli::{self, Program};
-
-/// The program.
-struct Wlt;
-
-impl Program for Wlt {
-    type Options = options::Options;
-
-    const NAME: &'static str = env!("CARGO_PKG_NAME");
-    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
-    const ABOUT: &'static str = "Trains a network inside a fixed random mask (weak lottery tickets), on the edges of its graph";
-}
-
 fn main() -> ExitCode {
-    cli::main::<Wlt>()
+    er_wlt::main(|| Ok(()))
 }

@@ -42,19 +42,21 @@ pub trait Program {
     }
 }
 
-/// The whole of a binary's `main`: reads the command line, does what it asks, tells errors.
-pub fn main<P: Program>() -> ExitCode {
-    let words: Result<Vec<String>> = std::env::args_os()
-        .skip(1)
-        .map(|w| w.into_string().map_err(|w| Error::usage(format!("argument '{}' is not valid UTF-8", w.display()))))
-        .collect();
-    match words.and_then(|words| dispatch::<P>(&words)) {
+/// The whole of a binary's `main`: adds what `add` has to add to the [registries](er_graphs::registry), reads the command line, does what
+/// it asks, tells errors.
+pub fn main<P: Program>(add: impl FnOnce() -> Result<()>) -> ExitCode {
+    match add().and_then(|()| words()).and_then(|words| dispatch::<P>(&words)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             output::error(&error);
             Exit::of(&error).into()
         }
     }
+}
+
+fn words() -> Result<Vec<String>> {
+    let words = std::env::args_os().skip(1);
+    words.map(|w| w.into_string().map_err(|w| Error::usage(format!("argument '{}' is not valid UTF-8", w.display())))).collect()
 }
 
 fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::config::{Checks, values};
+use crate::config::{Checks, listing, values};
 use er_graphs::registry::Selected;
 use er_networks::schedule::Decay;
 use er_networks::topology::rule::{DropScore, End, Falling, GrowRule, GrownValue, Method, Redistribute};
@@ -13,19 +13,20 @@ use er_networks::topology::rule::{DropScore, End, Falling, GrowRule, GrownValue,
 #[command(next_help_heading = "MaskedTraining edges")]
 #[serde(rename_all = "kebab-case")]
 pub struct MovingOptions {
-    /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or
-    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: as show tells]
-    #[arg(long, value_parser = values::parsed::<Selected<dyn DropScore>>, value_name = "NAME")]
+    /// Which edges are dropped.
+    #[arg(long, value_parser = values::parsed::<Selected<dyn DropScore>>, value_name = "NAME",
+          help = format!("Which edges are dropped, the least by: {} [default: as show tells]", listing::all::<dyn DropScore>()))]
     #[serde(serialize_with = "values::display_option")]
     pub death: Option<Selected<dyn DropScore>>,
-    /// Which edges grow: random, random_unfired (those never active first), gradient, momentum or momentum_neuron; the last two
-    /// keep velocities of all weights, so that every step costs their gradients [default: as show tells]
-    #[arg(long, value_parser = values::parsed::<Selected<dyn GrowRule>>, value_name = "NAME")]
+    /// Which edges grow.
+    #[arg(long, value_parser = values::parsed::<Selected<dyn GrowRule>>, value_name = "NAME",
+          help = format!("Which edges grow: {} [default: as show tells]", listing::all::<dyn GrowRule>()))]
     #[serde(serialize_with = "values::display_option")]
     pub growth: Option<Selected<dyn GrowRule>>,
-    /// What a layer's share of the edges that grow is proportional to: none (what it lost), momentum, gradient, magnitude or
-    /// nonzeros [default: as show tells]
-    #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME")]
+    /// How the edges that grow are divided among the layers.
+    #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME",
+          help = format!("How the edges that grow are divided among the layers: {} [default: as show tells]",
+                         listing::choices(Redistribute::CHOICES)))]
     #[serde(serialize_with = "values::display_option")]
     pub redistribution: Option<Redistribute>,
     /// Alpha, the part of the edges that is exchanged at first [default: as show tells]
@@ -34,8 +35,9 @@ pub struct MovingOptions {
     /// Where that part ends [default: as show tells]
     #[arg(long, value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate_floor: Option<f64>,
-    /// How it gets there: cosine, linear, constant or inverse-power-K [default: as show tells]
-    #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME")]
+    /// How it gets there.
+    #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME",
+          help = format!("How it gets there: {} [default: as show tells]", listing::all::<dyn Decay>()))]
     #[serde(serialize_with = "values::display_option")]
     pub decay_schedule: Option<Selected<dyn Decay>>,
     /// Delta T, the steps between two updates [default: as show tells]

@@ -1,0 +1,64 @@
+//! Strong lottery tickets: searches an untrained network inside a random mask.
+
+mod options;
+
+use std::process::ExitCode;
+
+use clap::Command;
+use shared::Result;
+use shared::cli::{self, Program};
+use shared::config::listing;
+
+/// The program.
+struct Slt;
+
+impl Program for Slt {
+    type Options = options::Options;
+
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
+    const ABOUT: &'static str = "Finds a subnetwork of an untrained network inside a random mask (strong lottery tickets): weights \
+                                 stay what they are, scores are trained, the largest choose (edge-popup)";
+
+    fn adapt(command: Command) -> Command {
+        command
+            .mut_arg("data", |arg| arg.default_value("cifar10").alias("dataset"))
+            .mut_arg("model", |arg| {
+                let help = format!(
+                    "Network, with biases everywhere and normalisations without scale and shift (the network NAME-slt): {} [default: \
+                     vgg16 for cifar10, else one that suits the images]",
+                    listing::models()
+                );
+                arg.help(help)
+            })
+            .mut_arg("dense_layers", |arg| {
+                arg.help("Layers in which every weight may be chosen, outside the density of the mask: first, last, linear or names of \
+                          parameters, separated by commas")
+            })
+            .mut_arg("augment", |arg| arg.default_value("false"))
+            .mut_arg("normalise", |arg| arg.default_value("half"))
+            .mut_arg("seed", |arg| arg.default_value("1"))
+            .mut_arg("epochs", |arg| arg.default_value("10").help("Passes over the training images in each level"))
+            .mut_arg("test_batch_size", |arg| arg.default_value("1000"))
+            .mut_arg("lr", |arg| arg.default_value("0.01").help("Learning rate of the scores"))
+            .mut_arg("lr_policy", |arg| {
+                let help =
+                    "How the learning rate falls, anew in each level: step (epochs count from 1), multistep, cosine or constant";
+                arg.default_value("step").help(help)
+            })
+            .mut_arg("warmup_epochs", |arg| {
+                let help = "Epochs of each level in which the rate rises to --lr [default: 0; 5 with cosine and constant]";
+                arg.visible_alias("warmup-length").hide_default_value(true).help(help)
+            })
+            .mut_arg("nesterov", |arg| arg.default_value("false"))
+            .mut_arg("l2", |arg| arg.visible_alias("wd").help("Weight decay: lambda of the L2 penalty on the scores"))
+            .mut_arg("out", |arg| arg.visible_alias("save-file"))
+    }
+}
+
+/// The whole of the program. `add` comes first: it may add to the [registries](shared::registry), so that a crate of your own has
+/// this program with your distribution, score or model in it.
+pub fn main(add: impl FnOnce() -> Result<()>) -> ExitCode {
+    cli::main::<Slt>(add)
+}

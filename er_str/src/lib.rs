@@ -1,0 +1,84 @@
+//! Soft-threshold reparameterisation inside a random mask, from YAML.
+
+mod conv_type;
+mod er_method;
+mod ignored;
+mod model;
+mod options;
+mod pruning;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Command;
+use shared::Result;
+use shared::cli::{self, Program};
+use shared::config::listing;
+
+/// The program.
+struct Str;
+
+impl Program for Str {
+    type Options = options::Options;
+
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const REVISION: Option<&'static str> = option_env!("ER_REVISION");
+    const ABOUT: &'static str = "Trains weights and, with them, how many of them are used: soft-threshold reparameterisation (STR) \
+                                 inside a random mask, and the layers it is compared with";
+
+    fn adapt(command: Command) -> Command {
+        command
+            .mut_arg("data", |arg| arg.long("set").alias("dataset"))
+            .mut_arg("data_dir", |arg| arg.long("data").visible_alias("data-dir").value_parser(folder))
+            .mut_arg("model", |arg| {
+                let help = format!(
+                    "Network, such as ResNet18 or MobileNetV1: {}; ResNet-18 to 152 and MobileNets get the 1x1 convolution as \
+                     classifier that STR has (-str) [default: ResNet18 for cifar10, ResNet50 for cifar100, tiny_imagenet and \
+                     imagenet, else one that suits the images]",
+                    listing::models()
+                );
+                arg.long("arch").short('a').visible_alias("model").help(help)
+            })
+            .mut_arg("classes", |arg| arg.alias("num-classes"))
+            .mut_arg("epochs", |arg| arg.default_value("90"))
+            .mut_arg("batch_size", |arg| arg.short('b').default_value("256"))
+            .mut_arg("lr", |arg| arg.alias("learning-rate"))
+            .mut_arg("lr_policy", |arg| {
+                let help = "How the learning rate falls: cosine_lr, constant_lr, efficientnet_lr, multistep_lr (every so many epochs) \
+                            or multistep (at milestones)";
+                arg.default_value("constant_lr").help(help)
+            })
+            .mut_arg("warmup_epochs", |arg| arg.long("warmup-length"))
+            .mut_arg("lr_step_epochs", |arg| {
+                arg.long("multistep-lr-adjust").alias("lr-step-epochs").help("Epochs after which multistep_lr multiplies the rate by gamma, again and again")
+            })
+            .mut_arg("decay_frequency", |arg| arg.help("Steps after which multistep_lr multiplies the rate by gamma, instead of epochs"))
+            .mut_arg("lr_gamma", |arg| {
+                arg.long("multistep-lr-gamma").alias("lr-gamma").help("Gamma of multistep_lr and multistep")
+            })
+            .mut_arg("nesterov", |arg| arg.default_value("false"))
+            .mut_arg("l2", |arg| {
+                let help = "Weight decay: lambda of the L2 penalty on weights, thresholds, scales and shifts; it is what makes \
+                            thresholds rise [default: 1e-4; 0 with --optimizer adam]";
+                arg.long("weight-decay").visible_alias("wd").alias("l2").default_value("1e-4").hide_default_value(true).help(help)
+            })
+            .mut_arg("out", |arg| arg.visible_alias("log-dir"))
+            .mut_arg("save", |arg| arg.long("name").help("Name of the run: its folder begins with it, its files are called so [default: er_str]"))
+            .mut_arg("log_interval", |arg| arg.short('p').visible_alias("print-freq"))
+    }
+}
+
+/// A folder that exists.
+fn folder(text: &str) -> Result<PathBuf, String> {
+    if Path::new(text).is_dir() {
+        return Ok(text.into());
+    }
+    Err(format!("'{text}' is no folder; --data is where data sets are, as in the published program, and --set names one"))
+}
+
+/// The whole of the program. `add` comes first: it may add to the [registries](shared::registry), so that a crate of your own has
+/// this program with your distribution, score or model in it.
+pub fn main(add: impl FnOnce() -> Result<()>) -> ExitCode {
+    cli::main::<Str>(add)
+}
