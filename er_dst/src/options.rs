@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use shared::Result;
 use shared::config::{
-    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RESUMED, RunOptions, Setup, Shared, values,
+    Checks, DrawingOptions, ExperimentOptions, MovingOptions, ProgramOptions, RESUMED, RunOptions, Setup, Shared, listing, values,
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::model::{ModelSpec, width_for};
@@ -40,9 +40,10 @@ pub(crate) struct Options {
 #[command(next_help_heading = "Method")]
 #[serde(rename_all = "kebab-case")]
 struct Own {
-    /// GraNet, GraNet_uniform, DST, GMP, GMP_uniform, SET, SNFS, RigL, RigL-SG, RigL-SM, pruning (Zhu and Gupta), Top-KAST,
-    /// static, dense or small_dense; er_dst show --method NAME says what each does
-    #[arg(long, default_value = "GraNet", value_parser = values::parsed::<Selected<dyn TrainingMethod>>, value_name = "NAME")]
+    /// How the network gets and stays sparse.
+    #[arg(long, default_value = "GraNet", value_parser = values::parsed::<Selected<dyn TrainingMethod>>, value_name = "NAME",
+          help = format!("How the network gets and stays sparse: {}; er_dst show --method NAME says what each does",
+                         listing::all::<dyn TrainingMethod>()))]
     #[serde(serialize_with = "values::display")]
     method: Selected<dyn TrainingMethod>,
     /// Density at which pruning ends [default: 0.05]
@@ -59,15 +60,16 @@ struct Own {
     /// it after n updates
     #[arg(long)]
     reach_final_density: bool,
-    /// How the density falls [default: cubic]
+    /// How the density falls: a decay, as for --decay-schedule [default: cubic]
     #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME")]
     #[serde(serialize_with = "values::display_option")]
     density_schedule: Option<Selected<dyn Decay>>,
     /// With Top-KAST: density of the weights that are trained [default: twice that of those used]
     #[arg(long, value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     backward_density: Option<Density>,
-    /// Which edges are pruned: the least by magnitude, snip (|w·gradient|) or SynFlow [default: magnitude]
-    #[arg(long, value_parser = values::parsed::<PruneScore>, value_name = "NAME")]
+    /// Which edges are pruned.
+    #[arg(long, value_parser = values::parsed::<PruneScore>, value_name = "NAME",
+          help = format!("Which edges are pruned, the least by: {} [default: magnitude]", listing::prune_scores()))]
     #[serde(serialize_with = "values::display_option")]
     prune: Option<PruneScore>,
     /// Whether edges move; false: the same as --method static

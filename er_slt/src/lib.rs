@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use shared::cli::{self, Program};
+use shared::config::listing;
 
 /// The program.
 struct Slt;
@@ -23,8 +24,11 @@ impl Program for Slt {
         command
             .mut_arg("data", |arg| arg.default_value("cifar10").alias("dataset"))
             .mut_arg("model", |arg| {
-                let help = "Network, such as resnet18, vgg16, mlp-300-100, with biases everywhere and normalisations without scale \
-                            and shift (the network NAME-slt) [default: vgg16 for cifar10, else one that suits the images]";
+                let help = format!(
+                    "Network, with biases everywhere and normalisations without scale and shift (the network NAME-slt): {} [default: \
+                     vgg16 for cifar10, else one that suits the images]",
+                    listing::models()
+                );
                 arg.help(help)
             })
             .mut_arg("dense_layers", |arg| {

@@ -10,13 +10,14 @@ use serde::Serialize;
 use serde_json::{Map, json};
 use shared::config::{
     Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RESUMED, RunOptions, Setup, Shared, TrainingOptions,
-    values,
+    listing, values,
 };
 use shared::data::DataKind;
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
+use shared::registry::Named;
 use shared::schedule::{EpochSpan, LearningRate, LearningRates, LrPolicy, Span, kept_fractions};
 use shared::topology::{MaskWeights, SparseInit};
 use shared::train::{TicketSearch, allowed_masks};
@@ -69,9 +70,10 @@ struct Own {
     /// Fraction of the weights and biases that may be chosen, in (0, 1]: density of the random mask
     #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     er_init_density: Density,
-    /// How that density is divided among the layers: uniform, ERK, ER, balanced, pyramid or another value of er_wlt's
-    /// --sparse-init
-    #[arg(long, default_value = "uniform", value_parser = values::sparse_init, value_name = "NAME")]
+    /// How that density is divided among the layers.
+    #[arg(long, default_value = "uniform", value_parser = values::sparse_init, value_name = "NAME",
+          help = format!("How that density is divided among the layers: {}; one density per layer, or masks of a file, as er_wlt's \
+                          --sparse-init", listing::names(SparseInit::named_without_weights().map(|n| n as &dyn Named))))]
     #[serde(serialize_with = "values::display")]
     er_method: SparseInit,
     /// Whether the random mask covers biases, too; false: all biases may be chosen

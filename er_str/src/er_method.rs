@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use shared::config::values;
+use shared::config::{listing, values};
 use shared::density::LayerDensities;
 use shared::model::ModelSpec;
 use shared::names;
@@ -26,15 +26,15 @@ pub(crate) enum ErMethod {
 
 /// The methods that are no initial masks of other programs.
 const OWN: [(ErMethod, &str, &str); 2] = [
-    (ErMethod::Construction, "none", "all weights in ConvMask, else a uniform mask"),
-    (ErMethod::StrInduced, "str-induced-er", "as a trained network is sparse"),
+    (ErMethod::Construction, "none", "all weights in ConvMask, else uniform"),
+    (ErMethod::StrInduced, "str-induced-er", "as the run that wrote --er-sparsity-file"),
 ];
 
 impl ErMethod {
-    /// The initial masks of other programs that are methods here, too: not those about weights, which --init decides.
-    fn named() -> impl Iterator<Item = &'static dyn Named> {
-        SparseInit::named()
-            .filter(|n| n.name().parse().is_ok_and(|init: SparseInit| matches!(init.weights(), MaskWeights::Unread)))
+    /// The names of all methods, for the help text.
+    pub(crate) fn names() -> String {
+        let own = OWN.map(|(_, name, about)| format!("{name} ({about})")).join(", ");
+        format!("{}, {own}", listing::names(SparseInit::named_without_weights().map(|n| n as &dyn Named)))
     }
 }
 
@@ -46,14 +46,15 @@ impl FromStr for ErMethod {
             return Ok(own);
         }
         let (name, _) = registry::split(typed);
-        let is_known = Self::named().any(|n| names::is_one_of(name, n.name(), n.aliases()));
+        let is_known = SparseInit::named_without_weights().any(|n| names::is_one_of(name, n.name(), n.aliases()));
         match values::sparse_init(typed) {
             Ok(init) if matches!(init.weights(), MaskWeights::Unread) => Ok(Self::Of(init)),
             // What is wrong with its parameters, or with a file.
             Err(why) if is_known || Path::new(typed).extension().is_some_and(|e| e == "json") => Err(Error::usage(why)),
             _ => {
                 let own = OWN.iter().map(|(_, name, _)| (*name, [].as_slice()));
-                Err(names::unknown("method", own.chain(Self::named().map(|n| (n.name(), n.aliases()))), typed))
+                let drawn = SparseInit::named_without_weights().map(|n| (n.name(), n.aliases()));
+                Err(names::unknown("method", own.chain(drawn), typed))
             }
         }
     }

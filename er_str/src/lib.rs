@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use shared::cli::{self, Program};
+use shared::config::listing;
 
 /// The program.
 struct Str;
@@ -30,9 +31,12 @@ impl Program for Str {
             .mut_arg("data", |arg| arg.long("set").alias("dataset"))
             .mut_arg("data_dir", |arg| arg.long("data").visible_alias("data-dir").value_parser(folder))
             .mut_arg("model", |arg| {
-                let help = "Network, such as ResNet18, ResNet50, MobileNetV1, resnet20, resnet18-x0.5; ResNet-18 to 152 and \
-                            MobileNets get the 1x1 convolution as classifier that STR has (-str) [default: ResNet18 for cifar10, \
-                            ResNet50 for cifar100, tiny_imagenet and imagenet, else one that suits the images]";
+                let help = format!(
+                    "Network, such as ResNet18 or MobileNetV1: {}; ResNet-18 to 152 and MobileNets get the 1x1 convolution as \
+                     classifier that STR has (-str) [default: ResNet18 for cifar10, ResNet50 for cifar100, tiny_imagenet and \
+                     imagenet, else one that suits the images]",
+                    listing::models()
+                );
                 arg.long("arch").short('a').visible_alias("model").help(help)
             })
             .mut_arg("classes", |arg| arg.alias("num-classes"))

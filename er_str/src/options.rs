@@ -73,10 +73,10 @@ struct Own {
     /// Density of the random mask, in (0, 1]
     #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
     er_sparse_init: Density,
-    /// How that density is divided among the layers: uniform, ERK, balanced, pyramidal, str-induced-er (as the run that wrote
-    /// --er-sparsity-file), none (all weights in ConvMask, else uniform), or another value of er_wlt's --sparse-init; ERK-clipped
-    /// and balanced are the rules of the published program
-    #[arg(long, default_value = "uniform", value_parser = values::parsed::<ErMethod>, value_name = "NAME")]
+    /// How that density is divided among the layers.
+    #[arg(long, default_value = "uniform", value_parser = values::parsed::<ErMethod>, value_name = "NAME",
+          help = format!("How that density is divided among the layers: {}; one density per layer, or masks of a file, as er_wlt's \
+                          --sparse-init; ERK-clipped and balanced are the rules of the published program", ErMethod::names()))]
     #[serde(serialize_with = "values::display")]
     er_sparse_method: ErMethod,
     /// With --er-sparse-method str-induced-er: layerwise_sparsity/NAME.json in the folder of an er_str run

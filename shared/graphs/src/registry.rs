@@ -152,8 +152,8 @@ impl<T: Door + ?Sized> Registry<T> {
     /// Adds something, for the rest of this process. To be done before options are read.
     ///
     /// # Errors
-    /// A usage error if one of its names is taken or cannot be typed, or if it has more than [`MOST_PARAMETERS`] parameters, two of
-    /// one name, or one whose default is out of its range.
+    /// A usage error if one of its names is taken or cannot be typed, if it has more than [`MOST_PARAMETERS`] parameters, two of
+    /// one name, or one whose default is out of its range, or if there is another [`Door::obstacle`].
     pub fn add(&self, item: &'static T) -> Result<()> {
         let (what, name) = (T::WHAT, item.name());
         let wrong = |why: String| Err(Error::usage(format!("{what} \"{name}\" cannot be added: {why}")));
@@ -175,6 +175,9 @@ impl<T: Door + ?Sized> Registry<T> {
                 return wrong(format!("of a default, {}", error.what()));
             }
         }
+        if let Some(why) = item.obstacle() {
+            return wrong(why);
+        }
         let mut added = self.added.write().unwrap_or_else(PoisonError::into_inner);
         for other in self.built_in.iter().chain(&*added) {
             let taken = once(&name).chain(item.aliases()).find(|n| names::is_one_of(n, other.name(), other.aliases()));
@@ -194,6 +197,11 @@ pub trait Door: Named + 'static {
 
     /// All there are.
     fn registry() -> &'static Registry<Self>;
+
+    /// What else keeps this from being added, besides its names and parameters.
+    fn obstacle(&self) -> Option<String> {
+        None
+    }
 
     /// What is meant, in the spelling of [`Selected`], by a spelling that is older than this one.
     fn from_older_spelling(typed: &str) -> Option<String> {

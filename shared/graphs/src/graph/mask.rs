@@ -132,6 +132,15 @@ impl Mask {
         ones(&self.words)
     }
 
+    /// Flat positions without an edge, ascending. O(weights).
+    pub fn free(&self) -> impl Iterator<Item = usize> + Clone + '_ {
+        let weights = self.shape.weights();
+        self.words.iter().enumerate().flat_map(move |(w, &word)| {
+            let last = (weights - w * 64).min(64);
+            (0..last).filter(move |bit| word >> bit & 1 == 0).map(move |bit| w * 64 + bit)
+        })
+    }
+
     /// Number of edges into each output unit. O(edges).
     #[must_use]
     pub fn in_degrees(&self) -> Vec<usize> {
@@ -183,5 +192,20 @@ impl Mask {
         }
         let edges = words.iter().map(|w| w.count_ones() as usize).sum();
         Ok(Self { shape, words, edges })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_position_is_an_edge_or_free(weights in 1..300_usize, bits in prop::collection::vec(any::<bool>(), 300)) {
+            let mask = Mask::from_positions(LayerShape::linear(1, weights), (0..weights).filter(|p| bits[*p]));
+            prop_assert_eq!(mask.iter().collect::<Vec<_>>(), (0..weights).filter(|p| bits[*p]).collect::<Vec<_>>());
+            prop_assert_eq!(mask.free().collect::<Vec<_>>(), (0..weights).filter(|p| !bits[*p]).collect::<Vec<_>>());
+        }
     }
 }

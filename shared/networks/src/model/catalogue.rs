@@ -1,144 +1,143 @@
 //! From a name to a network.
 
 use super::form::{self, Form};
-use super::resnet::Head;
 use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, vgg, wide_resnet};
 use er_graphs::error::{Error, Result, nearest};
+use er_graphs::registry::{Door, Named, Registry};
 
 /// Largest width, depth or similar number in a name; keeps sizes far from overflow.
 const LARGEST: usize = 1 << 16;
 
-/// A group of networks that share a pattern of names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A group of networks that share a pattern of names, and how they are built.
+///
+/// Anybody can add one (see [`registry`](er_graphs::registry)):
+///
+/// ```
+/// use er_graphs::registry::Door;
+/// use er_networks::model::{Builder, DefaultInit, Family, Image, build};
+///
+/// static PLAIN: Family = Family {
+///     name: "plain",
+///     pattern: "plain-<depth>-<width>",
+///     examples: &["plain-3-16"],
+///     about: "so many 3x3 convolutions of this width, without shortcuts",
+///     build: |name, input, classes| match name.words().as_slice() {
+///         ["plain", depth, width] => Some(name.number(depth).and_then(|depth| {
+///             let width = name.number(width)?;
+///             let mut b = Builder::new(format!("plain-{depth}-{width}"), input, DefaultInit::KaimingNormal);
+///             for i in 1..=depth {
+///                 b.conv(format!("conv{i}"), width, 3, 1, 1, false)?.norm(format!("bn{i}"))?.relu(format!("relu{i}"))?;
+///             }
+///             b.global_pool("pool")?.linear("fc", classes, true)?;
+///             Ok(b.finish())
+///         })),
+///         _ => None,
+///     },
+/// };
+///
+/// Family::registry().add(&PLAIN)?;
+/// let net = build("Plain_4_8", Image::new(3, 8, 8), 10)?;
+/// assert_eq!((net.name(), net.layers().len()), ("plain-4-8", 5));
+/// // Other widths and forms come by themselves.
+/// assert_eq!(build("plain-4-8-x0.5", Image::new(3, 8, 8), 10)?.layers()[0].shape.out, 4);
+/// # Ok::<(), er_graphs::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
 pub struct Family {
-    /// How the names look, for example `wrn-<depth>-<width>`.
+    /// What the family is called.
+    pub name: &'static str,
+    /// How the names of its networks look, for example `wrn-<depth>-<width>`.
     pub pattern: &'static str,
     /// Names that exist, in the form [`ModelSpec::name`] reports them.
     pub examples: &'static [&'static str],
     /// One line for a help text.
     pub about: &'static str,
+    /// The network of a name, for images of this shape and so many classes; none if the name is not one of this family.
+    pub build: fn(&ModelName<'_>, Image, usize) -> Option<Result<ModelSpec>>,
 }
 
-const FAMILIES: &[Family] = &[
+static FAMILIES: Registry<Family> = Registry::new(&[
+    &vgg::PLAIN,
+    &vgg::SNIP,
+    &resnet::IMAGENET,
+    &cifar_resnet::CIFAR,
+    &resnet::SMALL_DENSE,
+    &resnet::SMALL_SUB,
+    &wide_resnet::WIDE,
+    &mobilenet::MOBILENET,
+    &lenet::MLP,
+    &lenet::LENET5,
+    &small_conv::LOTTERY,
+    &small_conv::MNIST_CONVNET,
+    &small_conv::DIGITS,
+]);
+
+/// What may follow the names of all families; [`build`] takes it off first.
+static SUFFIXES: [Family; 3] = [
     Family {
-        pattern: "vgg<11|13|16|19>[-bias]",
-        examples: &["vgg11", "vgg13", "vgg16", "vgg19", "vgg11-bias", "vgg13-bias", "vgg16-bias", "vgg19-bias"],
-        about: "VGG with batch normalisation and one linear layer; -bias: convolutions with biases, as in the lottery-ticket code",
-    },
-    Family {
-        pattern: "vgg-<c|d|like>",
-        examples: &["vgg-c", "vgg-d", "vgg-like"],
-        about: "the VGG variants of SNIP, with hidden linear layers",
-    },
-    Family {
-        pattern: "resnet<18|34|50|101|152>[-bias|-str]",
-        examples: &[
-            "resnet18",
-            "resnet34",
-            "resnet50",
-            "resnet101",
-            "resnet152",
-            "resnet18-bias",
-            "resnet34-bias",
-            "resnet50-bias",
-            "resnet101-bias",
-            "resnet152-bias",
-            "resnet18-str",
-            "resnet34-str",
-            "resnet50-str",
-            "resnet101-str",
-            "resnet152-str",
-        ],
-        about: "ResNet with four stages; 3x3 stem below 128 pixels, else 7x7/2 and max-pool; classifier without bias, -bias: with \
-                bias, -str: a 1x1 convolution as in soft threshold reparameterisation",
-    },
-    Family {
-        pattern: "resnet<6n+2>[-w<width>]",
-        examples: &[
-            "resnet20",
-            "resnet32",
-            "resnet44",
-            "resnet56",
-            "resnet110",
-            "resnet20-w32",
-            "resnet32-w32",
-            "resnet56-w32",
-            "cifar-resnet-50-16",
-        ],
-        about: "ResNet with three stages, 16 (or <width>) channels in the first; also cifar-resnet-<depth>[-<width>]",
-    },
-    Family {
-        pattern: "small-dense-<width>, small-dense-inc-<width>",
-        examples: &["small-dense-64", "small-dense-128", "small-dense-256", "small-dense-inc-16", "small-dense-inc-32"],
-        about: "narrow ResNet-18 (-str): every stage <width> wide, or w, 2w, 4w, 8w",
-    },
-    Family {
-        pattern: "small-sub-<64|96|128|192|224|256|320|512>",
-        examples: &[
-            "small-sub-64",
-            "small-sub-96",
-            "small-sub-128",
-            "small-sub-192",
-            "small-sub-224",
-            "small-sub-256",
-            "small-sub-320",
-            "small-sub-512",
-        ],
-        about: "ResNet-18 (-str) with the later stages narrowed to at most this width",
-    },
-    Family {
-        pattern: "wrn-<depth>-<width>",
-        examples: &["wrn-16-8", "wrn-22-2", "wrn-28-2", "wrn-28-10", "wrn-40-2"],
-        about: "wide ResNet with pre-activation blocks, depth 6n+4, without dropout; also wideresnet-<depth>-<width>",
-    },
-    Family {
-        pattern: "mobilenet-<v1|v2>, mobilenet-v1-str",
-        examples: &["mobilenet-v1", "mobilenet-v2", "mobilenet-v1-str"],
-        about: "depthwise separable convolutions; inverted residuals; -str: classifier without bias, as in soft threshold \
-                reparameterisation",
-    },
-    Family {
-        pattern: "lenet-<w1>-<w2>-..., mlp-<w1>-<w2>-...",
-        examples: &["lenet-300-100", "mlp-300-100", "mlp-256-256-256"],
-        about: "linear layers of these widths with ReLU, then a linear classifier",
-    },
-    Family {
-        pattern: "lenet5[-caffe]",
-        examples: &["lenet5", "lenet5-caffe"],
-        about: "LeNet-5: 6-16-120-84 units; -caffe: 20-50-500",
-    },
-    Family {
-        pattern: "conv-<2|4|6>",
-        examples: &["conv-2", "conv-4", "conv-6"],
-        about: "the convolutional networks of the lottery ticket hypothesis, without normalisation",
-    },
-    Family {
-        pattern: "mnist-convnet",
-        examples: &["mnist-convnet"],
-        about: "two convolutions and two linear layers, the MNIST example of rigl-torch, without dropout",
-    },
-    Family { pattern: "digits", examples: &["digits"], about: "three convolutions for images of about 8x8 pixels" },
-    Family {
+        name: "x",
         pattern: "<any of these>-x<factor>",
         examples: &["resnet50-x0.465", "vgg16-x0.5", "wrn-22-2-x0.447", "mobilenet-v1-x0.47", "mlp-300-100-x0.3"],
         about: "every number of channels or units times a factor above 0 and up to 64, rounded down to at least 1",
+        build: |_, _, _| None,
     },
     Family {
+        name: "nonaffine",
         pattern: "<any of these>-nonaffine",
         examples: &["resnet18-nonaffine", "resnet18-str-nonaffine", "mobilenet-v1-x0.5-nonaffine"],
         about: "normalisations without scale and shift",
+        build: |_, _, _| None,
     },
     Family {
+        name: "slt",
         pattern: "<any of these>-slt",
         examples: &["resnet18-slt", "vgg16-slt", "resnet18-x0.5-slt"],
         about: "as edge-popup trains it: a bias in every convolution and linear layer, normalisations without scale and shift",
+        build: |_, _, _| None,
     },
 ];
 
-/// Every family of networks, for help texts.
+impl Named for Family {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+}
+
+impl Door for Family {
+    const WHAT: &'static str = "family of models";
+
+    fn registry() -> &'static Registry<Self> {
+        &FAMILIES
+    }
+
+    /// Its examples have to be its own.
+    fn obstacle(&self) -> Option<String> {
+        let image = Image::new(3, 32, 32);
+        if self.examples.is_empty() {
+            return Some("it has no examples".to_owned());
+        }
+        self.examples.iter().find_map(|example| {
+            let name = ModelName::new(example);
+            if suffixes(example).map_or(true, |s| s.name != *example) {
+                return Some(format!("{example} ends in what stands for a factor or a form"));
+            }
+            if (self.build)(&name, image, 10).is_none() {
+                return Some(format!("{example} is an example, but it does not build it"));
+            }
+            let other = FAMILIES.iter().find(|other| (other.build)(&name, image, 10).is_some());
+            other.map(|other| format!("{example} is a name of the family {}", other.name))
+        })
+    }
+}
+
+/// Every family of networks, for help texts; and last, as families of their own, the suffixes that names of all of them may have.
 #[must_use]
-pub fn names() -> &'static [Family] {
-    FAMILIES
+pub fn names() -> Vec<&'static Family> {
+    FAMILIES.iter().chain(&SUFFIXES).collect()
 }
 
 /// The network that suits images of this shape when none is named.
@@ -177,7 +176,9 @@ pub fn build(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
             .help("channels, height, width and classes must be at least 1"));
     }
     let Suffixes { name, factor, form } = suffixes(name)?;
-    let mut net = plain(name, input, classes)?;
+    let name = ModelName::new(name);
+    let built = FAMILIES.iter().find_map(|family| (family.build)(&name, input, classes));
+    let mut net = built.unwrap_or_else(|| Err(name.unknown()))?;
     if let Some(factor) = factor {
         net = scale::scaled(&net, factor)?;
     }
@@ -209,52 +210,44 @@ pub(super) fn suffixes(name: &str) -> Result<Suffixes<'_>> {
     Ok(Suffixes { name, factor, form: first.max(last) })
 }
 
-/// The network of a name without suffixes.
-fn plain(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
-    let words = words(name);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let number = |text: &str| number(name, text);
-    match words.as_slice() {
-        ["vgg", depth @ ("11" | "13" | "16" | "19")] => vgg::plain(depth, false, input, classes),
-        ["vgg", depth @ ("11" | "13" | "16" | "19"), "bias"] => vgg::plain(depth, true, input, classes),
-        ["vgg", variant @ ("c" | "d" | "like")] => vgg::snip(variant, input, classes),
-        ["resnet", depth @ ("18" | "34" | "50" | "101" | "152"), suffix @ ..] => match suffix {
-            [] => resnet::imagenet_family(depth, Head::Linear, input, classes),
-            ["bias"] => resnet::imagenet_family(depth, Head::LinearBias, input, classes),
-            ["str"] => resnet::imagenet_family(depth, Head::Conv, input, classes),
-            _ => Err(unknown(name)),
-        },
-        ["resnet", depth] | ["cifar", "resnet", depth] => cifar_resnet::build(number(depth)?, 16, input, classes),
-        ["resnet", depth, "w", width] | ["cifar", "resnet", depth, width] => {
-            cifar_resnet::build(number(depth)?, number(width)?, input, classes)
-        }
-        ["small", "dense", width] => resnet::small_dense(number(width)?, false, input, classes),
-        ["small", "dense", "inc", width] => resnet::small_dense(number(width)?, true, input, classes),
-        ["small", "sub", width @ ("64" | "96" | "128" | "192" | "224" | "256" | "320" | "512")] => {
-            resnet::small_sub(width, input, classes)
-        }
-        ["wrn" | "wideresnet", depth, width] | ["wide", "resnet", depth, width] => {
-            wide_resnet::build(number(depth)?, number(width)?, input, classes)
-        }
-        ["mobilenet", "v", "1"] | ["mobilenetv", "1"] => mobilenet::v1(input, classes),
-        ["mobilenet", "v", "1", "str"] | ["mobilenetv", "1", "str"] => mobilenet::v1_str(input, classes),
-        ["mobilenet", "v", "2"] | ["mobilenetv", "2"] => mobilenet::v2(input, classes),
-        ["lenet", "5"] => lenet::lenet5(input, classes),
-        ["lenet", "5", "caffe"] => lenet::lenet5_caffe(input, classes),
-        ["lenet" | "mlp", _, ..] => {
-            let widths = words[1..].iter().map(|w| number(w)).collect::<Result<Vec<_>>>()?;
-            lenet::mlp(words[0], &widths, input, classes)
-        }
-        ["conv", "2"] => small_conv::lottery(2, input, classes),
-        ["conv", "4"] => small_conv::lottery(4, input, classes),
-        ["conv", "6"] => small_conv::lottery(6, input, classes),
-        ["mnist", "convnet"] => small_conv::mnist_convnet(input, classes),
-        ["digits"] => small_conv::digits(input, classes),
-        _ => Err(unknown(name)),
+/// The name of a network without suffixes, taken apart.
+#[derive(Debug, Clone)]
+pub struct ModelName<'a> {
+    typed: &'a str,
+    words: Vec<String>,
+}
+
+impl<'a> ModelName<'a> {
+    fn new(typed: &'a str) -> Self {
+        Self { typed, words: words(typed) }
+    }
+
+    /// Its parts in lower case, separated by `-`, `_` or the start of a number: `ResNet32_w32` is `resnet`, `32`, `w`, `32`.
+    pub fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+
+    /// The number in one of its parts: a width, a depth or the like.
+    ///
+    /// # Errors
+    /// A usage error if it is not a whole number from 1 to 65536.
+    pub fn number(&self, word: &str) -> Result<usize> {
+        word.parse().ok().filter(|n| (1..=LARGEST).contains(n)).ok_or_else(|| {
+            Error::usage(format!("model {}: {word:?} is not a whole number from 1 to {LARGEST}", self.typed))
+                .help("widths and depths are separated by '-', for example mlp-300-100, wrn-22-2 or resnet32-w32")
+        })
+    }
+
+    /// The error that there is no such network, with the nearest known name.
+    pub fn unknown(&self) -> Error {
+        let families = names();
+        let near = nearest(self.typed, families.iter().flat_map(|f| f.examples.iter().copied()));
+        let patterns: Vec<&str> = families.iter().map(|f| f.pattern).collect();
+        let help = near.map(|n| format!("did you mean {n}? ")).unwrap_or_default() + "models: " + &patterns.join(", ");
+        Error::usage(format!("unknown model {:?}", self.typed)).help(help)
     }
 }
 
-/// Parts of a name in lower case, separated by `-`, `_` or the start of a number: `ResNet32_w32` is `resnet`, `32`, `w`, `32`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut previous = None;
@@ -272,20 +265,6 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-fn number(name: &str, text: &str) -> Result<usize> {
-    text.parse().ok().filter(|n| (1..=LARGEST).contains(n)).ok_or_else(|| {
-        Error::usage(format!("model {name}: {text:?} is not a whole number from 1 to {LARGEST}"))
-            .help("widths and depths are separated by '-', for example mlp-300-100, wrn-22-2 or resnet32-w32")
-    })
-}
-
-fn unknown(name: &str) -> Error {
-    let near = nearest(name, FAMILIES.iter().flat_map(|f| f.examples.iter().copied()));
-    let patterns: Vec<&str> = FAMILIES.iter().map(|f| f.pattern).collect();
-    let help = near.map(|n| format!("did you mean {n}? ")).unwrap_or_default() + "models: " + &patterns.join(", ");
-    Error::usage(format!("unknown model {name:?}")).help(help)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_example_builds_under_its_canonical_name_with_unique_module_names() {
-        for example in FAMILIES.iter().flat_map(|f| f.examples) {
+        for example in names().iter().flat_map(|f| f.examples) {
             let net = build(example, suitable(example), 7).unwrap();
             assert_eq!(net.name(), *example);
             assert_eq!(net.classes(), 7, "{example}");
@@ -393,7 +372,7 @@ mod tests {
 
     #[test]
     fn every_network_accepts_every_number_of_channels_and_odd_sizes() {
-        for example in FAMILIES.iter().flat_map(|f| f.examples) {
+        for example in names().iter().flat_map(|f| f.examples) {
             let net = build(example, Image::new(2, 45, 70), 3).unwrap();
             let first = net.layers()[0].shape;
             assert!([2, 2 * 45 * 70].contains(&first.inp) && net.classes() == 3, "{example}: {first}");

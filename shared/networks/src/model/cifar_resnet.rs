@@ -1,15 +1,43 @@
 //! ResNet with three stages and depth 6n + 2 (He et al. 2016, section 4.2).
 
 use super::builder::Builder;
-use super::{DefaultInit, Image, ModelSpec};
+use super::{DefaultInit, Family, Image, ModelSpec};
 use er_graphs::error::{Error, Result};
+
+/// Three stages.
+pub(super) const CIFAR: Family = Family {
+    name: "resnet-cifar",
+    pattern: "resnet<6n+2>[-w<width>]",
+    examples: &[
+        "resnet20",
+        "resnet32",
+        "resnet44",
+        "resnet56",
+        "resnet110",
+        "resnet20-w32",
+        "resnet32-w32",
+        "resnet56-w32",
+        "cifar-resnet-50-16",
+    ],
+    about: "ResNet with three stages, 16 (or <width>) channels in the first; also cifar-resnet-<depth>[-<width>]",
+    build: |name, input, classes| match name.words().as_slice() {
+        ["resnet", depth] | ["cifar", "resnet", depth] => {
+            Some(name.number(depth).and_then(|depth| build(depth, 16, input, classes)))
+        }
+        ["resnet", depth, "w", width] | ["cifar", "resnet", depth, width] => {
+            let depth = name.number(depth);
+            Some(depth.and_then(|depth| build(depth, name.number(width)?, input, classes)))
+        }
+        _ => None,
+    },
+};
 
 /// `resnet20`, `resnet32`, `resnet44`, `resnet56`, `resnet110` and every other depth 6n + 2, with any width.
 ///
 /// 3×3 stem with `width` channels, three stages of n blocks (two 3×3 convolutions each) with `width`, 2·`width` and 4·`width`
 /// channels, mean over pixels, linear layer with bias. The first blocks of the second and third stage have stride 2 and a 1×1
 /// convolution with normalisation as shortcut. Width 16 is the original; 32 is "doubled filters".
-pub(super) fn build(depth: usize, width: usize, input: Image, classes: usize) -> Result<ModelSpec> {
+fn build(depth: usize, width: usize, input: Image, classes: usize) -> Result<ModelSpec> {
     if depth < 8 || !(depth - 2).is_multiple_of(6) {
         return Err(Error::usage(format!("model resnet{depth}: a ResNet with three stages has depth 6n+2, not {depth}")).help(
             "use depth 20, 32, 44, 56 or 110; the ResNets with four stages have depth 18, 34, 50, 101 or 152 and no width",

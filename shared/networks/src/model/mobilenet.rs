@@ -1,8 +1,23 @@
 //! MobileNet-v1 (Howard et al. 2017) and MobileNet-v2 (Sandler et al. 2018), width 1, for any input.
 
 use super::builder::Builder;
-use super::{DefaultInit, Image, ModelSpec};
+use super::{DefaultInit, Family, Image, ModelSpec};
 use er_graphs::error::Result;
+
+/// MobileNets.
+pub(super) const MOBILENET: Family = Family {
+    name: "mobilenet",
+    pattern: "mobilenet-<v1|v2>, mobilenet-v1-str",
+    examples: &["mobilenet-v1", "mobilenet-v2", "mobilenet-v1-str"],
+    about: "depthwise separable convolutions; inverted residuals; -str: classifier without bias, as in soft threshold \
+                reparameterisation",
+    build: |name, input, classes| match name.words().as_slice() {
+        ["mobilenet", "v", "1"] | ["mobilenetv", "1"] => Some(v1(input, classes)),
+        ["mobilenet", "v", "1", "str"] | ["mobilenetv", "1", "str"] => Some(v1_str(input, classes)),
+        ["mobilenet", "v", "2"] | ["mobilenetv", "2"] => Some(v2(input, classes)),
+        _ => None,
+    },
+};
 
 /// Output channels and stride of each pair of depthwise and pointwise convolution.
 const V1: [(usize, usize); 13] = [
@@ -27,7 +42,7 @@ const V2: [(usize, usize, usize, usize); 7] =
 
 /// `mobilenet-v1`: 3×3 stem with stride 2, 13 pairs of depthwise 3×3 and 1×1 convolution, each with normalisation and ReLU, mean
 /// over pixels, 1×1 convolution with bias as classifier.
-pub(super) fn v1(input: Image, classes: usize) -> Result<ModelSpec> {
+fn v1(input: Image, classes: usize) -> Result<ModelSpec> {
     let mut b = Builder::new("mobilenet-v1", input, DefaultInit::KaimingNormal);
     separable(&mut b, |pair, part| {
         let convolution = if pair == 0 { "conv1".to_owned() } else { format!("conv_{}_{pair}", ["dw", "pw"][part / 3]) };
@@ -39,7 +54,7 @@ pub(super) fn v1(input: Image, classes: usize) -> Result<ModelSpec> {
 
 /// `mobilenet-v1-str`: the same with a classifier without bias, and named as in soft threshold reparameterisation (Kusupati et al.
 /// 2020).
-pub(super) fn v1_str(input: Image, classes: usize) -> Result<ModelSpec> {
+fn v1_str(input: Image, classes: usize) -> Result<ModelSpec> {
     let mut b = Builder::new("mobilenet-v1-str", input, DefaultInit::KaimingNormal);
     separable(&mut b, |pair, part| format!("model.{pair}.{part}"))?;
     b.global_pool("model.14")?.conv("fc", classes, 1, 1, 0, false)?;
@@ -60,7 +75,7 @@ fn separable(b: &mut Builder, module: impl Fn(usize, usize) -> String) -> Result
 /// `mobilenet-v2`: 3×3 stem with stride 2, 17 inverted residual blocks (1×1 expansion, depthwise 3×3, linear 1×1 projection; an
 /// identity shortcut where stride is 1 and the width stays), 1×1 convolution to 1280 channels, mean over pixels, linear layer
 /// with bias. Activations are plain ReLU, without the cap at 6 of the paper.
-pub(super) fn v2(input: Image, classes: usize) -> Result<ModelSpec> {
+fn v2(input: Image, classes: usize) -> Result<ModelSpec> {
     let mut b = Builder::new("mobilenet-v2", input, DefaultInit::KaimingNormal);
     b.conv("Conv1", 32, 3, 2, 1, false)?.norm("bn_Conv1")?.relu("Conv1_relu")?;
     let mut index = 0;

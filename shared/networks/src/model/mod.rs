@@ -15,7 +15,8 @@ mod state;
 mod vgg;
 mod wide_resnet;
 
-pub use catalogue::{Family, build, default_for, names};
+pub use builder::Builder;
+pub use catalogue::{Family, ModelName, build, default_for, names};
 pub use flops::{Convention, CostMethod, SpentFlops, Storage, TrainingCost, WeightGradients};
 pub use form::{non_affine, supermask};
 pub use scale::width_for;

@@ -1,15 +1,85 @@
 //! ResNet with four stages (He et al. 2016): the ImageNet family, for small images with a 3×3 stem.
 
 use super::builder::Builder;
-use super::{DefaultInit, Image, ModelSpec};
+use super::{DefaultInit, Family, Image, ModelSpec};
 use er_graphs::error::Result;
+
+/// Four stages.
+pub(super) const IMAGENET: Family = Family {
+    name: "resnet-imagenet",
+    pattern: "resnet<18|34|50|101|152>[-bias|-str]",
+    examples: &[
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+        "resnet18-bias",
+        "resnet34-bias",
+        "resnet50-bias",
+        "resnet101-bias",
+        "resnet152-bias",
+        "resnet18-str",
+        "resnet34-str",
+        "resnet50-str",
+        "resnet101-str",
+        "resnet152-str",
+    ],
+    about: "ResNet with four stages; 3x3 stem below 128 pixels, else 7x7/2 and max-pool; classifier without bias, -bias: with \
+                bias, -str: a 1x1 convolution as in soft threshold reparameterisation",
+    build: |name, input, classes| match name.words().as_slice() {
+        ["resnet", depth @ ("18" | "34" | "50" | "101" | "152"), suffix @ ..] => Some(match suffix {
+            [] => imagenet_family(depth, Head::Linear, input, classes),
+            ["bias"] => imagenet_family(depth, Head::LinearBias, input, classes),
+            ["str"] => imagenet_family(depth, Head::Conv, input, classes),
+            _ => Err(name.unknown()),
+        }),
+        _ => None,
+    },
+};
+
+/// A narrower ResNet-18.
+pub(super) const SMALL_DENSE: Family = Family {
+    name: "small-dense",
+    pattern: "small-dense-<width>, small-dense-inc-<width>",
+    examples: &["small-dense-64", "small-dense-128", "small-dense-256", "small-dense-inc-16", "small-dense-inc-32"],
+    about: "narrow ResNet-18 (-str): every stage <width> wide, or w, 2w, 4w, 8w",
+    build: |name, input, classes| match name.words().as_slice() {
+        ["small", "dense", width] => Some(name.number(width).and_then(|width| small_dense(width, false, input, classes))),
+        ["small", "dense", "inc", width] => Some(name.number(width).and_then(|width| small_dense(width, true, input, classes))),
+        _ => None,
+    },
+};
+
+/// A ResNet-18 with narrower later stages.
+pub(super) const SMALL_SUB: Family = Family {
+    name: "small-sub",
+    pattern: "small-sub-<64|96|128|192|224|256|320|512>",
+    examples: &[
+        "small-sub-64",
+        "small-sub-96",
+        "small-sub-128",
+        "small-sub-192",
+        "small-sub-224",
+        "small-sub-256",
+        "small-sub-320",
+        "small-sub-512",
+    ],
+    about: "ResNet-18 (-str) with the later stages narrowed to at most this width",
+    build: |name, input, classes| match name.words().as_slice() {
+        ["small", "sub", width @ ("64" | "96" | "128" | "192" | "224" | "256" | "320" | "512")] => {
+            Some(small_sub(width, input, classes))
+        }
+        _ => None,
+    },
+};
 
 /// Images with both sides at least this large get the ImageNet stem.
 const LARGE: usize = 128;
 
 /// How a network ends and what its modules are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Head {
+enum Head {
     /// Linear classifier without bias.
     Linear,
     /// Linear classifier with bias.
@@ -38,7 +108,7 @@ struct Plan {
 ///
 /// Stem: 3×3 with stride 1 for small images; 7×7 with stride 2 and a 3×3 max-pool with stride 2 when both sides have at
 /// least 128 pixels. A block whose stride is not 1 or whose width changes has a 1×1 convolution with normalisation as shortcut.
-pub(super) fn imagenet_family(depth: &str, head: Head, input: Image, classes: usize) -> Result<ModelSpec> {
+fn imagenet_family(depth: &str, head: Head, input: Image, classes: usize) -> Result<ModelSpec> {
     let (blocks, bottleneck) = match depth {
         "18" => ([2, 2, 2, 2], false),
         "34" => ([3, 4, 6, 3], false),
@@ -57,7 +127,7 @@ pub(super) fn imagenet_family(depth: &str, head: Head, input: Image, classes: us
 
 /// ResNet-18 of the soft-threshold family with every stage `width` wide (`small-dense-<width>`) or with widths
 /// w, 2w, 4w, 8w (`small-dense-inc-<width>`).
-pub(super) fn small_dense(width: usize, increasing: bool, input: Image, classes: usize) -> Result<ModelSpec> {
+fn small_dense(width: usize, increasing: bool, input: Image, classes: usize) -> Result<ModelSpec> {
     let (name, widths) = if increasing {
         (format!("small-dense-inc-{width}"), [width, 2 * width, 4 * width, 8 * width])
     } else {
@@ -69,7 +139,7 @@ pub(super) fn small_dense(width: usize, increasing: bool, input: Image, classes:
 
 /// ResNet-18 of the soft-threshold family whose later stages are narrowed, `small-sub-<width>`; `width` is one of
 /// 64, 96, 128, 192, 224, 256, 320, 512.
-pub(super) fn small_sub(width: &str, input: Image, classes: usize) -> Result<ModelSpec> {
+fn small_sub(width: &str, input: Image, classes: usize) -> Result<ModelSpec> {
     let (a, b, c) = match width {
         "64" => (64, 64, 64),
         "96" => (96, 96, 96),

@@ -1,8 +1,23 @@
 //! Wide residual networks (Zagoruyko & Komodakis 2016).
 
 use super::builder::Builder;
-use super::{DefaultInit, Image, ModelSpec};
+use super::{DefaultInit, Family, Image, ModelSpec};
 use er_graphs::error::{Error, Result};
+
+/// Wide ResNets.
+pub(super) const WIDE: Family = Family {
+    name: "wrn",
+    pattern: "wrn-<depth>-<width>",
+    examples: &["wrn-16-8", "wrn-22-2", "wrn-28-2", "wrn-28-10", "wrn-40-2"],
+    about: "wide ResNet with pre-activation blocks, depth 6n+4, without dropout; also wideresnet-<depth>-<width>",
+    build: |name, input, classes| match name.words().as_slice() {
+        ["wrn" | "wideresnet", depth, width] | ["wide", "resnet", depth, width] => {
+            let depth = name.number(depth);
+            Some(depth.and_then(|depth| build(depth, name.number(width)?, input, classes)))
+        }
+        _ => None,
+    },
+};
 
 /// `wrn-<depth>-<width>`, depth 6n + 4: 3×3 stem with 16 channels, three groups of n pre-activation blocks with 16·`width`,
 /// 32·`width` and 64·`width` channels and strides 1, 2, 2, normalisation, ReLU, mean over pixels, linear layer with bias.
@@ -10,7 +25,7 @@ use er_graphs::error::{Error, Result};
 /// A block computes normalisation, ReLU, 3×3 convolution (with the stride), normalisation, ReLU, 3×3 convolution. Where the
 /// number of channels changes, its shortcut is a 1×1 convolution of the *activated* input, elsewhere the input itself. There is
 /// no dropout between the convolutions (the published runs with sparse masks use 0.3).
-pub(super) fn build(depth: usize, width: usize, input: Image, classes: usize) -> Result<ModelSpec> {
+fn build(depth: usize, width: usize, input: Image, classes: usize) -> Result<ModelSpec> {
     if depth < 10 || !(depth - 4).is_multiple_of(6) {
         return Err(Error::usage(format!("model wrn-{depth}-{width}: a wide ResNet has depth 6n+4, not {depth}"))
             .help("use depth 10, 16, 22, 28 or 40, for example wrn-22-2"));

@@ -30,6 +30,11 @@ impl SparseInit {
         distributions.chain(<dyn MaskGenerator>::registry().iter().map(|g| g as &'static dyn Named))
     }
 
+    /// Those that have nothing to do with the first weights.
+    pub fn named_without_weights() -> impl Iterator<Item = &'static dyn Named> {
+        Self::named().filter(|n| n.name().parse().is_ok_and(|init: Self| matches!(init.weights(), MaskWeights::Unread)))
+    }
+
     /// Canonical name; `list` for given densities, `mask` for those of a file.
     pub fn name(&self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod experiment;
+pub mod listing;
 mod masked;
 mod options;
 mod problems;

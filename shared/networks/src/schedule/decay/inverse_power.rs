@@ -15,7 +15,7 @@ impl Named for InversePower {
     }
 
     fn about(&self) -> &'static str {
-        "a straight line to the power k, written inverse-power-3 or exponential-3"
+        "a straight line to the power k, also written inverse-power-3"
     }
 
     fn parameters(&self) -> &'static [Parameter] {

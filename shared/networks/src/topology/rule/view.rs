@@ -55,7 +55,7 @@ impl Velocities<'_> {
 impl LayerView<'_> {
     /// Positions at which an edge may grow, ascending.
     pub fn free(&self) -> impl Iterator<Item = usize> + Clone + '_ {
-        (0..self.kept.shape().weights()).filter(|p| !self.kept.contains(*p))
+        self.kept.free()
     }
 
     /// The `count` free positions with the largest scores, ascending; among equal ones those at lower positions. What is not a number

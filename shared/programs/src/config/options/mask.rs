@@ -3,10 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::config::{Checks, values};
+use crate::config::{Checks, listing, values};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Mask, Sampling};
+use er_graphs::registry::Named;
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
 use er_networks::topology::{FlowPreservation, MaskPlan, MaskWeights, SparseInit, resolve_dense_layers};
@@ -20,11 +21,11 @@ pub struct MaskOptions {
     /// Kept fraction of the weights, in (0, 1]
     #[arg(long, default_value = "0.05", value_parser = values::parsed::<Density>)]
     pub density: Density,
-    /// How the density is divided among the layers: ERK, ER, uniform, balanced (ER_same_params, ER_same_params_per_layer),
-    /// balanced-exact, balanced-greedy, pyramid, ERK-clipped, uniform_plus, ERK_plus, ER_flow, ER_ortho, global_magnitude; or one
-    /// density per layer, as a list like [0.5,0.1,1] or a JSON file, rescaled to the density; or the masks of a checkpoint or
-    /// mask file (FILE.safetensors), which decide the density
-    #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME")]
+    /// How the density is divided among the layers.
+    #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME",
+          help = format!("How the density is divided among the layers: {}; or one density per layer, as a list like [0.5,0.1,1] or a JSON \
+                          file, rescaled to the density; or the masks of a checkpoint or mask file (FILE.safetensors), which decide \
+                          the density", listing::names(SparseInit::named().map(|n| n as &dyn Named))))]
     #[serde(serialize_with = "values::display")]
     pub sparse_init: SparseInit,
     /// How they are drawn.

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::config::{Checks, values};
+use crate::config::{Checks, listing, values};
 use er_graphs::registry::Selected;
 use er_networks::schedule::{Decay, Span, StepSpan};
 use er_networks::topology::rule::{DropScore, Falling, GrowRule, GrownValue, Method, Redistribute};
@@ -13,19 +13,20 @@ use er_networks::topology::rule::{DropScore, Falling, GrowRule, GrownValue, Meth
 #[command(next_help_heading = "Moving edges")]
 #[serde(rename_all = "kebab-case")]
 pub struct MovingOptions {
-    /// Which edges are dropped: the least by magnitude, SET (magnitude, half of them positive and half negative), Taylor_FO or
-    /// snip (|w·gradient|), threshold (magnitude over all layers) or synflow [default: see show]
-    #[arg(long, value_parser = values::parsed::<Selected<dyn DropScore>>, value_name = "NAME")]
+    /// Which edges are dropped.
+    #[arg(long, value_parser = values::parsed::<Selected<dyn DropScore>>, value_name = "NAME",
+          help = format!("Which edges are dropped, the least by: {} [default: see show]", listing::all::<dyn DropScore>()))]
     #[serde(serialize_with = "values::display_option")]
     pub death: Option<Selected<dyn DropScore>>,
-    /// Which edges grow: random, random_unfired (those never active first), gradient, momentum or momentum_neuron; the last two
-    /// keep velocities of all weights, so that every step costs their gradients [default: see show]
-    #[arg(long, value_parser = values::parsed::<Selected<dyn GrowRule>>, value_name = "NAME")]
+    /// Which edges grow.
+    #[arg(long, value_parser = values::parsed::<Selected<dyn GrowRule>>, value_name = "NAME",
+          help = format!("Which edges grow: {} [default: see show]", listing::all::<dyn GrowRule>()))]
     #[serde(serialize_with = "values::display_option")]
     pub growth: Option<Selected<dyn GrowRule>>,
-    /// What a layer's share of the edges that grow is proportional to: none (what it lost), momentum, gradient, magnitude or
-    /// nonzeros [default: see show]
-    #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME")]
+    /// How the edges that grow are divided among the layers.
+    #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME",
+          help = format!("How the edges that grow are divided among the layers: {} [default: see show]",
+                         listing::choices(Redistribute::CHOICES)))]
     #[serde(serialize_with = "values::display_option")]
     pub redistribution: Option<Redistribute>,
     /// Alpha, the fraction of the edges that is exchanged at first [default: see show]
@@ -34,11 +35,12 @@ pub struct MovingOptions {
     /// Value that this fraction falls to [default: see show]
     #[arg(long, value_parser = values::part, value_name = "FRACTION")]
     pub prune_rate_floor: Option<f64>,
-    /// How it falls: cosine, linear, constant or inverse-power-K [default: see show]
-    #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME")]
+    /// How it falls.
+    #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME",
+          help = format!("How it falls: {} [default: see show]", listing::all::<dyn Decay>()))]
     #[serde(serialize_with = "values::display_option")]
     pub decay_schedule: Option<Selected<dyn Decay>>,
-    /// Delta T, from one update to the next: steps, epochs (1ep) or a part of the training (0.01) [default: as show tells]
+    /// Delta T, from one update to the next: steps, epochs (1ep) or a part of the training (0.01) [default: see show]
     #[arg(long, visible_alias = "delta", value_parser = values::some_span::<StepSpan>, value_name = "SPAN")]
     pub update_frequency: Option<StepSpan>,
     /// First step that may be an update; where the density of pruning begins to fall: a step, an epoch (5ep) or a part of the training
@@ -46,7 +48,7 @@ pub struct MovingOptions {
     #[arg(long, value_parser = values::parsed::<StepSpan>, value_name = "SPAN")]
     pub t_begin: Option<StepSpan>,
     /// T_end: the first step that may not be an update, where the part of the edges has reached its end; where the density of
-    /// pruning ends to fall; given as --t-begin is [default: as show tells]
+    /// pruning ends to fall; given as --t-begin is [default: see show]
     #[arg(long, value_parser = values::some_span::<StepSpan>, value_name = "SPAN")]
     pub t_end: Option<StepSpan>,
     /// T_end as a part of all steps instead; 1: updates until training ends

@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
-use crate::config::{Checks, values};
+use crate::config::{Checks, listing, values};
 use er_graphs::error::Result;
 use er_networks::init::InitMethod;
 use er_networks::model::{self, Image, ModelSpec};
@@ -35,9 +35,9 @@ pub struct NetworkOptions {
     /// Number of classes; only synthetic leaves a choice [default: that of the data set]
     #[arg(long, value_parser = values::count, value_name = "N")]
     pub classes: Option<usize>,
-    /// Network, such as resnet18, vgg16, wrn-28-10, mlp-300-100; with -x and a factor, as resnet18-x0.5, that many
-    /// times as wide [default: one that suits the images]
-    #[arg(long, value_name = "NAME")]
+    /// Network.
+    #[arg(long, value_name = "NAME",
+          help = format!("Network, such as resnet18 or mlp-300-100: {} [default: one that suits the images]", listing::models()))]
     pub model: Option<String>,
 }
 
