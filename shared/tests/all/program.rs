@@ -86,7 +86,7 @@ fn what_is_as_it_is_without_a_word_does_not_name_a_run() {
     let config = |line: &str| experiment(line, 17).unwrap().config;
     let whole = config("--sparse --density 0.1");
     assert_eq!(whole.hash(), config("--sparse --density 0.1 --epochs 160 --lr 0.1 --l2 5e-4").hash());
-    assert_eq!(&whole.hash()[..8], "NAME");
+    assert_eq!(&whole.hash()[..8], "6c3a71c2");
     assert_ne!(whole.hash(), config("--sparse --density 0.1 --epochs 161").hash());
     assert!(whole.deciding().len() > 20 && whole.to_yaml().contains("epochs: 160"));
 }

@@ -100,9 +100,10 @@ impl Resolved {
         text
     }
 
-    /// The options that decide the result.
-    pub fn deciding(&self) -> &Map<String, Value> {
-        &self.deciding
+    /// The options that decide the result by their value, and not by the content of a file that they name.
+    pub fn deciding(&self) -> Map<String, Value> {
+        let by_value = self.deciding.iter().filter(|(option, _)| !self.contents.contains_key(*option));
+        by_value.map(|(option, value)| (option.clone(), value.clone())).collect()
     }
 
     /// All options as one JSON object.
