@@ -24,3 +24,8 @@ impl Program for Wlt {
 pub fn main(add: impl FnOnce() -> Result<()>) -> ExitCode {
     cli::main::<Wlt>(add)
 }
+
+/// The recipes compile as they are written.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/extending.md")]
+struct Recipes;

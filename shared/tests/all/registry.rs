@@ -240,20 +240,22 @@ fn what_is_added_is_reached_by_name() {
     assert_eq!(error.help_text(), Some("did you mean \"inverse\"?"));
 }
 
+/// Families that cannot be added.
+static WRONG: [(Family, &str); 4] = [
+    (Family { name: "mine", examples: &["mlp-3"], ..PLAIN }, "mlp-3 is an example, but it does not build it"),
+    (Family { name: "mine", ..PLAIN }, "plain-3-16 is a name of the family plain"),
+    (
+        Family { name: "mine", examples: &["plain-3-16-x0.5"], ..PLAIN },
+        "plain-3-16-x0.5 ends in what stands for a factor or a form",
+    ),
+    (Family { name: "mine", examples: &[], ..PLAIN }, "it has no examples"),
+];
+
 #[test]
 fn no_name_is_given_twice() {
     LazyLock::force(&ADDED);
     let error = <dyn GrowRule>::registry().add(&LeastGradient).unwrap_err();
     assert_eq!(error.what(), "growth \"least_gradient\" cannot be added: the name \"least_gradient\" is that of least_gradient");
-    static WRONG: [(Family, &str); 4] = [
-        (Family { name: "mine", examples: &["mlp-3"], ..PLAIN }, "mlp-3 is an example, but it does not build it"),
-        (Family { name: "mine", ..PLAIN }, "plain-3-16 is a name of the family plain"),
-        (
-            Family { name: "mine", examples: &["plain-3-16-x0.5"], ..PLAIN },
-            "plain-3-16-x0.5 ends in what stands for a factor or a form",
-        ),
-        (Family { name: "mine", examples: &[], ..PLAIN }, "it has no examples"),
-    ];
     for (family, why) in &WRONG {
         let error = Family::registry().add(family).unwrap_err();
         assert_eq!(error.what(), format!("family of models \"mine\" cannot be added: {why}"));

@@ -69,7 +69,7 @@ fn compare(name: &str, got: &[f64], want: &Value) {
     }
 }
 
-fn trajectory(name: &str, method: Method, full: bool) {
+fn trajectory(name: &str, method: &Method, full: bool) {
     let golden = golden("dst_trajectories_mlp_f64.json");
     let expected = &golden["trajectories"][name];
     let (x, y) = (flat(&golden["X"]), flat(&golden["Y"]));
@@ -122,20 +122,20 @@ fn published(name: MethodName) -> Method {
 
 #[test]
 fn granet() {
-    trajectory("GraNet", published(MethodName::GraNet), false);
+    trajectory("GraNet", &published(MethodName::GraNet), false);
 }
 
 #[test]
 fn dst() {
-    trajectory("DST", published(MethodName::Dst), false);
+    trajectory("DST", &published(MethodName::Dst), false);
 }
 
 #[test]
 fn gmp() {
-    trajectory("GMP", published(MethodName::Gmp), true);
+    trajectory("GMP", &published(MethodName::Gmp), true);
 }
 
 #[test]
 fn a_static_mask() {
-    trajectory("static", published(MethodName::Static), false);
+    trajectory("static", &published(MethodName::Static), false);
 }
