@@ -169,6 +169,8 @@ impl ProgramOptions for Options {
             ("allowed_density_requested".to_owned(), json!(own.er_init_density.get())),
             ("anneal".to_owned(), json!(own.anneal)),
         ]);
+        let at_random = given.is_none() && is_uniform(&own.er_method) && own.er_init_density < Density::FULL;
+        let kept_of_uniform = at_random.then(|| (own.sparsity.get() * spec.weight_count() as f64) as usize);
         let notes = self.nothing_to_choose(given.is_none(), &densities).into_iter().collect();
         let mut contents = Vec::new();
         if let Some(path) = &load {
@@ -192,6 +194,7 @@ impl ProgramOptions for Options {
             settle_batches: own.settle,
             asked: self.train.resume.as_ref().and_then(|_| checks.asked_density("er-init-density", own.er_init_density)),
             load,
+            kept_of_uniform,
             seed,
         };
         Ok(Some(Setup { spec, approach: Box::new(approach), name, facts, contents, notes }))
@@ -201,6 +204,11 @@ impl ProgramOptions for Options {
     fn schedule(&self, usual: LearningRate) -> LearningRates {
         LearningRates(vec![LearningRate { first_epoch: 1, ..usual }; self.own.levels])
     }
+}
+
+/// Whether all layers have the same density.
+fn is_uniform(method: &SparseInit) -> bool {
+    *method == SparseInit::Densities(LayerDensities::of(&Uniform))
 }
 
 impl Options {
@@ -226,7 +234,7 @@ impl Options {
     /// A remark on a search that has no choice. Other masks than uniform ones may leave one in some layers.
     fn nothing_to_choose(&self, drawn: bool, densities: &[f64]) -> Option<String> {
         let Own { er_method, er_init_density: allowed, er_mask_bias, .. } = &self.own;
-        let even = drawn && *er_mask_bias && *er_method == SparseInit::Densities(LayerDensities::of(&Uniform));
+        let even = drawn && *er_mask_bias && is_uniform(er_method);
         (even && densities.iter().all(|d| *d >= allowed.get())).then(|| {
             format!("--sparsity keeps all that --er-init-density allows ({allowed}): there is next to nothing to choose")
         })

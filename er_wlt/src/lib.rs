@@ -22,3 +22,8 @@ impl Program for Wlt {
 pub fn main() -> ExitCode {
     cli::main::<Wlt>()
 }
+
+/// The recipes compile as they are written.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/extending.md")]
+struct Recipes;

@@ -5,7 +5,7 @@
 //!
 //! | crate | holds | depends on |
 //! |---|---|---|
-//! | `er_graphs` | [`graph`], [`density`], [`statistics`] of graphs, [`rng`], [`names`], [`error`] | |
+//! | `er_graphs` | [`graph`], [`density`], [`statistics`] of graphs, [`registry`], [`names`], [`rng`], [`error`] | |
 //! | `er_networks` | [`model`], [`topology`], [`score`], [`schedule`], [`threshold`], [`init`], [`statistics::network`] | `er_graphs` |
 //! | `er_engine` | [`engine`]: the trait, and the engine that computes along the edges | the two above |
 //! | `er_dense` | `engine::dense`: the engine on dfdx | the three above |

@@ -36,6 +36,9 @@ fn the_published_command() {
             "edge-popup: frozen values (kn-zero-bias), scores (kaiming-uniform) are trained; the largest |score| of each layer are used",
             "allowed: the edges above, and biases drawn with the same densities",
             "kept (--sparsity): 0.2 of all weights and biases of each layer, if so many are allowed; 5 levels of 100 epochs",
+            // log2(2232870 / 0.01), since half of the candidates for an edge exist.
+            "theory: random masks of density 0.5 hold every target of 2232870 weights, as many as are kept, with probability 0.99 if they \
+             are ρ = 27.7 times as wide",
         ])
     );
     // A default that changes this number orphans every run folder made before: it should be deliberate. A new option changes none.
@@ -56,6 +59,16 @@ fn annealed_as_the_published_program_did() {
                 5 levels of 100 epochs";
     assert_eq!(shown["method"][2], kept);
     assert_eq!(shown["options"]["sparsity-start"], 0.6);
+}
+
+#[test]
+fn theory_is_told_of_uniform_random_masks_only() {
+    let theory = |words: &str| {
+        let shown = shown(&format!("--data digits --model mlp-8 --sparsity 0.1 {words}"));
+        shown["method"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().starts_with("theory: "))
+    };
+    assert!(theory("") && theory("--er-init-density 0.2"));
+    assert!(!theory("--er-method ERK") && !theory("--er-init-density 1"));
 }
 
 #[test]

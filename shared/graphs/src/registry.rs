@@ -264,36 +264,29 @@ impl<T: Named + ?Sized> Selected<T> {
     /// The same with values as they are typed, separated by commas.
     fn with_typed(mut self, values: &str) -> Result<Self> {
         let (name, parameters) = (self.item.name(), self.item.parameters());
-        if values.trim().is_empty() {
-            return Ok(self);
-        }
-        for (i, word) in values.split(',').enumerate() {
-            let (parameter, value) = match word.split_once('=') {
-                Some((parameter, value)) => (parameter.trim(), value.trim()),
-                None => match parameters.get(i) {
-                    Some(parameter) => (parameter.name, word.trim()),
-                    None => {
-                        let what = match parameters.len() {
-                            0 => format!("{name} takes no parameters, got \"{}\"", values.trim()),
-                            n => format!("{name} takes {n} at most, got \"{}\"", values.trim()),
-                        };
-                        return Err(Error::usage(what).help("leave it out"));
-                    }
-                },
+        let values = values.trim();
+        for (i, word) in values.split(',').enumerate().filter(|_| !values.is_empty()) {
+            let (parameter, value) = match (word.split_once('='), parameters.get(i)) {
+                (Some((parameter, value)), _) => (parameter.trim(), value.trim()),
+                (None, Some(parameter)) => (parameter.name, word.trim()),
+                (None, None) => {
+                    let what = match parameters.len() {
+                        0 => format!("{name} takes no parameters, got \"{values}\""),
+                        n => format!("{name} takes {n} at most, got \"{values}\""),
+                    };
+                    return Err(Error::usage(what).help("leave it out"));
+                }
             };
-            if parameters.iter().zip(self.given).any(|(p, given)| names::same(p.name, parameter) && given.is_some()) {
+            let known = parameters.iter().position(|p| names::same(p.name, parameter));
+            if known.is_some_and(|at| self.given[at].is_some()) {
                 return Err(Error::usage(format!("{name}: {parameter} is given twice")).help("values without a name come first"));
             }
             // Whether there is such a parameter comes first.
             let number = value.parse().unwrap_or(f64::NAN);
-            self = self.with(parameter, number).map_err(|error| {
-                let known = parameters.iter().any(|p| names::same(p.name, parameter));
-                if known && number.is_nan() {
-                    Error::usage(format!("{name}: {parameter} \"{value}\" is not a number"))
-                } else {
-                    error
-                }
-            })?;
+            if known.is_some() && number.is_nan() {
+                return Err(Error::usage(format!("{name}: {parameter} \"{value}\" is not a number")));
+            }
+            self = self.with(parameter, number)?;
         }
         Ok(self)
     }
@@ -504,25 +497,26 @@ mod tests {
         }
     }
 
+    static FIG: Of = Of { name: "fig", aliases: &["ficus"], ..PLAIN };
+    static WRONG: [(Of, &str); 7] = [
+        (Of { name: "FIG", ..PLAIN }, "the name \"FIG\" is that of fig"),
+        (Of { name: "date", aliases: &["Pear"], ..PLAIN }, "the name \"Pear\" is that of pear"),
+        (Of { name: "date", aliases: &["MALUS"], ..PLAIN }, "the name \"MALUS\" is that of Red_Apple"),
+        (Of { name: "da(te", ..PLAIN }, "the name \"da(te\" is not made of letters, digits, '-', '_' and '.'"),
+        (Of { name: "date", parameters: &[SIZE, SIZE], ..PLAIN }, "it has two parameters \"size\""),
+        (Of { name: "date", parameters: &[SIZE; 5], ..PLAIN }, "it has 5 parameters, at most 4 can be"),
+        (
+            Of { name: "date", parameters: &[Parameter { default: 0.0, ..SIZE }], ..PLAIN },
+            "of a default, date: size must be above 0 and at most 9, got 0",
+        ),
+    ];
+
     #[test]
     fn what_is_added_is_found_and_no_name_is_taken_twice() {
-        static FIG: Of = Of { name: "fig", aliases: &["ficus"], ..PLAIN };
         assert!(fruit("fig").is_err());
         FRUITS.add(&FIG).unwrap();
         assert_eq!(fruit("Ficus").unwrap().name(), "fig");
         assert_eq!((FRUITS.built_in().len(), FRUITS.iter().last().unwrap().name()), (3, "fig"));
-        static WRONG: [(Of, &str); 7] = [
-            (Of { name: "FIG", ..PLAIN }, "the name \"FIG\" is that of fig"),
-            (Of { name: "date", aliases: &["Pear"], ..PLAIN }, "the name \"Pear\" is that of pear"),
-            (Of { name: "date", aliases: &["MALUS"], ..PLAIN }, "the name \"MALUS\" is that of Red_Apple"),
-            (Of { name: "da(te", ..PLAIN }, "the name \"da(te\" is not made of letters, digits, '-', '_' and '.'"),
-            (Of { name: "date", parameters: &[SIZE, SIZE], ..PLAIN }, "it has two parameters \"size\""),
-            (Of { name: "date", parameters: &[SIZE; 5], ..PLAIN }, "it has 5 parameters, at most 4 can be"),
-            (
-                Of { name: "date", parameters: &[Parameter { default: 0.0, ..SIZE }], ..PLAIN },
-                "of a default, date: size must be above 0 and at most 9, got 0",
-            ),
-        ];
         for (item, why) in &WRONG {
             let error = FRUITS.add(item).unwrap_err();
             assert_eq!(error.what(), format!("fruit \"{}\" cannot be added: {why}", item.name));

@@ -20,6 +20,7 @@ mod models;
 mod network_statistics;
 mod popup;
 mod program;
+mod registry;
 mod repair;
 mod reparam;
 mod reparam_case;

@@ -54,8 +54,8 @@ fn rigl(fraction: f64) -> Exchange {
     }
 }
 
-fn rule(exchange: Exchange) -> Rule {
-    Rule { prune: None, exchange: Some(exchange), when: ALWAYS, replaces_step: true, keeps_flow: false }
+fn rule(exchange: &Exchange) -> Rule {
+    Rule { prune: None, exchange: Some(*exchange), when: ALWAYS, replaces_step: true, keeps_flow: false }
 }
 
 fn apply(rule: &Rule, layers: &mut [LayerState<f64>], gradients: Vec<Vec<f64>>, memory: &mut Memory<f64>) -> Vec<LayerChange> {
@@ -85,7 +85,7 @@ fn updates_of_rigl() {
             let want = &case["expected"][name];
             let mut layers = [before.clone()];
             let mut memory = Memory::new(&layers);
-            let change = apply(&rule(exchange), &mut layers, vec![flat(&case["grad"])], &mut memory)[0];
+            let change = apply(&rule(&exchange), &mut layers, vec![flat(&case["grad"])], &mut memory)[0];
             let [after] = layers;
             assert_eq!(bits(&after.mask), flat(&want["mask"]), "{what}");
             assert_eq!(dense(&after.mask, &after.weights), flat(&want["weight"]), "{what}");
@@ -116,7 +116,7 @@ fn edges_that_die_by_magnitude() {
         let mut gradient: Vec<f64> = flat(&case["new_mask"]).iter().map(|kept| 1.0 - kept).collect();
         gradient.resize(shape.weights(), 0.0);
         let mut memory = Memory::new(&layers);
-        let change = apply(&rule(exchange), &mut layers, vec![gradient], &mut memory)[0];
+        let change = apply(&rule(&exchange), &mut layers, vec![gradient], &mut memory)[0];
         assert_eq!(change.dropped as u64, case["to_regrow"].as_u64().unwrap(), "{}", case["tag"]);
         let kept = flat(&case["new_mask"]);
         assert!((0..kept.len()).all(|p| kept[p] == 0.0 || layers[0].mask.contains(p)), "{}", case["tag"]);
@@ -151,7 +151,7 @@ fn grown(
         redistribute: Redistribute::Magnitude,
         ..rigl(0.0)
     };
-    apply(&rule(exchange), &mut layers, vec![gradient.to_vec(), vec![0.0; 100]], &mut memory);
+    apply(&rule(&exchange), &mut layers, vec![gradient.to_vec(), vec![0.0; 100]], &mut memory);
     bits(&layers[0].mask)
 }
 
@@ -345,7 +345,7 @@ proptest! {
     ) {
         let (mut layers, mut evidence, mut memory) = network(seed, density);
         let before = layers.clone();
-        let rule = rule(Exchange { drop, grow, redistribute, regrown_keeps, ..rigl(fraction) });
+        let rule = rule(&Exchange { drop, grow, redistribute, regrown_keeps, ..rigl(fraction) });
         let movable = vec![true, true, true, seed % 2 == 0];
         let parts = Network { movable: movable.clone(), groups: vec![1; 4], seed };
         let changes = update(&rule, 7, &parts, &mut layers, &mut evidence, &mut memory);
@@ -387,7 +387,7 @@ proptest! {
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let (mut layers, mut evidence, mut memory) = network(seed, 0.4);
-            let rule = rule(Exchange { grow, drop, value: GrownValue::Normal(2.0), ..rigl(0.4) });
+            let rule = rule(&Exchange { grow, drop, value: GrownValue::Normal(2.0), ..rigl(0.4) });
             let parts = Network { movable: vec![true; 4], groups: vec![1; 4], seed };
             pool.install(|| update(&rule, 9, &parts, &mut layers, &mut evidence, &mut memory));
             (layers, memory)
@@ -431,7 +431,7 @@ proptest! {
     fn flow_is_kept_if_asked(seed in 0..1000_u64, grow in any_grow()) {
         let (mut layers, mut evidence, mut memory) = network(seed, 0.5);
         let before: usize = layers.iter().map(|l| l.mask.edges()).sum();
-        let rule = Rule { keeps_flow: true, ..rule(Exchange { grow, ..rigl(0.6) }) };
+        let rule = Rule { keeps_flow: true, ..rule(&Exchange { grow, ..rigl(0.6) }) };
         let parts = Network { movable: vec![true; 4], groups: vec![1; 4], seed };
         update(&rule, 2, &parts, &mut layers, &mut evidence, &mut memory);
         for layer in &layers {

@@ -71,7 +71,7 @@ fn compare(name: &str, got: &[f64], want: &Value) {
     }
 }
 
-fn trajectory(name: &str, method: Method, full: bool) {
+fn trajectory(name: &str, method: &Method, full: bool) {
     let golden = golden("dst_trajectories_mlp_f64.json");
     let expected = &golden["trajectories"][name];
     let (x, y) = (flat(&golden["X"]), flat(&golden["Y"]));
@@ -124,20 +124,20 @@ fn published(name: &str) -> Method {
 
 #[test]
 fn granet() {
-    trajectory("GraNet", published("GraNet"), false);
+    trajectory("GraNet", &published("GraNet"), false);
 }
 
 #[test]
 fn dst() {
-    trajectory("DST", published("DST"), false);
+    trajectory("DST", &published("DST"), false);
 }
 
 #[test]
 fn gmp() {
-    trajectory("GMP", published("GMP"), true);
+    trajectory("GMP", &published("GMP"), true);
 }
 
 #[test]
 fn a_static_mask() {
-    trajectory("static", published("static"), false);
+    trajectory("static", &published("static"), false);
 }

@@ -268,7 +268,7 @@ pub(super) mod tests {
     fn dense_layers_are_full_and_outside_the_target() {
         let model = branched();
         let weights = initial_weights(&model);
-        for name in SparseInit::named().map(|named| named.name()).filter(|name| *name != "ER_flow") {
+        for name in SparseInit::named().map(er_graphs::registry::Named::name).filter(|name| *name != "ER_flow") {
             let plan = MaskPlan { dense_layers: vec![1], law: Sampling::Exact, ..plan(name.parse().unwrap(), 0.4) };
             let drawn = plan.draw(&model, Some(&weights)).unwrap();
             assert_eq!(drawn.dense, [false, true, true, false, false], "{name}");

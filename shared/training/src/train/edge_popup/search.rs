@@ -14,7 +14,7 @@ use crate::train::approach::same_density;
 use crate::train::network::{drawn, edges_of};
 use crate::train::{Approach, AskedDensity, Contest, Data, Hook, Inheritance, Stepper, TrainingContext};
 use er_engine::{Engine, ModelState, StepOptions};
-use er_graphs::density::rounded;
+use er_graphs::density::{overparameterisation, rounded};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Mask, sample};
 use er_graphs::rng::{Purpose, stream};
@@ -52,9 +52,15 @@ pub struct TicketSearch {
     pub load: Option<PathBuf>,
     /// The density of allowed weights that was asked for, if a checkpoint to resume from brings the masks.
     pub asked: Option<AskedDensity>,
+    /// Weights that the last level keeps, where the same density is allowed at random in every layer: theory says how much wider than
+    /// a target of so many weights such masks have to be.
+    pub kept_of_uniform: Option<usize>,
     /// Seed of everything that is drawn.
     pub seed: u64,
 }
+
+/// Probability with which random masks that are wide enough do not hold a target, where theory asks for one.
+const FAILURE: f64 = 0.01;
 
 impl TicketSearch {
     fn allowed(&self, spec: &ModelSpec) -> Result<Drawn> {
@@ -172,6 +178,14 @@ impl fmt::Display for TicketSearch {
         writeln!(f, "allowed: the edges above, and {biases}")?;
         write!(f, "kept (--sparsity): {} of all weights and biases of each layer, if so many are allowed", kept.join(", "))?;
         write!(f, "; {levels} level{} of {epochs} epochs", if levels == 1 { "" } else { "s" })?;
+        if let Some(edges) = self.kept_of_uniform {
+            let (density, wider) = (self.masks.density, overparameterisation(edges, self.masks.density, FAILURE));
+            write!(
+                f,
+                "\ntheory: random masks of density {density} hold every target of {edges} weights, as many as are kept, with "
+            )?;
+            write!(f, "probability {} if they are ρ = {wider:.1} times as wide", 1.0 - FAILURE)?;
+        }
         if self.rescales {
             write!(f, "\nvalues are rescaled after each epoch")?;
         }
