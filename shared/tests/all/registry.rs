@@ -346,7 +346,6 @@ fn a_training_uses_what_is_added() {
     let (summary, config, words) = run(&[]);
     assert_eq!((&summary["model"], &summary["sparse_init"]), (&"plain-2-8".into(), &"inverse(a=1)".into()));
     assert!(summary["updates"].as_u64().unwrap() >= 2, "{summary}");
-    assert_eq!(summary["method"], "RigL-Taylor");
     for (option, value) in
         [("method", "RigL-Taylor"), ("death", "flow_weight"), ("growth", "least_gradient"), ("decay-schedule", "circle")]
     {
