@@ -4,7 +4,7 @@
 use crate::golden::{flat_f32 as flat, golden};
 use crate::reparam_case::{BATCH, Case, decays, floats, momentum, s_of, trained};
 use serde_json::Value;
-use shared::engine::{Batch, Engine, StepOptions};
+use shared::engine::{Batch, EdgeGradients, Engine, Step, StepOptions};
 use shared::graph::Mask;
 use shared::model::{Image, ModelSpec, ModelState, ParamKind, build};
 use shared::run::{Saved, SavedTensor};
@@ -254,7 +254,9 @@ fn groups_of_parameters_differ_in_weight_decay() {
         case.freeze = freeze;
         let (mut engine, mut reparam) = case.start_from(state, 1);
         let batch = case.batch(1);
-        let (_, upstream, of_dense) = engine.gradients(&batch).unwrap();
+        let mut gradients = EdgeGradients::default();
+        engine.step(&batch, Step::measure().edge_gradients(&mut gradients)).unwrap();
+        let EdgeGradients { layers: upstream, dense: of_dense } = gradients;
         let (before, first) = (engine.state().unwrap(), reparam.saved(&engine).unwrap());
         reparam.step(&mut engine, &batch, 1, RATE).unwrap();
         let (after, saved) = (engine.state().unwrap(), reparam.saved(&engine).unwrap());

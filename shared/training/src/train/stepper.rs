@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Data;
 use crate::run::Saved;
-use er_engine::{Batch, Engine, ModelState, Outcome};
+use er_engine::{Batch, Engine, ModelState, Outcome, Step};
 use er_graphs::error::Result;
 
 /// What happens at one step: an optimiser step, edges that move, or both. Everything else about training is a
@@ -65,7 +65,7 @@ pub(super) fn settle(engine: &mut dyn Engine, data: &Data, epoch: u64, batches: 
     let train = data.train.loader();
     for step in 0..batches.min(train.batches_per_epoch()) {
         train.fill(epoch, step, batch);
-        engine.train_step_by(batch, &mut |_, _| ())?;
+        engine.step(batch, Step::by(&mut |_, _| ()))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::ledger::{Ledger, on_edges};
 use super::stored::wrong;
 use super::{Event, Stepped, Stepper, Update};
 use crate::run::{Saved, SavedTensor};
-use er_engine::{Batch, Engine, LayerState, ModelState};
+use er_engine::{Batch, Engine, LayerState, ModelState, Step};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, Mask};
 use er_networks::score;
@@ -185,7 +185,7 @@ impl Stepper for TopKastStepper {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, step: u64, rate: f64) -> Result<Stepped> {
         self.ledger.step = step;
         self.ledger.enter_step(batch.labels.len(), self.backward);
-        let outcome = engine.train_step(batch, rate)?;
+        let outcome = engine.step(batch, Step::optimizer(rate))?;
         engine.rewire(&mut |states| self.absorb(states, rate))?;
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
         let event = if moves { Some(Event::Update(self.update(engine, step)?)) } else { None };

@@ -22,7 +22,7 @@ use super::ledger::on_edges;
 use super::stored::wrong;
 use super::{Data, Event, LayerSparsity, Sparsity, Stepped, Stepper, TrainingContext, settle};
 use crate::run::Saved;
-use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
+use er_engine::{Batch, Engine, ModelState, Movable, Outcome, Step, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::LayerState;
 use er_networks::model::{Convention, ModelSpec, ParamKind};
@@ -215,7 +215,7 @@ impl ReparameterisedStepper {
         self.note.steps += 1;
         let ReparameterisedOptions { decays, freeze, .. } = &self.options;
         let (layers, norms, how) = (&mut self.layers, &self.norms, Move { decays, rate, step: self.note.steps });
-        engine.train_step_by(batch, &mut |weights: &mut [Movable], dense: &mut [Movable]| {
+        let mut update = |weights: &mut [Movable], dense: &mut [Movable]| {
             let layers = layers.par_iter_mut().zip(weights.par_iter_mut()).zip(freeze);
             layers.for_each(|((layer, weights), freeze)| match layer {
                 Some(layer) => layer.step(weights, how, *freeze),
@@ -225,7 +225,8 @@ impl ReparameterisedStepper {
             for (parameter, is_norm) in dense.iter_mut().zip(norms).filter(|(p, _)| !p.gradient.is_empty()) {
                 how.descend(if *is_norm { &decays.norms } else { &decays.weights }, parameter);
             }
-        })
+        };
+        engine.step(batch, Step::by(&mut update))
     }
 
     /// What is in use.
