@@ -18,8 +18,8 @@ use clap::Parser;
 use common::{BATCH, all_threads, batch, engine};
 use shared::Result;
 use shared::density::{LayerDensities, Uniform};
-use shared::engine::Engine;
 use shared::engine::sparse::Kernels;
+use shared::engine::{Engine, Step};
 use shared::graph::LayerShape;
 use shared::model::{DefaultInit, Image, ModelSpec, Op};
 
@@ -91,7 +91,7 @@ fn measure(channels: usize, side: usize, density: f64, threads: usize, options: 
     // At rate 0 weights stay as they are.
     let step = |engine: &mut dyn Engine| -> Result<f64> {
         let start = Instant::now();
-        engine.train_step(&batch, 0.0)?;
+        engine.step(&batch, Step::optimizer(0.0))?;
         Ok(start.elapsed().as_secs_f64())
     };
     step(&mut few)?;

@@ -11,7 +11,7 @@ use common::{BATCH, OPTIONS, all_threads, batch, network};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use shared::density::{LayerDensities, Uniform};
-use shared::engine::{Backend, Device};
+use shared::engine::{Backend, Device, Step};
 use shared::model::{Image, build};
 
 const NETWORKS: [&str; 6] = ["lenet-300-100", "lenet5", "resnet20", "mobilenet-v1", "vgg16", "resnet18"];
@@ -27,8 +27,8 @@ fn step(bencher: Bencher, backend: Backend, model: &str) {
     let spec = build(model, Image::new(if side == 28 { 1 } else { 3 }, side, side), 10).unwrap();
     let (batch, state) = (batch(&spec), network(&spec, &LayerDensities::of(&Uniform), DENSITY));
     let mut engine = backend.engine(spec, state, OPTIONS, BATCH, all_threads()).unwrap();
-    engine.train_step(&batch, 0.01).unwrap();
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01).unwrap());
+    engine.step(&batch, Step::optimizer(0.01)).unwrap();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.step(&batch, Step::optimizer(0.01)).unwrap());
 }
 
 #[divan::bench(args = NETWORKS, sample_count = 3, sample_size = 1)]

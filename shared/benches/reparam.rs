@@ -16,7 +16,9 @@ use common::{BATCH, all_threads, batch};
 use serde_json::{Map, json};
 use shared::data::{self, DataKind, Part};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Optimizer, Outcome, StepOptions};
+use shared::engine::{
+    Batch, Engine, Gradients, LayerState, ModelState, Movable, Optimizer, Outcome, ParameterUpdate, Step, StepOptions,
+};
 use shared::error::Result;
 use shared::graph::{Mask, Sampling as Drawn, sample};
 use shared::init::{InitMethod, initialise};
@@ -133,7 +135,7 @@ impl Case {
         let whole = 1e3 * start.elapsed().as_secs_f64();
         let start = Instant::now();
         if all {
-            self.plain.train_step(batch, RATE)?;
+            self.plain.step(batch, Step::optimizer(RATE))?;
         }
         let plain = 1e3 * start.elapsed().as_secs_f64();
         if round > 1 {
@@ -164,13 +166,19 @@ struct Timed<'a> {
 }
 
 impl Engine for Timed<'_> {
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
-        let moving = &mut self.moving;
-        self.engine.train_step_by(batch, &mut |layers: &mut [Movable], dense: &mut [Movable]| {
-            let start = Instant::now();
-            step(layers, dense);
-            *moving += 1e3 * start.elapsed().as_secs_f64();
-        })
+    fn step(&mut self, batch: &Batch, step: Step) -> Result<Outcome> {
+        match step {
+            Step { gradients: Gradients::None, update: ParameterUpdate::Caller(update) } => {
+                let moving = &mut self.moving;
+                let mut timed = |layers: &mut [Movable], dense: &mut [Movable]| {
+                    let start = Instant::now();
+                    update(layers, dense);
+                    *moving += 1e3 * start.elapsed().as_secs_f64();
+                };
+                self.engine.step(batch, Step::by(&mut timed))
+            }
+            step => self.engine.step(batch, step),
+        }
     }
 
     fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {
@@ -181,34 +189,12 @@ impl Engine for Timed<'_> {
         self.engine.spec()
     }
 
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome> {
-        self.engine.train_step(batch, learning_rate)
-    }
-
     fn evaluate(&mut self, batch: &Batch) -> Result<Outcome> {
         self.engine.evaluate(batch)
     }
 
     fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>> {
         self.engine.logits(batch)
-    }
-
-    fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
-        self.engine.gradients(batch)
-    }
-
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
-        self.engine.weight_gradients(batch, visit)
-    }
-
-    fn train_step_with(
-        &mut self,
-        batch: &Batch,
-        learning_rate: Option<f64>,
-        layers: &[bool],
-        visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Result<Outcome> {
-        self.engine.train_step_with(batch, learning_rate, layers, visit)
     }
 
     fn state(&self) -> Result<ModelState> {

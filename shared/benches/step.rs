@@ -16,7 +16,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use shared::density::{LayerDensities, Uniform};
 use shared::engine::sparse::Kernels;
-use shared::engine::{Engine, LayerState, Movable};
+use shared::engine::{Engine, LayerState, Movable, Step};
 use shared::model::{Image, build};
 use shared::rng::{Purpose, stream};
 
@@ -32,8 +32,8 @@ fn step(bencher: Bencher, model: &str, density: f64) {
     let spec = build(model, Image::new(3, 32, 32), 10).unwrap();
     let batch = batch(&spec);
     let mut engine = engine(&spec, &LayerDensities::of(&Uniform), density, threads(), Kernels::Faster);
-    engine.train_step(&batch, 0.01).unwrap();
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step(&batch, 0.01).unwrap());
+    engine.step(&batch, Step::optimizer(0.01)).unwrap();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.step(&batch, Step::optimizer(0.01)).unwrap());
 }
 
 #[divan::bench(args = [0.01, 0.05, 0.1, 1.0], sample_count = 5, sample_size = 1)]
@@ -72,6 +72,6 @@ fn resnet18_zeros(bencher: Bencher, (density, zeros): (f64, f64)) {
             }
         });
     };
-    engine.train_step_by(&batch, &mut step).unwrap();
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.train_step_by(&batch, &mut step).unwrap());
+    engine.step(&batch, Step::by(&mut step)).unwrap();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.step(&batch, Step::by(&mut step)).unwrap());
 }

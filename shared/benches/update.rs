@@ -15,7 +15,7 @@ use common::{all_threads, batch, engine};
 use shared::Result;
 use shared::density::{Erk, LayerDensities};
 use shared::engine::sparse::Kernels;
-use shared::engine::{Batch, Engine};
+use shared::engine::{Batch, Engine, Step};
 use shared::model::{Image, build};
 use shared::run::Saved;
 use shared::schedule::{Clock, Length, Span};
@@ -67,16 +67,17 @@ fn measure(model: &str, threads: usize, options: &Options) -> Result<[f64; 5]> {
     let batch: Batch = batch(&spec);
     let mut engine = engine(&spec, &LayerDensities::of(&Erk), options.density, threads, Kernels::Faster);
     let layers = vec![true; spec.layers().len()];
-    engine.train_step(&batch, 0.01)?;
+    engine.step(&batch, Step::optimizer(0.01))?;
     let mut methods = Vec::new();
     for name in ["RigL", "SET", "DST"] {
         methods.push(method(name, &engine)?);
     }
     let mut best = [f64::INFINITY; 5];
     for round in 1..=options.rounds.max(1) {
-        let mut now = vec![time(|| engine.train_step(&batch, 0.01))?];
+        let mut now = vec![time(|| engine.step(&batch, Step::optimizer(0.01)))?];
         let mut gradients = vec![Vec::new(); layers.len()];
-        now.push(time(|| engine.train_step_with(&batch, None, &layers, &mut |layer, gradient| gradients[layer] = gradient))?);
+        let mut keep = |layer: usize, gradient| gradients[layer] = gradient;
+        now.push(time(|| engine.step(&batch, Step::statistics().weight_gradients(&layers, &mut keep)))?);
         drop(gradients);
         for method in &mut methods {
             now.push(time(|| method.step(&mut engine, &batch, Clock { step: round, batches_per_epoch: 1 << 20 }, 0.01))?);

@@ -11,7 +11,9 @@
 use rand::RngExt;
 use shared::engine::dense::{self, DenseEngine};
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Device, Engine, LayerState, ModelState, Movable, Optimizer, StepOptions};
+use shared::engine::{
+    Batch, Device, EdgeGradients, Engine, LayerState, ModelState, Movable, Optimizer, Outcome, Step, StepOptions,
+};
 use shared::graph::{LayerShape, Mask};
 use shared::init::{InitMethod, initialise};
 use shared::model::{DefaultInit, Image, ModelSpec, Op, ParamKind, build};
@@ -74,8 +76,16 @@ fn distance(got: &[Vec<f32>], want: &[Vec<f32>]) -> f64 {
 /// Gradients of all weights, by layer.
 fn of_all_weights(engine: &mut dyn Engine, batch: &Batch) -> Vec<Vec<f32>> {
     let mut all = vec![Vec::new(); engine.spec().layers().len()];
-    engine.weight_gradients(batch, &mut |layer, gradient| all[layer] = gradient).unwrap();
+    let marks = vec![true; all.len()];
+    let mut visit = |layer: usize, gradient| all[layer] = gradient;
+    engine.step(batch, Step::measure().weight_gradients(&marks, &mut visit)).unwrap();
     all
+}
+
+/// Gradients on edges and of the other parameters.
+fn of_edges(engine: &mut dyn Engine, batch: &Batch) -> (Outcome, EdgeGradients) {
+    let mut all = EdgeGradients::default();
+    (engine.step(batch, Step::measure().edge_gradients(&mut all)).unwrap(), all)
 }
 
 /// Values and optimiser state, tensor by tensor.
@@ -99,13 +109,12 @@ fn compare(what: &str, step: u64, engines: [&mut dyn Engine; 2], batch: &Batch) 
         let distance = distance(got, want);
         if distance < 1e-4 { Ok(()) } else { Err(format!("{what} step {step}: {quantity} differ by {distance:.1e}")) }
     };
-    let ((got, edges, others), (want, expected_edges, expected_others)) =
-        (sparse.gradients(batch).unwrap(), dense.gradients(batch).unwrap());
-    assert_eq!((got.samples, edges.len()), (want.samples, expected_edges.len()));
+    let ((got, gradients), (want, expected)) = (of_edges(sparse, batch), of_edges(dense, batch));
+    assert_eq!((got.samples, gradients.layers.len()), (want.samples, expected.layers.len()));
     near("losses", &[vec![got.loss() as f32]], &[vec![want.loss() as f32]])?;
     near("logits", &[sparse.logits(batch).unwrap()], &[dense.logits(batch).unwrap()])?;
-    near("gradients of edges", &edges, &expected_edges)?;
-    near("other gradients", &others, &expected_others)?;
+    near("gradients of edges", &gradients.layers, &expected.layers)?;
+    near("other gradients", &gradients.dense, &expected.dense)?;
     near("gradients of all weights", &of_all_weights(sparse, batch), &of_all_weights(dense, batch))?;
     let (got, want) = (sparse.state().unwrap(), dense.state().unwrap());
     assert_eq!(got.steps, want.steps);
@@ -138,7 +147,8 @@ fn train(
         // The last batch of an epoch is smaller.
         let batch = batch(spec, if step % 2 == 1 { samples - 1 } else { samples }, 100 * seed + step);
         compare(&format!("{} {precision:?} seed {seed}", spec.name()), step, [&mut sparse, &mut *dense], &batch)?;
-        let [got, want] = [&mut sparse as &mut dyn Engine, &mut *dense].map(|engine| engine.train_step(&batch, 0.002).unwrap());
+        let [got, want] =
+            [&mut sparse as &mut dyn Engine, &mut *dense].map(|engine| engine.step(&batch, Step::optimizer(0.002)).unwrap());
         assert!((got.loss() - want.loss()).abs() < 1e-4 * want.loss());
     }
     Ok(())
@@ -264,7 +274,8 @@ fn edges_move() {
         let rate = (step != 2).then_some(0.01);
         let handed = [&mut sparse as &mut dyn Engine, &mut *dense].map(|engine| {
             let mut handed = Vec::new();
-            engine.train_step_with(&batch, rate, &marks, &mut |layer, gradient| handed.push((layer, gradient))).unwrap();
+            let step = rate.map_or_else(Step::statistics, Step::optimizer);
+            engine.step(&batch, step.weight_gradients(&marks, &mut |layer, gradient| handed.push((layer, gradient)))).unwrap();
             handed
         });
         let [got, want] = handed.map(|all| all.into_iter().unzip::<_, _, Vec<usize>, Vec<Vec<f32>>>());
@@ -314,7 +325,7 @@ fn steps_by_hand() {
                 layers.iter_mut().for_each(moved_by_hand);
                 others.iter_mut().filter(|m| !m.gradient.is_empty()).for_each(moved_by_hand);
             };
-            engine.train_step_by(&batch, &mut by_hand).unwrap()
+            engine.step(&batch, Step::by(&mut by_hand)).unwrap()
         });
         assert!((outcomes[0].loss() - outcomes[1].loss()).abs() < 1e-5);
         compare("by hand", step, [&mut sparse, &mut *dense], &batch).unwrap();
@@ -325,7 +336,7 @@ fn steps_by_hand() {
 fn one_engine_goes_on_from_the_other() {
     let (spec, mut sparse, mut dense) = pair(3);
     let train = |engine: &mut dyn Engine, steps: std::ops::Range<u64>| {
-        steps.for_each(|step| assert!(engine.train_step(&batch(&spec, 16, step), 0.01).unwrap().loss().is_finite()));
+        steps.for_each(|step| assert!(engine.step(&batch(&spec, 16, step), Step::optimizer(0.01)).unwrap().loss().is_finite()));
         engine.state().unwrap()
     };
     let halves = [train(&mut sparse, 0..3), train(&mut *dense, 0..3)];

@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use shared::engine::sparse::SparseEngine;
-use shared::engine::{Batch, Engine, Movable, Optimizer, StepOptions};
+use shared::engine::{Batch, Engine, Movable, Optimizer, Step, StepOptions};
 use shared::graph::Mask;
 use shared::init::{InitMethod, initialise};
 use shared::model::{Image, Layer, build};
@@ -29,12 +29,12 @@ fn steps_allocate_nothing() {
         labels: (0..32).map(|i| i % 10).collect(),
     };
     for _ in 0..4 {
-        engine.train_step(&batch, 0.01).unwrap();
+        engine.step(&batch, Step::optimizer(0.01)).unwrap();
     }
     let region = Region::new(ALLOCATOR);
     let steps = 40;
     for _ in 0..steps {
-        engine.train_step(&batch, 0.01).unwrap();
+        engine.step(&batch, Step::optimizer(0.01)).unwrap();
     }
     let allocations = region.change().allocations;
     assert!(allocations <= 1 + steps / JOBS_PER_BLOCK, "{allocations} allocations in {steps} steps");
@@ -48,11 +48,11 @@ fn steps_allocate_nothing() {
         }
     };
     for _ in 0..4 {
-        engine.train_step_by(&batch, &mut by_hand).unwrap();
+        engine.step(&batch, Step::by(&mut by_hand)).unwrap();
     }
     let region = Region::new(ALLOCATOR);
     for _ in 0..steps {
-        engine.train_step_by(&batch, &mut by_hand).unwrap();
+        engine.step(&batch, Step::by(&mut by_hand)).unwrap();
     }
     let allocations = region.change().allocations;
     assert!(allocations <= 2 * steps + 1 + steps / JOBS_PER_BLOCK, "{allocations} allocations in {steps} steps by hand");

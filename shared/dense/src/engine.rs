@@ -6,9 +6,10 @@ use super::loss;
 use super::network::{Gradient, Moments, Network, Parameters, Statistics};
 use super::update::{average, descend};
 use super::{Images, Matrices, Processor, Try, Vector, device};
-use er_engine::checked::{complete, complete_layer, ends_with_logits};
+use er_engine::checked::{complete, complete_layers, ends_with_logits};
 use er_engine::{
-    Batch, DenseState, Device as DeviceName, Engine, Gradients, LayerState, ModelState, Movable, Outcome, StepOptions,
+    Batch, DenseState, Device as DeviceName, EdgeGradients, Engine, Gradients, LayerState, ModelState, Movable, Outcome,
+    ParameterUpdate, Step, StepOptions,
 };
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
@@ -62,12 +63,6 @@ struct Pass<E: Dtype, D: Storage<E>> {
     weights: Vec<Option<Matrices<E, D>>>,
     /// Gradients of other parameters; none for buffers.
     dense: Vec<Option<Vector<E, D>>>,
-}
-
-/// Who wants the gradients of all weights, edges or not, of which layers.
-struct Wanted<'a> {
-    layers: &'a [bool],
-    visit: &'a mut (dyn FnMut(usize, Vec<f32>) + Send),
 }
 
 impl<E: Dtype> DenseEngine<E, Cpu>
@@ -148,8 +143,8 @@ impl<E: Dtype, D: Processor<E>> DenseEngine<E, D> {
         rows.try_permute::<_, Axes3<1, 2, 0>>()?.try_contiguous()
     }
 
-    /// Forward and backward with statistics of the batch.
-    fn forward_backward(&mut self, batch: &Batch, mut wanted: Option<Wanted>) -> Try<Pass<E, D>, D> {
+    /// Forward and backward with statistics of the batch; hands over the gradients of all weights that are wanted.
+    fn forward_backward(&mut self, batch: &Batch, wanted: &mut Gradients) -> Try<Pass<E, D>, D> {
         let samples = batch.checked_samples(&self.spec);
         assert!(samples <= self.max_batch, "batch of {samples} samples, room for {}", self.max_batch);
         let images = self.upload(&batch.images)?;
@@ -163,7 +158,9 @@ impl<E: Dtype, D: Processor<E>> DenseEngine<E, D> {
         self.network.backward(passed.values, last, &self.parameters, &mut |gradient| {
             match gradient {
                 Gradient::Weights(layer, gradient) => {
-                    if let Some(Wanted { visit, .. }) = wanted.as_mut().filter(|w| w.layers[layer]) {
+                    if let Gradients::Weights { layers, visit } = wanted
+                        && layers[layer]
+                    {
                         visit(layer, narrowed(&gradient.as_vec()));
                     }
                     weights[layer] = Some(gradient.try_mul(self.edges[layer].keep.clone())?);
@@ -191,6 +188,22 @@ impl<E: Dtype, D: Processor<E>> DenseEngine<E, D> {
             }
         }
         Ok(())
+    }
+
+    /// Moves parameters as a caller wishes.
+    fn update_by(&mut self, update: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send), pass: &Pass<E, D>) -> Try<(), D> {
+        self.steps += 1;
+        let gradients = self.on_host(pass);
+        let (mut layers, mut dense) = (self.layers(), self.others());
+        let movable = layers.iter_mut().zip(&gradients.layers);
+        let movable = movable.map(|(l, gradient)| Movable { values: &mut l.weights, gradient, slots: &mut l.slots });
+        let others = dense.iter_mut().zip(&gradients.dense);
+        let others = others.map(|(d, gradient)| Movable { values: &mut d.values, gradient, slots: &mut d.slots });
+        update(&mut movable.collect::<Vec<_>>(), &mut others.collect::<Vec<_>>());
+        for (layer, state) in layers.iter().enumerate() {
+            self.set_layer(layer, state)?;
+        }
+        self.set_others(dense)
     }
 
     /// Moves running statistics.
@@ -282,13 +295,13 @@ impl<E: Dtype, D: Processor<E>> DenseEngine<E, D> {
         Ok(())
     }
 
-    /// Gradients of edges and of the other parameters, empty for buffers.
-    fn on_host(&self, pass: &Pass<E, D>) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    /// Gradients of edges and of the other parameters.
+    fn on_host(&self, pass: &Pass<E, D>) -> EdgeGradients {
         let weights = pass.weights.iter().zip(&self.edges);
         let none = |edges: &Edges<E, D>| vec![0.0; edges.mask.edges()];
         let weights = weights.map(|(g, edges)| g.as_ref().map_or_else(|| none(edges), |g| at_edges(&edges.mask, &g.as_vec())));
         let dense = pass.dense.iter().map(|g| g.as_ref().map_or_else(Vec::new, |g| narrowed(&g.as_vec())));
-        (weights.collect(), dense.collect())
+        EdgeGradients { layers: weights.collect(), dense: dense.collect() }
     }
 }
 
@@ -319,33 +332,26 @@ impl<E: Dtype, D: Processor<E>> Engine for DenseEngine<E, D> {
         &self.spec
     }
 
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome> {
+    fn step(&mut self, batch: &Batch, step: Step) -> Result<Outcome> {
+        let Step { mut gradients, update } = step;
+        if let Gradients::Weights { layers, .. } = &gradients {
+            assert_eq!(layers.len(), self.edges.len(), "one mark per layer");
+        }
         self.run(|engine| {
-            let pass = engine.forward_backward(batch, None)?;
+            let pass = engine.forward_backward(batch, &mut gradients)?;
             let outcome = pass.outcome;
-            engine.update_statistics(&pass)?;
-            engine.descend(learning_rate, pass)?;
-            Ok(outcome)
-        })
-    }
-
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
-        self.run(|engine| {
-            let pass = engine.forward_backward(batch, None)?;
-            engine.update_statistics(&pass)?;
-            let (of_edges, of_dense) = engine.on_host(&pass);
-            let (mut layers, mut dense) = (engine.layers(), engine.others());
-            let movable = layers.iter_mut().zip(&of_edges);
-            let movable = movable.map(|(l, gradient)| Movable { values: &mut l.weights, gradient, slots: &mut l.slots });
-            let others = dense.iter_mut().zip(&of_dense);
-            let others = others.map(|(d, gradient)| Movable { values: &mut d.values, gradient, slots: &mut d.slots });
-            step(&mut movable.collect::<Vec<_>>(), &mut others.collect::<Vec<_>>());
-            for (layer, state) in layers.iter().enumerate() {
-                engine.set_layer(layer, state)?;
+            if let Gradients::Edges(to) = gradients {
+                *to = engine.on_host(&pass);
             }
-            engine.set_others(dense)?;
-            engine.steps += 1;
-            Ok(pass.outcome)
+            if !matches!(update, ParameterUpdate::None) {
+                engine.update_statistics(&pass)?;
+            }
+            match update {
+                ParameterUpdate::None | ParameterUpdate::Statistics => {}
+                ParameterUpdate::Optimizer(learning_rate) => engine.descend(learning_rate, pass)?,
+                ParameterUpdate::Caller(update) => engine.update_by(update, &pass)?,
+            }
+            Ok(outcome)
         })
     }
 
@@ -365,48 +371,11 @@ impl<E: Dtype, D: Processor<E>> Engine for DenseEngine<E, D> {
         })
     }
 
-    fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
-        self.run(|engine| {
-            let pass = engine.forward_backward(batch, None)?;
-            let (edges, dense) = engine.on_host(&pass);
-            Ok((pass.outcome, edges, dense))
-        })
-    }
-
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
-        let layers = vec![true; self.edges.len()];
-        self.run(|engine| Ok(engine.forward_backward(batch, Some(Wanted { layers: &layers, visit }))?.outcome))
-    }
-
-    fn train_step_with(
-        &mut self,
-        batch: &Batch,
-        learning_rate: Option<f64>,
-        layers: &[bool],
-        visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Result<Outcome> {
-        assert_eq!(layers.len(), self.edges.len(), "one mark per layer");
-        self.run(|engine| {
-            let pass = engine.forward_backward(batch, Some(Wanted { layers, visit }))?;
-            let outcome = pass.outcome;
-            engine.update_statistics(&pass)?;
-            if let Some(lr) = learning_rate {
-                engine.descend(lr, pass)?;
-            }
-            Ok(outcome)
-        })
-    }
-
     fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {
-        self.run(|engine| {
-            let mut layers = engine.layers();
-            change(&mut layers);
-            let slots = engine.options.optimizer.slots();
-            for (layer, state) in engine.spec.layers().iter().zip(&mut layers) {
-                complete_layer(layer, state, slots).unwrap_or_else(|e| panic!("{e}"));
-            }
-            layers.iter().enumerate().try_for_each(|(layer, state)| engine.set_layer(layer, state))
-        })
+        let mut layers = device::guarded(self.name, || Ok(self.layers()))?;
+        change(&mut layers);
+        complete_layers(&self.spec, &mut layers, self.options.optimizer.slots())?;
+        self.run(|engine| layers.iter().enumerate().try_for_each(|(layer, state)| engine.set_layer(layer, state)))
     }
 
     fn state(&self) -> Result<ModelState> {

@@ -1,8 +1,8 @@
 //! What the engine does beyond being right, which `tests/conformance.rs` shows.
 
 use super::*;
-use er_engine::{Batch, Optimizer};
-use er_graphs::graph::Mask;
+use er_engine::{Batch, LayerState, Optimizer, Step};
+use er_graphs::graph::{LayerShape, Mask};
 use er_networks::init::{InitMethod, initialise};
 use er_networks::model::{DefaultInit, Image, Op, build};
 
@@ -34,14 +34,14 @@ fn the_number_of_threads_changes_no_bit_and_a_saved_state_goes_on() {
         let [mut one, two] = [1, 2].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let mut engine = digits(options);
-            pool.install(|| engine.train_step(&batch(16), 0.1).unwrap());
+            pool.install(|| engine.step(&batch(16), Step::optimizer(0.1)).unwrap());
             engine
         });
         let saved = one.state().unwrap();
         assert_eq!(saved, two.state().unwrap());
         let mut copy = DenseEngine::<f32, _>::new(one.spec().clone(), saved, options, 16).unwrap();
         for engine in [&mut one, &mut copy] {
-            engine.train_step(&batch(13), 0.1).unwrap();
+            engine.step(&batch(13), Step::optimizer(0.1)).unwrap();
         }
         assert_eq!(one.state().unwrap(), copy.state().unwrap());
     }
@@ -65,7 +65,7 @@ fn a_diverged_network_shows_nan() {
     let mut state = half_of_all(&spec);
     state.layers[0].weights.fill(f32::NAN);
     let mut engine = DenseEngine::<f32, _>::new(spec, state, OPTIONS, 16).unwrap();
-    assert!(engine.train_step(&batch(16), 0.1).unwrap().loss().is_nan());
+    assert!(engine.step(&batch(16), Step::optimizer(0.1)).unwrap().loss().is_nan());
 }
 
 #[test]
@@ -81,6 +81,30 @@ fn what_does_not_fit_is_refused() {
     let mut pixels = ModelSpec::new("pixels", Image::new(1, 8, 8), DefaultInit::KaimingNormal);
     pixels.push("relu", Op::Relu, &[0]).unwrap();
     assert!(make(&pixels, half_of_all(&pixels), 4).what().contains("logits have height and width 1"));
+}
+
+/// In the words of `load_state`; the engine stays what it is.
+#[test]
+fn a_rewiring_that_does_not_fit_is_refused() {
+    type Change = fn(&mut LayerState);
+    let mut engine = digits(OPTIONS);
+    engine.step(&batch(16), Step::optimizer(0.1)).unwrap();
+    let before = engine.state().unwrap();
+    let changes: [(Change, &str); 4] = [
+        (|layer| layer.weights.push(1.0), "values, expected"),
+        (|layer| layer.slots[0].push(1.0), "optimiser state of"),
+        (|layer| layer.slots.push(Vec::new()), "vectors of optimiser state, expected 1"),
+        (|layer| layer.mask = Mask::empty(LayerShape::linear(2, 2)), "has shape 2×2"),
+    ];
+    for (change, words) in changes {
+        let mut unfit = before.clone();
+        change(&mut unfit.layers[1]);
+        let refused = engine.load_state(unfit).unwrap_err();
+        assert!(refused.what().contains(words) && refused.what().contains(&engine.spec().layers()[1].name), "{refused}");
+        let error = engine.rewire(&mut |layers: &mut [LayerState]| change(&mut layers[1])).unwrap_err();
+        assert_eq!((error.what(), error.help_text()), (refused.what(), refused.help_text()));
+        assert_eq!(engine.state().unwrap(), before);
+    }
 }
 
 /// The products of matrices against the edges' own arithmetic; also grouped convolutions, more rows than columns, no edges.

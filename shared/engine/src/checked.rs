@@ -6,14 +6,8 @@ use er_networks::model::{Layer, ModelSpec, ParamKind};
 
 /// Checks a saved state against a model and completes missing optimiser state with zeros.
 pub fn complete(spec: &ModelSpec, mut state: ModelState, slots: usize) -> Result<ModelState> {
+    complete_layers(spec, &mut state.layers, slots)?;
     let model = spec.name();
-    if state.layers.len() != spec.layers().len() {
-        let (got, want) = (state.layers.len(), spec.layers().len());
-        return Err(Error::failure(format!("the state has {got} layers, {model} has {want}")));
-    }
-    for (state, layer) in state.layers.iter_mut().zip(spec.layers()) {
-        complete_layer(layer, state, slots)?;
-    }
     let parameters = spec.parameters();
     let expected: Vec<_> = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect();
     if state.dense.len() != expected.len() {
@@ -32,8 +26,16 @@ pub fn complete(spec: &ModelSpec, mut state: ModelState, slots: usize) -> Result
     Ok(state)
 }
 
-/// Checks a layer's state and completes missing optimiser state with zeros.
-pub fn complete_layer(layer: &Layer, state: &mut LayerState, slots: usize) -> Result<()> {
+/// Checks the states of all layers and completes missing optimiser state with zeros.
+pub fn complete_layers(spec: &ModelSpec, states: &mut [LayerState], slots: usize) -> Result<()> {
+    if states.len() != spec.layers().len() {
+        let (got, model, want) = (states.len(), spec.name(), spec.layers().len());
+        return Err(Error::failure(format!("the state has {got} layers, {model} has {want}")));
+    }
+    spec.layers().iter().zip(states).try_for_each(|(layer, state)| complete_layer(layer, state, slots))
+}
+
+fn complete_layer(layer: &Layer, state: &mut LayerState, slots: usize) -> Result<()> {
     let (name, got, want) = (&layer.name, state.mask.shape(), layer.shape);
     if got != want {
         return Err(Error::failure(format!("the state of {name} has shape {got}, expected {want}")));

@@ -80,9 +80,6 @@ impl Outcome {
     }
 }
 
-/// A pass over a batch, and gradients of its mean loss: on the edges of each layer, and of the dense parameters.
-pub type Gradients = (Outcome, Vec<Vec<f32>>, Vec<Vec<f32>>);
-
 /// How parameters move.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Optimizer {
@@ -117,7 +114,34 @@ impl Default for StepOptions {
     }
 }
 
-/// What a caller of [`Engine::train_step_by`] may move: the weights of one layer's edges, or one dense parameter or buffer.
+/// Gradients of the mean loss, without weight decay, of what a network has: edges, biases, scales and shifts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EdgeGradients {
+    /// Those of each layer's weights, in edge order.
+    pub layers: Vec<Vec<f32>>,
+    /// Those of the other parameters, in the order of [`ModelState::dense`]; empty for buffers.
+    pub dense: Vec<Vec<f32>>,
+}
+
+/// Which gradients a caller of [`Engine::step`] gets: those of the mean loss, without weight decay.
+#[derive(Default)]
+pub enum Gradients<'a> {
+    /// None.
+    #[default]
+    None,
+    /// Those of all weights of some layers, whether there is an edge or not. A marked layer's cost what a dense one's would, the
+    /// others what they cost in any step.
+    Weights {
+        /// Which layers; one mark per layer.
+        layers: &'a [bool],
+        /// Takes a layer and its gradients in the order of positions, last layer first: one layer's are held at a time.
+        visit: &'a mut (dyn FnMut(usize, Vec<f32>) + Send + 'a),
+    },
+    /// Those on edges, and of the other parameters; what was there before is written over.
+    Edges(&'a mut EdgeGradients),
+}
+
+/// What [`ParameterUpdate::Caller`] may move: the weights of one layer's edges, or one dense parameter or buffer.
 #[derive(Debug)]
 pub struct Movable<'a> {
     /// The values, in edge order or row-major.
@@ -128,6 +152,72 @@ pub struct Movable<'a> {
     pub slots: &'a mut [Vec<f32>],
 }
 
+/// Who moves the parameters in a step. The running statistics of batch normalisations move in all steps but
+/// [`ParameterUpdate::None`].
+#[derive(Default)]
+pub enum ParameterUpdate<'a> {
+    /// Nobody, and running statistics stay: the step changes nothing.
+    #[default]
+    None,
+    /// Nobody; running statistics alone move, and the optimiser's count of steps stays.
+    Statistics,
+    /// The optimiser, at this learning rate; it counts the step.
+    Optimizer(f64),
+    /// The caller, by a function of the layers' weights and of the other parameters, the latter in the order of
+    /// [`ModelState::dense`]; both lists are allocated anew at every call. Running statistics have moved before, and the optimiser
+    /// counts the step. The function runs on the engine's threads, if there are any, and may use them. Taking over what was moved
+    /// is O(edges), whichever weights are 0.
+    Caller(&'a mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send + 'a)),
+}
+
+/// What [`Engine::step`] does besides a pass forward and one back: first it hands over gradients, then somebody moves the
+/// parameters. By default neither.
+#[derive(Default)]
+pub struct Step<'a> {
+    /// What is handed over.
+    pub gradients: Gradients<'a>,
+    /// Who moves the parameters.
+    pub update: ParameterUpdate<'a>,
+}
+
+impl<'a> Step<'a> {
+    /// Nothing moves, see [`ParameterUpdate::None`].
+    #[must_use]
+    pub fn measure() -> Self {
+        Self::default()
+    }
+
+    /// Running statistics move, see [`ParameterUpdate::Statistics`].
+    #[must_use]
+    pub fn statistics() -> Self {
+        Self { update: ParameterUpdate::Statistics, ..Self::default() }
+    }
+
+    /// The optimiser moves the parameters, see [`ParameterUpdate::Optimizer`].
+    #[must_use]
+    pub fn optimizer(learning_rate: f64) -> Self {
+        Self { update: ParameterUpdate::Optimizer(learning_rate), ..Self::default() }
+    }
+
+    /// `update(layers, dense)` moves the parameters, see [`ParameterUpdate::Caller`].
+    #[must_use]
+    pub fn by(update: &'a mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send + 'a)) -> Self {
+        Self { update: ParameterUpdate::Caller(update), ..Self::default() }
+    }
+
+    /// The same step, with the gradients of all weights of the layers that are marked to `visit`, see [`Gradients::Weights`].
+    #[must_use]
+    pub fn weight_gradients(self, layers: &'a [bool], visit: &'a mut (dyn FnMut(usize, Vec<f32>) + Send + 'a)) -> Self {
+        Self { gradients: Gradients::Weights { layers, visit }, ..self }
+    }
+
+    /// The same step, with the gradients on edges to `to`, see [`Gradients::Edges`].
+    #[must_use]
+    pub fn edge_gradients(self, to: &'a mut EdgeGradients) -> Self {
+        Self { gradients: Gradients::Edges(to), ..self }
+    }
+}
+
 /// Owns parameters, optimiser state and activations of one model on one device.
 ///
 /// # Errors
@@ -136,23 +226,16 @@ pub trait Engine {
     /// The model.
     fn spec(&self) -> &ModelSpec;
 
-    /// One optimiser step: forward, backward, update; returns the loss and accuracy before the update. Statistics of batch
-    /// normalisations are those of the batch, and running ones move.
+    /// A pass forward and one back, with the batch's statistics in batch normalisations, and what `step` says; returns loss and
+    /// accuracy before anything moved. Edges of weight 0 have gradients like all others, and may cost nothing else.
+    ///
+    /// An engine may compute the gradients of layers marked in [`Gradients::Weights`] in another order than it does in other
+    /// steps; edges move by those that are handed over.
     ///
     /// # Panics
-    /// If the batch is empty, larger than what the engine was made for, or does not fit the model.
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome>;
-
-    /// As [`Engine::train_step`], but `step(layers, dense)` moves the parameters instead of the optimiser. `layers` has the weights
-    /// of every layer, in edge order, `dense` the other parameters in the order of [`ModelState::dense`]. Edges of weight 0 have
-    /// gradients like all others, and may cost nothing else. Running statistics have moved before `step` is called, and the count of
-    /// steps goes up by one. Taking over what was moved is O(edges), whichever weights are 0.
-    ///
-    /// `step` runs on the engine's threads, if it has any, and may use them. The two lists are allocated anew at every call.
-    ///
-    /// # Panics
-    /// As [`Engine::train_step`].
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome>;
+    /// If the batch is empty, larger than what the engine was made for, or does not fit the model, and if there is not one mark
+    /// per layer in [`Gradients::Weights`].
+    fn step(&mut self, batch: &Batch, step: Step) -> Result<Outcome>;
 
     /// Loss and accuracy of any number of samples with running statistics; changes nothing.
     ///
@@ -166,43 +249,14 @@ pub trait Engine {
     /// As [`Engine::evaluate`].
     fn logits(&mut self, batch: &Batch) -> Result<Vec<f32>>;
 
-    /// Forward and backward with batch statistics, without an update: gradients of the mean loss on the edges, one vector per
-    /// layer in edge order, and of the dense parameters in the order of [`ModelState::dense`] (empty for buffers).
-    fn gradients(&mut self, batch: &Batch) -> Result<Gradients>;
-
-    /// As [`Engine::gradients`] for what a step computes; and hands the gradient of every weight of each layer, whether there is an
-    /// edge or not, to `visit(layer, gradient)`, last layer first, in the order of positions. One layer's weights are held at a time;
-    /// a layer costs what a dense one would.
-    ///
-    /// # Panics
-    /// As [`Engine::train_step`].
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome>;
-
-    /// As [`Engine::train_step`], and hands the gradient of every weight of each layer that `layers` marks, whether there is an edge
-    /// or not, to `visit(layer, gradient)`, last layer first, in the order of positions: that of the mean loss, without weight
-    /// decay. Without a learning rate the optimiser moves nothing and its count of steps stays; running statistics move either
-    /// way. A marked layer's gradients cost what a dense one's would, the others what they cost in a step.
-    ///
-    /// Edges move by the gradients that are handed over. An engine may compute these in another order than it does in
-    /// [`Engine::train_step`], so marked layers may differ from it by rounding.
-    ///
-    /// # Panics
-    /// As [`Engine::train_step`], and unless there is one mark per layer.
-    fn train_step_with(
-        &mut self,
-        batch: &Batch,
-        learning_rate: Option<f64>,
-        layers: &[bool],
-        visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Result<Outcome>;
-
     /// Lets `change` edit masks, weights and optimiser state of the layers (vectors in the mask's edge order), then takes them over.
     /// A layer whose mask is another than before is laid out anew, in place, in O(edges + weights/64); for the others nothing is
     /// laid out or allocated but the copy of a mask that tells, unless weights have become 0 that were not. `change` runs on the
     /// engine's threads, if it has any, and may use them. Missing optimiser state becomes zeros, as in [`Engine::load_state`].
     ///
-    /// # Panics
-    /// If there is another number of values than the layer has edges, or the layer has another shape than before.
+    /// # Errors
+    /// If a layer has another shape than before, or another number of values than edges, in the words of [`Engine::load_state`].
+    /// What the engine then holds is not defined until a state is loaded.
     fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()>;
 
     /// A copy of everything that must outlive the process.
@@ -211,6 +265,6 @@ pub trait Engine {
     /// Replaces everything by a saved state.
     ///
     /// # Errors
-    /// If the state belongs to another model; names the first parameter that differs, with both shapes.
+    /// If the state belongs to another model; names the first parameter that differs, with both shapes. Nothing is replaced then.
     fn load_state(&mut self, state: ModelState) -> Result<()>;
 }

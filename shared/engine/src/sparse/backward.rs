@@ -1,5 +1,6 @@
 //! The backward pass.
 
+use super::SparseEngine;
 use super::blend::{Frame, MOST, Operand, Operands, read};
 use super::conv::{InputGradient, WeightGradient};
 use super::norm::Norm;
@@ -7,37 +8,46 @@ use super::plan::{Finish, Mode, Source, Step, Write};
 use super::plane::{Completion, Watch, add_channel_sums, complete, planes};
 use super::pool;
 use super::tensor::{Shared, View};
-use super::{SparseEngine, Wanted};
+use crate::Gradients;
 use crate::simd::LANES;
 
 /// Tables for the sums that a step's gradients owe to normalisations, by input and watch.
 type Tables = [[Option<Shared<[f64; 2]>>; MOST]; 2];
 
 impl SparseEngine {
-    pub(super) fn backward(&mut self, samples: usize, wanted: &mut Option<Wanted>) {
+    /// The backward pass of the samples that are loaded, after the forward pass and the loss; hands over the gradients of all
+    /// weights that are wanted.
+    pub(super) fn backward(&mut self, wanted: &mut Gradients) {
         self.norms.iter_mut().for_each(Norm::begin_sums);
         for s in (0..self.plan.steps.len()).rev() {
-            self.backward_step(s, samples, wanted);
+            self.backward_step(s, wanted);
         }
     }
 
-    fn backward_step(&mut self, s: usize, samples: usize, wanted: &mut Option<Wanted>) {
-        let tables = self.begin_sums(s, samples);
+    /// One step. Unsafe calls below rely on this: instructions, views, scratch memory and plan are the engine's own, the views
+    /// have room for the samples, and nothing else computes on them. In the plan, a step writes no buffer that it reads, except
+    /// where it settles its own gradient in the place of one of the terms.
+    fn backward_step(&mut self, s: usize, wanted: &mut Gradients) {
+        let tables = self.begin_sums(s);
         match self.plan.steps[s] {
             Step::Conv { layer, bias, .. } => {
-                self.backward_conv(s, layer, samples, &tables, wanted);
+                // SAFETY: the tables are the step's.
+                unsafe { self.backward_conv(s, layer, &tables, wanted) };
                 if let Some(bias) = bias {
-                    self.backward_bias(s, bias, samples);
+                    self.backward_bias(s, bias);
                 }
             }
-            Step::Sum { .. } => self.backward_sum(s, samples, &tables),
-            Step::MaxPool { .. } | Step::AvgPool { .. } => self.backward_pool(s, samples, &tables),
+            // SAFETY: the tables are the step's.
+            Step::Sum { .. } => unsafe { self.backward_sum(s, &tables) },
+            // SAFETY: the tables are the step's.
+            Step::MaxPool { .. } | Step::AvgPool { .. } => unsafe { self.backward_pool(s, &tables) },
         }
         self.end_sums(s);
     }
 
     /// Makes the tables that completing the gradients of a step's inputs fills.
-    fn begin_sums(&mut self, s: usize, samples: usize) -> Tables {
+    fn begin_sums(&mut self, s: usize) -> Tables {
+        let samples = self.samples;
         let parts = match self.plan.steps[s] {
             Step::Conv { layer, .. } => self.layers[layer].conv.parts(self.isa, samples),
             _ => samples.div_ceil(LANES),
@@ -69,7 +79,8 @@ impl SparseEngine {
     }
 
     /// The gradient of a step's output as a sum of what readers of the output left.
-    fn output_gradient(&self, s: usize, blocks: usize) -> Operands<'_> {
+    fn output_gradient(&self, s: usize) -> Operands<'_> {
+        let blocks = self.samples.div_ceil(LANES);
         let output = self.plan.steps[s].output();
         let x = self.tensors.views[output];
         let mut operands: Operands = Default::default();
@@ -103,29 +114,38 @@ impl SparseEngine {
     }
 
     /// Where the gradient of an input goes.
-    fn target(&self, s: usize, input: usize, blocks: usize) -> Option<(View, &Write)> {
+    fn target(&self, s: usize, input: usize) -> Option<(View, &Write)> {
+        let blocks = self.samples.div_ceil(LANES);
         let write = self.plan.back[s].writes[input].as_ref()?;
         let tensor = self.plan.sources[self.plan.steps[s].inputs()[input]].tensor;
         let image = self.plan.tensors[tensor];
         Some((self.buffers.views[write.buffer].with_image(image, blocks), write))
     }
 
-    fn backward_conv(&mut self, s: usize, layer: usize, samples: usize, tables: &Tables, wanted: &mut Option<Wanted>) {
-        let blocks = samples.div_ceil(LANES);
+    /// The gradients of a layer and of its input.
+    ///
+    /// # Safety
+    /// `tables` are those that [`Self::begin_sums`] made for this step.
+    unsafe fn backward_conv(&mut self, s: usize, layer: usize, tables: &Tables, wanted: &mut Gradients) {
         let (mut edges, mut partial) = (std::mem::take(&mut self.layers[layer].gradient), std::mem::take(&mut self.partial));
         let input = self.plan.steps[s].inputs()[0];
-        let target = self.target(s, 0, blocks).map(|(to, write)| InputGradient {
+        let target = self.target(s, 0).map(|(to, write)| InputGradient {
             to,
             accumulate: write.mode == Mode::Add,
             completion: self.completion(&write.finish, &tables[0]),
         });
-        let (gradient, value, machine) = (self.output_gradient(s, blocks), self.operand(input), self.machine(samples));
+        let (gradient, value, machine) = (self.output_gradient(s), self.operand(input), self.machine());
         let conv = &self.layers[layer].conv;
-        if let Some(Wanted { visit, .. }) = wanted.as_mut().filter(|w| w.layers[layer]) {
+        if let Gradients::Weights { layers, visit } = wanted
+            && layers[layer]
+        {
             let mask = &self.states[layer].mask;
             let mut all = vec![0.0; mask.shape().weights()];
             let mut partial = vec![0.0; conv.partial_sums(true)];
-            conv.backward(machine, &gradient, value, target.as_ref(), WeightGradient::All(&mut all), &mut partial);
+            let to = WeightGradient::All(&mut all);
+            // SAFETY: as said at `backward_step`; `begin_sums` has cut the layer for the samples, and `with` has reserved what it
+            // needs.
+            unsafe { conv.backward(machine, &gradient, value, target.as_ref(), to, &mut partial) };
             // Not computed a second time along the edges.
             for (edge, position) in edges.iter_mut().zip(mask.iter()) {
                 *edge = all[position];
@@ -137,51 +157,59 @@ impl SparseEngine {
             if partial.len() < needed {
                 partial.resize(needed, 0.0);
             }
-            conv.backward(machine, &gradient, value, target.as_ref(), WeightGradient::Edges(&mut edges), &mut partial);
+            let to = WeightGradient::Edges(&mut edges);
+            // SAFETY: as above.
+            unsafe { conv.backward(machine, &gradient, value, target.as_ref(), to, &mut partial) };
         }
         (self.layers[layer].gradient, self.partial) = (edges, partial);
     }
 
     /// The gradient of a bias is the sum of the output's; what comes through a normalisation sums to zero.
-    fn backward_bias(&mut self, s: usize, bias: usize, samples: usize) {
-        let blocks = samples.div_ceil(LANES);
+    fn backward_bias(&mut self, s: usize, bias: usize) {
+        let blocks = self.samples.div_ceil(LANES);
         let image = self.plan.tensors[self.plan.steps[s].output()];
         self.dense[bias].gradient.fill(0.0);
         for term in self.plan.back[s].terms.iter().filter(|t| self.plan.sources[t.source].norm.is_none()) {
             let gradient = self.buffers.views[term.buffer].with_image(image, blocks);
-            add_channel_sums(self.isa, blocks, gradient, &mut self.dense[bias].gradient);
+            // SAFETY: as said at `backward_step`; a bias has one value a channel.
+            unsafe { add_channel_sums(self.isa, blocks, gradient, &mut self.dense[bias].gradient) };
         }
     }
 
     /// The stored gradient of a step's output, formed first if need be.
-    fn settled(&self, s: usize, samples: usize) -> View {
+    fn settled(&mut self, s: usize) -> View {
+        let (isa, samples) = (self.isa, self.samples);
         let blocks = samples.div_ceil(LANES);
         let back = &self.plan.back[s];
         let image = self.plan.tensors[self.plan.steps[s].output()];
         let to = self.buffers.views[back.settle.unwrap_or(back.terms[0].buffer)].with_image(image, blocks);
         if back.settle.is_some() {
-            let (isa, terms) = (self.isa, self.output_gradient(s, blocks));
+            let terms = self.output_gradient(s);
             planes(blocks, image.channels, |b, c| {
-                // SAFETY: each item writes its own plane; it may be that of the first term.
+                // SAFETY: as said at `backward_step`; each item writes its own plane, which may be that of the first term.
                 unsafe { read(isa, samples, &terms, b, c..c + 1, Frame::plane(to, b, c), false) };
             });
         }
         to
     }
 
-    fn backward_sum(&self, s: usize, samples: usize, tables: &Tables) {
-        let (isa, blocks) = (self.isa, samples.div_ceil(LANES));
-        let from = self.settled(s, samples);
+    /// The gradients of the summands.
+    ///
+    /// # Safety
+    /// As [`Self::backward_conv`].
+    unsafe fn backward_sum(&mut self, s: usize, tables: &Tables) {
+        let (isa, samples) = (self.isa, self.samples);
+        let from = self.settled(s);
         let operands = [Some(Operand::plain(from)), None, None, None];
         for (j, tables) in tables.iter().enumerate().take(self.plan.steps[s].inputs().len()) {
-            let Some((to, write)) = self.target(s, j, blocks) else { continue };
+            let Some((to, write)) = self.target(s, j) else { continue };
             let completion = self.completion(&write.finish, tables);
             let moves = write.mode != Mode::Share;
             if !moves && completion.is_nothing() {
                 continue;
             }
-            planes(blocks, to.image.channels, |b, c| {
-                // SAFETY: each item writes its own plane.
+            planes(samples.div_ceil(LANES), to.image.channels, |b, c| {
+                // SAFETY: as said at `backward_step`; each item writes its own plane.
                 unsafe {
                     if moves {
                         read(isa, samples, &operands, b, c..c + 1, Frame::plane(to, b, c), write.mode == Mode::Add);
@@ -192,17 +220,24 @@ impl SparseEngine {
         }
     }
 
-    fn backward_pool(&self, s: usize, samples: usize, tables: &Tables) {
-        let dy = self.settled(s, samples);
-        let Some((dx, write)) = self.target(s, 0, samples.div_ceil(LANES)) else { return };
+    /// The gradient of a pooling's input.
+    ///
+    /// # Safety
+    /// As [`Self::backward_conv`].
+    unsafe fn backward_pool(&mut self, s: usize, tables: &Tables) {
+        let samples = self.samples;
+        let dy = self.settled(s);
+        let Some((dx, write)) = self.target(s, 0) else { return };
         let completion = self.completion(&write.finish, &tables[0]);
         let to = (dx, write.mode == Mode::Add, &completion);
         match &self.plan.steps[s] {
             Step::MaxPool { window, input, output } => {
                 let ends = [self.tensors.views[*output], dy];
-                pool::max_backward(self.isa, samples, *window, self.pooled(*input), ends, to);
+                // SAFETY: as said at `backward_step`.
+                unsafe { pool::max_backward(self.isa, samples, *window, self.pooled(*input), ends, to) };
             }
-            Step::AvgPool { window, .. } => pool::average_backward(self.isa, samples, *window, dy, to),
+            // SAFETY: as said at `backward_step`.
+            Step::AvgPool { window, .. } => unsafe { pool::average_backward(self.isa, samples, *window, dy, to) },
             Step::Conv { .. } | Step::Sum { .. } => unreachable!("a pooling"),
         }
     }

@@ -29,7 +29,7 @@ impl<'a> Operand<'a> {
     /// What kernels need to read channels of one block from `channel` on, from row `row` on.
     ///
     /// # Safety
-    /// The plane and the row must exist.
+    /// The plane, the row and the channel's place in the maps must exist.
     unsafe fn part(&self, block: usize, channel: usize, row: usize) -> Part {
         let at = row * self.p.image.width;
         let start = |view: View| {
@@ -81,8 +81,8 @@ versions! {
     /// `to = Σ parts`, or added to it, with zeros around.
     ///
     /// # Safety
-    /// Every pixel the job names must be valid, those written be used by no one else, those read not be written meanwhile except
-    /// at the place of writing.
+    /// `isa` is one of this machine's. Every pixel the job names must be valid, those written be used by no one else, those read
+    /// not be written meanwhile except at the place of writing.
     unsafe fn blend(job: &Job, parts: usize) = any;
 }
 
@@ -201,8 +201,9 @@ impl Frame {
 /// Writes the sum of operands (or adds it), for `channels` of `block`.
 ///
 /// # Safety
-/// The frame must be memory of the caller's own that is large enough; the operands' planes must exist and not be written
-/// meanwhile, except that the frame may be one of the planes.
+/// `isa` is one of this machine's. The frame must be memory of the caller's own that is large enough; the operands' planes must
+/// exist, all of one image and with one value a channel in their maps, and not be written meanwhile, except that the frame may be
+/// one of them.
 pub(super) unsafe fn read(
     isa: Isa,
     samples: usize,

@@ -11,11 +11,17 @@ use crate::simd::{Isa, LANES};
 
 impl SparseEngine {
     /// Lays out images in blocks of 16 samples; missing samples are zeros.
-    pub(super) fn load(&mut self, images: &[f32], samples: usize) {
+    ///
+    /// # Panics
+    /// If there are more samples than the engine was made for.
+    pub(super) fn load(&mut self, images: &[f32]) {
+        let samples = images.len() / self.spec.input().len();
+        assert!(samples <= self.max_batch, "batch of {samples} samples, room for {}", self.max_batch);
+        self.samples = samples;
         let to = self.tensors.views[0];
         let pixels = to.image.height * to.image.width;
         planes(samples.div_ceil(LANES), to.image.channels, |b, c| {
-            // SAFETY: each item writes its own plane.
+            // SAFETY: each item writes its own plane, of a tensor with room for the samples.
             let plane = unsafe { to.pixels_mut(b, c) };
             plane.fill(Pixel::ZERO);
             for lane in 0..LANES.min(samples - b * LANES) {
@@ -27,7 +33,9 @@ impl SparseEngine {
         });
     }
 
-    pub(super) fn forward(&mut self, samples: usize, mode: Mode) {
+    /// The forward pass of the samples that are loaded.
+    pub(super) fn forward(&mut self, mode: Mode) {
+        let samples = self.samples;
         if mode == Mode::Evaluate {
             for (norm, plan) in self.norms.iter_mut().zip(&self.plan.norms) {
                 norm.use_running(&norm_values(&self.dense, *plan));
@@ -35,14 +43,15 @@ impl SparseEngine {
         }
         if let Some(moments) = self.begin_moments(0, mode, samples.div_ceil(LANES)) {
             let (isa, input) = (self.isa, self.tensors.views[0]);
-            // SAFETY: nobody writes the input.
+            // SAFETY: the engine's own instructions and tensors, which have room for the samples; nobody writes the input, and
+            // each plane has its own place in the table.
             planes(samples.div_ceil(LANES), input.image.channels, |b, c| unsafe {
                 measure_plane(isa, samples, input, moments, b, c);
             });
             self.end_moments(0);
         }
         for s in 0..self.plan.steps.len() {
-            self.forward_step(s, samples, mode);
+            self.forward_step(s, mode);
         }
     }
 
@@ -60,8 +69,12 @@ impl SparseEngine {
         }
     }
 
-    fn forward_step(&mut self, s: usize, samples: usize, mode: Mode) {
-        let (isa, blocks) = (self.isa, samples.div_ceil(LANES));
+    /// One step, whose unsafe calls rely on this: instructions, views, scratch memory and plan are the engine's own, the views
+    /// have room for `samples` samples, and nothing else computes on them. In the plan, what a step writes is nothing that it
+    /// reads.
+    fn forward_step(&mut self, s: usize, mode: Mode) {
+        let (isa, samples) = (self.isa, self.samples);
+        let blocks = samples.div_ceil(LANES);
         let output = self.plan.steps[s].output();
         let mut parts = blocks;
         if let Step::Conv { layer, .. } = self.plan.steps[s] {
@@ -76,7 +89,7 @@ impl SparseEngine {
         // Whoever writes planes measures each when it is written.
         let measure = |b: usize, c: usize| {
             if let Some(moments) = moments {
-                // SAFETY: the plane has been written, and each has its own place in the table.
+                // SAFETY: as above; the plane has been written, and each has its own place in the table.
                 unsafe { measure_plane(isa, samples, y, moments, b, c) };
             }
         };
@@ -85,7 +98,8 @@ impl SparseEngine {
                 let conv = &self.layers[*layer].conv;
                 let bias = bias.map(|b| self.dense[b].state.values.as_slice());
                 let fused = moments.filter(|_| conv.measures());
-                conv.forward(self.machine(samples), self.operand(*input), y, bias, fused);
+                // SAFETY: as above; the layer was cut for the samples at the beginning, and `with` has reserved what it needs.
+                unsafe { conv.forward(self.machine(), self.operand(*input), y, bias, fused) };
                 if moments.is_some() && fused.is_none() {
                     planes(blocks, channels, measure);
                 }
@@ -96,13 +110,19 @@ impl SparseEngine {
                     *to = Some(self.operand(input));
                 }
                 planes(blocks, channels, |b, c| {
-                    // SAFETY: each item writes its own plane.
+                    // SAFETY: as above; each item writes its own plane.
                     unsafe { read(isa, samples, &operands, b, c..c + 1, Frame::plane(y, b, c), false) };
                     measure(b, c);
                 });
             }
-            Step::MaxPool { window, input, .. } => pool::max_forward(isa, samples, *window, self.pooled(*input), y, measure),
-            Step::AvgPool { window, input, .. } => pool::average_forward(isa, samples, *window, self.pooled(*input), y, measure),
+            // SAFETY: as above.
+            Step::MaxPool { window, input, .. } => unsafe {
+                pool::max_forward(isa, samples, *window, self.pooled(*input), y, measure);
+            },
+            // SAFETY: as above.
+            Step::AvgPool { window, input, .. } => unsafe {
+                pool::average_forward(isa, samples, *window, self.pooled(*input), y, measure);
+            },
         }
         if moments.is_some() {
             self.end_moments(output);
@@ -127,7 +147,7 @@ impl SparseEngine {
 /// Puts the moments of one plane into a table by block and channel.
 ///
 /// # Safety
-/// The plane must exist and not be written meanwhile; its place in the table must be the caller's own.
+/// As [`measure`]; the plane's place in the table must be the caller's own.
 unsafe fn measure_plane(isa: Isa, samples: usize, x: View, moments: Shared<Moments>, b: usize, c: usize) {
     // SAFETY: passed on from the caller.
     unsafe { moments.range(b * x.image.channels + c, 1)[0] = measure(isa, samples, x, b, c) }

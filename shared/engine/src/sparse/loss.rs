@@ -9,7 +9,14 @@ use crate::simd::LANES;
 /// Loss and accuracy of a batch; where `gradient` is given, also ∂(mean loss)/∂logits, 0 in lanes without a sample.
 ///
 /// With smoothing ε the target gets 1−ε+ε/C and every other class ε/C. In float64; summed in sample order.
-pub(super) fn cross_entropy(
+///
+/// # Safety
+/// The tensors must have blocks for all labels and a channel a class. The gradient must be the caller's own, logits not be
+/// written meanwhile.
+///
+/// # Panics
+/// If there are fewer outcomes than blocks.
+pub(super) unsafe fn cross_entropy(
     logits: View,
     labels: &[u32],
     smoothing: f64,
@@ -22,12 +29,14 @@ pub(super) fn cross_entropy(
         for lane in 0..LANES {
             match labels.get(b * LANES + lane) {
                 Some(&label) => {
-                    out.add(sample(logits, gradient, b, lane, label as usize, smoothing, labels.len()));
+                    // SAFETY: an existing block, which one thread handles; the rest by contract.
+                    out.add(unsafe { sample(logits, gradient, b, lane, label as usize, smoothing, labels.len()) });
                 }
                 None => {
                     if let Some(gradient) = gradient {
                         for c in 0..logits.image.channels {
-                            set(gradient, b, c, lane, 0.0);
+                            // SAFETY: as above.
+                            unsafe { set(gradient, b, c, lane, 0.0) };
                         }
                     }
                 }
@@ -42,9 +51,20 @@ pub(super) fn cross_entropy(
 }
 
 /// One sample; writes its gradient divided by `samples`.
-fn sample(logits: View, gradient: Option<View>, b: usize, lane: usize, label: usize, smoothing: f64, samples: usize) -> Outcome {
+///
+/// # Safety
+/// The block must exist; that of the gradient must be the caller's own, that of the logits not be written meanwhile.
+unsafe fn sample(
+    logits: View,
+    gradient: Option<View>,
+    b: usize,
+    lane: usize,
+    label: usize,
+    smoothing: f64,
+    samples: usize,
+) -> Outcome {
     let classes = logits.image.channels;
-    // SAFETY: pixel (0, 0) of an existing channel; logits are only read here.
+    // SAFETY: pixel (0, 0) of an existing channel, by contract; logits are only read here.
     let logit = |c: usize| f64::from(unsafe { logits.pixels(b, c) }[0].0[lane]);
     let own = logit(label);
     let (mut top, mut ahead) = (f64::NEG_INFINITY, 0);
@@ -61,7 +81,8 @@ fn sample(logits: View, gradient: Option<View>, b: usize, lane: usize, label: us
         for c in 0..classes {
             let target = smoothing / classes as f64 + if c == label { 1.0 - smoothing } else { 0.0 };
             let g = ((logit(c) - log_sum).exp() - target) / samples as f64;
-            set(gradient, b, c, lane, g as f32);
+            // SAFETY: passed on from the caller.
+            unsafe { set(gradient, b, c, lane, g as f32) };
         }
     }
     // NaN is behind no other logit.
@@ -69,8 +90,12 @@ fn sample(logits: View, gradient: Option<View>, b: usize, lane: usize, label: us
     Outcome { loss_sum: loss, correct: among(1), correct_5: among(5), samples: 1 }
 }
 
-fn set(gradient: View, b: usize, c: usize, lane: usize, value: f32) {
-    // SAFETY: pixel (0, 0) of an existing channel, in a block that one thread handles.
+/// Writes one lane of pixel (0, 0).
+///
+/// # Safety
+/// The plane must exist and be the caller's own.
+unsafe fn set(gradient: View, b: usize, c: usize, lane: usize, value: f32) {
+    // SAFETY: passed on from the caller.
     let pixel = unsafe { gradient.pixels_mut(b, c) };
     pixel[0].0[lane] = value;
 }
@@ -101,7 +126,9 @@ mod tests {
     fn hits(samples: &[(Vec<f32>, u32)]) -> [usize; 2] {
         let mut logits = tensor(&samples.iter().map(|(row, _)| row.as_slice()).collect::<Vec<_>>());
         let labels: Vec<u32> = samples.iter().map(|s| s.1).collect();
-        let outcome = cross_entropy(logits.view(), &labels, 0.1, None, &mut vec![Outcome::default(); samples.len()]);
+        let outcomes = &mut vec![Outcome::default(); samples.len()];
+        // SAFETY: a tensor of these samples.
+        let outcome = unsafe { cross_entropy(logits.view(), &labels, 0.1, None, outcomes) };
         assert_eq!(outcome.samples, samples.len());
         [outcome.correct, outcome.correct_5]
     }
@@ -159,7 +186,8 @@ mod tests {
         assert_eq!(values.len(), 3);
         for (smoothing, expected) in values {
             let mut outcomes = [Outcome::default()];
-            let got = cross_entropy(tensor.view(), &targets, smoothing.parse().unwrap(), None, &mut outcomes).loss();
+            // SAFETY: a tensor of these samples.
+            let got = unsafe { cross_entropy(tensor.view(), &targets, smoothing.parse().unwrap(), None, &mut outcomes) }.loss();
             // Logits are rounded to single precision.
             assert!((got - expected).abs() < 1e-8, "smoothing {smoothing}: {got}, expected {expected}");
         }

@@ -30,11 +30,13 @@ use self::conv::{Conv, Machine, Scratch};
 use self::loss::cross_entropy;
 use self::norm::{Norm, NormValues, update_running};
 use self::params::{Dense, SparseLayer};
-use self::plan::{NormPlan, Plan, Step};
+use self::plan::{NormPlan, Plan};
 use self::tensor::{Tensor, View};
-use super::checked::{complete, complete_layer, ends_with_logits};
+use super::checked::{complete, complete_layers, ends_with_logits};
 use super::simd::{Isa, LANES};
-use super::{Batch, Engine, Gradients, LayerState, ModelState, Movable, Outcome, StepOptions};
+use super::{
+    Batch, EdgeGradients, Engine, Gradients, LayerState, ModelState, Movable, Outcome, ParameterUpdate, Step, StepOptions,
+};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
 use er_networks::model::{Image, ModelSpec};
@@ -83,9 +85,12 @@ pub struct SparseEngine {
     kernels: Kernels,
     threads: Arc<rayon::ThreadPool>,
     max_batch: usize,
+    /// Samples that are loaded, at most `max_batch`: what the views below have room for.
+    samples: usize,
     /// Activations, and memory for gradients; computed on through the views.
     tensors: Store,
     buffers: Store,
+    /// Of the masks that are laid out, or none.
     states: Vec<LayerState>,
     layers: Vec<SparseLayer>,
     dense: Vec<Dense>,
@@ -177,6 +182,7 @@ impl SparseEngine {
             isa,
             kernels,
             max_batch,
+            samples: 0,
         };
         engine.load_state(state)?;
         Ok(engine)
@@ -214,8 +220,8 @@ impl SparseEngine {
         }
     }
 
-    fn machine(&self, samples: usize) -> Machine<'_> {
-        Machine { isa: self.isa, samples, scratch: &self.scratch }
+    fn machine(&self) -> Machine<'_> {
+        Machine { isa: self.isa, samples: self.samples, scratch: &self.scratch }
     }
 
     /// The tensor of logits.
@@ -224,19 +230,20 @@ impl SparseEngine {
     }
 
     fn loss(&mut self, labels: &[u32], with_gradient: bool) -> Outcome {
+        assert_eq!(labels.len(), self.samples, "labels of the samples that are loaded");
         let logits = self.last();
         let blocks = labels.len().div_ceil(LANES);
         let gradient = with_gradient.then(|| self.buffers.views[self.plan.buffers.logits].with_image(logits.image, blocks));
-        cross_entropy(logits, labels, self.options.label_smoothing, gradient, &mut self.outcomes)
+        // SAFETY: the views are this engine's and have room for the samples; nobody else computes on them.
+        unsafe { cross_entropy(logits, labels, self.options.label_smoothing, gradient, &mut self.outcomes) }
     }
 
-    fn forward_backward(&mut self, batch: &Batch, mut wanted: Option<Wanted>) -> Outcome {
-        let samples = batch.checked_samples(&self.spec);
-        assert!(samples <= self.max_batch, "batch of {samples} samples, room for {}", self.max_batch);
-        self.load(&batch.images, samples);
-        self.forward(samples, Mode::Train);
+    fn forward_backward(&mut self, batch: &Batch, gradients: &mut Gradients) -> Outcome {
+        batch.checked_samples(&self.spec);
+        self.load(&batch.images);
+        self.forward(Mode::Train);
         let outcome = self.loss(&batch.labels, true);
-        self.backward(samples, &mut wanted);
+        self.backward(gradients);
         outcome
     }
 
@@ -246,31 +253,47 @@ impl SparseEngine {
         batch.checked_samples(&self.spec);
         let pixels = self.spec.input().len();
         for (labels, images) in batch.labels.chunks(self.max_batch).zip(batch.images.chunks(self.max_batch * pixels)) {
-            self.load(images, labels.len());
-            self.forward(labels.len(), Mode::Evaluate);
+            self.load(images);
+            self.forward(Mode::Evaluate);
             each(self, labels);
         }
     }
 
-    /// Moves parameters by a step, if there is a learning rate, and running statistics.
-    fn update(&mut self, lr: Option<f64>) {
-        if let Some(lr) = lr {
-            self.steps += 1;
-            let (options, step, isa, kernels) = (self.options, self.steps, self.isa, self.kernels);
-            self.layers.par_iter_mut().zip(&mut self.states).for_each(|(layer, state)| {
-                options.descend(lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
-                layer.conv.set_weights(isa, kernels, &state.mask, &state.weights);
-            });
-            for dense in self.dense.iter_mut().filter(|d| d.trained) {
-                options.descend(lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
-            }
+    /// A copy of the gradients on edges, and of those of the other parameters.
+    fn edge_gradients(&self) -> EdgeGradients {
+        EdgeGradients {
+            layers: self.layers.iter().map(|l| l.gradient.clone()).collect(),
+            dense: self.dense.iter().map(|d| d.gradient.clone()).collect(),
         }
-        self.update_statistics();
     }
 
-    /// Moves parameters as a caller wishes, after running statistics.
-    fn update_by(&mut self, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) {
-        self.update_statistics();
+    /// Moves what a step moves, running statistics first.
+    fn update(&mut self, update: ParameterUpdate) {
+        if !matches!(update, ParameterUpdate::None) {
+            self.update_statistics();
+        }
+        match update {
+            ParameterUpdate::None | ParameterUpdate::Statistics => {}
+            ParameterUpdate::Optimizer(learning_rate) => self.descend(learning_rate),
+            ParameterUpdate::Caller(update) => self.update_by(update),
+        }
+    }
+
+    /// Moves parameters by a step of the optimiser.
+    fn descend(&mut self, lr: f64) {
+        self.steps += 1;
+        let (options, step, isa, kernels) = (self.options, self.steps, self.isa, self.kernels);
+        self.layers.par_iter_mut().zip(&mut self.states).for_each(|(layer, state)| {
+            options.descend(lr, step, &mut state.weights, &layer.gradient, &mut state.slots);
+            layer.conv.set_weights(isa, kernels, &state.mask, &state.weights);
+        });
+        for dense in self.dense.iter_mut().filter(|d| d.trained) {
+            options.descend(lr, step, &mut dense.state.values, &dense.gradient, &mut dense.state.slots);
+        }
+    }
+
+    /// Moves parameters as a caller wishes.
+    fn update_by(&mut self, update: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) {
         self.steps += 1;
         let layers = self.layers.iter().zip(&mut self.states);
         let layers = layers.map(|(layer, state)| Movable {
@@ -285,7 +308,7 @@ impl SparseEngine {
             slots: &mut d.state.slots,
         });
         let mut dense: Vec<Movable> = dense.collect();
-        step(&mut layers, &mut dense);
+        update(&mut layers, &mut dense);
         let (isa, kernels) = (self.isa, self.kernels);
         self.layers.par_iter_mut().zip(&self.states).for_each(|(layer, state)| {
             layer.conv.set_weights(isa, kernels, &state.mask, &state.weights);
@@ -304,15 +327,9 @@ impl SparseEngine {
     }
 }
 
-/// Who wants the gradients of all weights, edges or not, of which layers.
-struct Wanted<'a> {
-    layers: &'a [bool],
-    visit: &'a mut (dyn FnMut(usize, Vec<f32>) + Send),
-}
-
 /// A layer's place in the network, without edges.
 fn place(plan: &Plan, index: usize) -> Conv {
-    let of_layer = |step: &Step| matches!(step, Step::Conv { layer, .. } if *layer == index);
+    let of_layer = |step: &plan::Step| matches!(step, plan::Step::Conv { layer, .. } if *layer == index);
     let Some((step, back)) = plan.steps.iter().zip(&plan.back).find(|(step, _)| of_layer(step)) else {
         unreachable!("every layer has a step")
     };
@@ -336,20 +353,18 @@ impl Engine for SparseEngine {
         &self.spec
     }
 
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<Outcome> {
+    fn step(&mut self, batch: &Batch, step: Step) -> Result<Outcome> {
+        let Step { mut gradients, update } = step;
+        if let Gradients::Weights { layers, .. } = &gradients {
+            assert_eq!(layers.len(), self.layers.len(), "one mark per layer");
+        }
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
-            let outcome = self.forward_backward(batch, None);
-            self.update(Some(learning_rate));
-            Ok(outcome)
-        })
-    }
-
-    fn train_step_by(&mut self, batch: &Batch, step: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
-        let threads = Arc::clone(&self.threads);
-        threads.install(|| {
-            let outcome = self.forward_backward(batch, None);
-            self.update_by(step);
+            let outcome = self.forward_backward(batch, &mut gradients);
+            if let Gradients::Edges(to) = gradients {
+                *to = self.edge_gradients();
+            }
+            self.update(update);
             Ok(outcome)
         })
     }
@@ -371,7 +386,7 @@ impl Engine for SparseEngine {
             self.in_parts(batch, |engine, labels| {
                 let logits = engine.last();
                 for sample in 0..labels.len() {
-                    // SAFETY: pixel (0, 0) of an existing channel, which nobody writes meanwhile.
+                    // SAFETY: pixel (0, 0) of a channel of this engine's own tensor, which nobody writes meanwhile.
                     all.extend((0..classes).map(|c| unsafe { logits.pixels(sample / LANES, c) }[0].0[sample % LANES]));
                 }
             });
@@ -379,47 +394,19 @@ impl Engine for SparseEngine {
         })
     }
 
-    fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
-        let threads = Arc::clone(&self.threads);
-        let outcome = threads.install(|| self.forward_backward(batch, None));
-        let edges = self.layers.iter().map(|l| l.gradient.clone()).collect();
-        Ok((outcome, edges, self.dense.iter().map(|d| d.gradient.clone()).collect()))
-    }
-
-    fn weight_gradients(&mut self, batch: &Batch, visit: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
-        let threads = Arc::clone(&self.threads);
-        let layers = vec![true; self.layers.len()];
-        Ok(threads.install(|| self.forward_backward(batch, Some(Wanted { layers: &layers, visit }))))
-    }
-
-    fn train_step_with(
-        &mut self,
-        batch: &Batch,
-        learning_rate: Option<f64>,
-        layers: &[bool],
-        visit: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Result<Outcome> {
-        assert_eq!(layers.len(), self.layers.len(), "one mark per layer");
-        let threads = Arc::clone(&self.threads);
-        threads.install(|| {
-            let outcome = self.forward_backward(batch, Some(Wanted { layers, visit }));
-            self.update(learning_rate);
-            Ok(outcome)
-        })
-    }
-
     fn rewire(&mut self, change: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {
         let threads = Arc::clone(&self.threads);
         threads.install(|| {
             let laid_out: Vec<Mask> = self.states.iter().map(|s| s.mask.clone()).collect();
-            change(&mut self.states);
-            let slots = self.options.optimizer.slots();
-            for (layer, state) in self.spec.layers().iter().zip(&mut self.states) {
-                complete_layer(layer, state, slots).unwrap_or_else(|e| panic!("{e}"));
-            }
+            // Kernels trust that these are the masks laid out: what does not fit, or is left half changed by a panic, does not
+            // come back.
+            let mut states = std::mem::take(&mut self.states);
+            change(&mut states);
+            complete_layers(&self.spec, &mut states, self.options.optimizer.slots())?;
+            self.states = states;
             self.take_over(&laid_out);
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     fn state(&self) -> Result<ModelState> {

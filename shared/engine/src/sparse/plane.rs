@@ -39,7 +39,8 @@ pub(super) fn planes(blocks: usize, channels: usize, f: impl Fn(usize, usize) + 
 /// Completes one plane of a gradient; part of the batch is the block.
 ///
 /// # Safety
-/// The planes must exist; that of the gradient and its sums must be the caller's own, the others not be written meanwhile.
+/// `isa` is one of this machine's. The planes and tables must exist, with one value a channel in maps; the gradient's plane and
+/// its sums must be the caller's own, the others not be written meanwhile.
 pub(super) unsafe fn complete(isa: Isa, gradient: View, completion: &Completion, block: usize, channel: usize) {
     // SAFETY: passed on from the caller.
     unsafe {
@@ -58,11 +59,14 @@ pub(super) unsafe fn complete(isa: Isa, gradient: View, completion: &Completion,
 }
 
 /// Adds the sum of every channel to `sums`: the gradient of a bias. Lanes without a sample hold zeros.
-pub(super) fn add_channel_sums(isa: Isa, blocks: usize, x: View, sums: &mut [f32]) {
+///
+/// # Safety
+/// `isa` is one of this machine's. `x` must have these blocks and a channel for every sum, and not be written meanwhile.
+pub(super) unsafe fn add_channel_sums(isa: Isa, blocks: usize, x: View, sums: &mut [f32]) {
     sums.par_iter_mut().enumerate().for_each(|(c, sum)| {
         let mut all = 0.0;
         for b in 0..blocks {
-            // SAFETY: the plane is only read.
+            // SAFETY: by contract; the plane is only read.
             all += unsafe { pixel_sum(isa, x.pixels(b, c)) };
         }
         *sum += all as f32;
@@ -147,7 +151,7 @@ unsafe fn moments<V: Vector>(x: &[Pixel], valid: &Pixel) -> Moments {
 /// Moments of one plane of `x`.
 ///
 /// # Safety
-/// The plane must exist and not be written meanwhile.
+/// `isa` is one of this machine's. The plane must exist and not be written meanwhile.
 pub(super) unsafe fn measure(isa: Isa, samples: usize, x: View, block: usize, channel: usize) -> Moments {
     // SAFETY: passed on from the caller.
     unsafe { plane_moments(isa, x.pixels(block, channel), &Pixel::valid(samples, block)) }

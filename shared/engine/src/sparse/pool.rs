@@ -76,16 +76,30 @@ impl Plane<'_> {
 }
 
 /// Largest value of each window; `then` runs for every plane when it is written.
-pub(super) fn max_forward(isa: Isa, samples: usize, window: Window, x: Pooled, y: View, then: impl Fn(usize, usize) + Sync) {
+///
+/// # Safety
+/// `isa` is one of this machine's. The tensors must have these samples' blocks and the same channels, the window fit their
+/// images, and maps have one value a channel. `y` must be the caller's own, what is read not be written meanwhile.
+pub(super) unsafe fn max_forward(
+    isa: Isa,
+    samples: usize,
+    window: Window,
+    x: Pooled,
+    y: View,
+    then: impl Fn(usize, usize) + Sync,
+) {
     planes(samples.div_ceil(LANES), y.image.channels, |b, c| {
-        // SAFETY: each item writes its own plane.
+        // SAFETY: by contract; each item writes its own plane.
         unsafe { max_plane(isa, window, &x.plane(b, c, samples), y.image, y.pixels_mut(b, c)) };
         then(b, c);
     });
 }
 
 /// Sends each window's gradient to its first largest value, as PyTorch does; then completes it.
-pub(super) fn max_backward(
+///
+/// # Safety
+/// As [`max_forward`] and [`complete`]; `dx` must be the caller's own, what is read not be written meanwhile.
+pub(super) unsafe fn max_backward(
     isa: Isa,
     samples: usize,
     window: Window,
@@ -94,7 +108,7 @@ pub(super) fn max_backward(
     (dx, accumulate, completion): (View, bool, &Completion),
 ) {
     planes(samples.div_ceil(LANES), y.image.channels, |b, c| {
-        // SAFETY: each item writes its own plane.
+        // SAFETY: by contract; each item writes its own plane.
         unsafe {
             let ends = [y.pixels(b, c), dy.pixels(b, c)];
             max_gradient_plane(isa, window, &x.plane(b, c, samples), y.image, ends, dx.pixels_mut(b, c), accumulate);
@@ -104,16 +118,29 @@ pub(super) fn max_backward(
 }
 
 /// Mean of each window (which has no padding); `then` runs for every plane when it is written.
-pub(super) fn average_forward(isa: Isa, samples: usize, window: Window, x: Pooled, y: View, then: impl Fn(usize, usize) + Sync) {
+///
+/// # Safety
+/// As [`max_forward`].
+pub(super) unsafe fn average_forward(
+    isa: Isa,
+    samples: usize,
+    window: Window,
+    x: Pooled,
+    y: View,
+    then: impl Fn(usize, usize) + Sync,
+) {
     planes(samples.div_ceil(LANES), y.image.channels, |b, c| {
-        // SAFETY: each item writes its own plane.
+        // SAFETY: by contract; each item writes its own plane.
         unsafe { average_plane(isa, window, &x.plane(b, c, samples), y.image, y.pixels_mut(b, c)) };
         then(b, c);
     });
 }
 
 /// Spreads each window's gradient evenly; then completes it.
-pub(super) fn average_backward(
+///
+/// # Safety
+/// As [`max_backward`].
+pub(super) unsafe fn average_backward(
     isa: Isa,
     samples: usize,
     window: Window,
@@ -121,7 +148,7 @@ pub(super) fn average_backward(
     (dx, accumulate, completion): (View, bool, &Completion),
 ) {
     planes(samples.div_ceil(LANES), dy.image.channels, |b, c| {
-        // SAFETY: each item writes its own plane.
+        // SAFETY: by contract; each item writes its own plane.
         unsafe {
             let images = [dx.image, dy.image];
             average_gradient_plane(isa, window, images, dy.pixels(b, c), dx.pixels_mut(b, c), accumulate);

@@ -139,11 +139,14 @@ impl<T> Shared<T> {
 
     /// Pointer to the first of some values, of which others may use some.
     ///
+    /// # Safety
+    /// The values must be alive.
+    ///
     /// # Panics
     /// If they are not within the values.
-    pub(super) fn pointer(&self, first: usize, count: usize) -> *mut T {
+    pub(super) unsafe fn pointer(&self, first: usize, count: usize) -> *mut T {
         assert!(first + count <= self.len, "values {first}..{} of {}", first + count, self.len);
-        // SAFETY: within the values.
+        // SAFETY: within the values, which are alive by contract.
         unsafe { self.data.add(first) }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::ledger::Ledger;
 use super::{Event, StateFrom, Stepped, Stepper, Update};
 use crate::run::{Saved, SavedTensor};
-use er_engine::{Batch, Engine, Outcome};
+use er_engine::{Batch, Engine, Outcome, Step};
 use er_graphs::error::Result;
 use er_networks::model::WeightGradients;
 use er_networks::schedule::Clock;
@@ -59,14 +59,14 @@ impl DynamicStepper {
         let Ledger { edges, spent, .. } = &mut self.ledger;
         let gradients = if all { WeightGradients::All } else { WeightGradients::Edges(edges) };
         spent.enter_step(engine.spec(), edges, gradients, batch.labels.len());
-        if let (false, Some(rate)) = (all, rate) {
-            return engine.train_step(batch, rate);
+        let update = rate.map_or_else(Step::statistics, Step::optimizer);
+        if !all {
+            return engine.step(batch, update);
         }
-        let layers: Vec<bool> = self.ledger.network.movable.iter().map(|m| *m && all).collect();
         let batches = self.rule.as_ref().map_or(1, |r| r.when.accumulate);
         let share = 1.0 / batches as f32;
         let (gathered, memory, momentum) = (&mut self.gathered, &mut self.ledger.memory, self.momentum);
-        engine.train_step_with(batch, rate, &layers, &mut |l, gradient| {
+        let mut visit = |l: usize, gradient: Vec<f32>| {
             if every {
                 memory.layers[l].momentum.add(momentum, &gradient);
             }
@@ -76,7 +76,8 @@ impl DynamicStepper {
                 gathered[l].resize(gradient.len(), 0.0);
                 gathered[l].iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += share * g);
             }
-        })
+        };
+        engine.step(batch, update.weight_gradients(&self.ledger.network.movable, &mut visit))
     }
 
     fn update(&mut self, engine: &mut dyn Engine, rule: &Rule, step: u64) -> Result<Update> {

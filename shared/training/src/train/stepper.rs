@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Data, Event};
 use crate::run::Saved;
-use er_engine::{Batch, Engine, ModelState, Outcome};
+use er_engine::{Batch, Engine, ModelState, Outcome, Step};
 use er_graphs::error::Result;
 use er_networks::schedule::Clock;
 
@@ -66,7 +66,7 @@ pub struct OptimizerSteps;
 
 impl Stepper for OptimizerSteps {
     fn step(&mut self, engine: &mut dyn Engine, batch: &Batch, _: Clock, rate: f64) -> Result<Stepped> {
-        Ok(Stepped { outcome: engine.train_step(batch, rate)?, event: None })
+        Ok(Stepped { outcome: engine.step(batch, Step::optimizer(rate))?, event: None })
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn settle(engine: &mut dyn Engine, data: &Data, epoch: u64, batches: 
     let train = data.train.loader();
     for step in 0..batches.min(train.batches_per_epoch()) {
         train.fill(epoch, step, batch);
-        engine.train_step_by(batch, &mut |_, _| ())?;
+        engine.step(batch, Step::by(&mut |_, _| ()))?;
     }
     Ok(())
 }

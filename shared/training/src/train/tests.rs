@@ -4,7 +4,7 @@ use super::*;
 use crate::Backend;
 use crate::data::{Augment, Split};
 use crate::run::{Checkpoint, Invocation, Machine, Origin, RunFolder, Saved, StartPoint};
-use er_engine::{DenseState, Gradients, LayerState, ModelState, Movable};
+use er_engine::{DenseState, Gradients, LayerState, ModelState, ParameterUpdate};
 use er_graphs::graph::{LayerShape, Mask};
 use er_networks::model::{DefaultInit, Image, ModelSpec, Op};
 use er_networks::schedule::{LearningRate, LrPolicy};
@@ -34,17 +34,16 @@ impl Engine for Fake {
         &self.spec
     }
 
-    fn train_step(&mut self, batch: &Batch, rate: f64) -> Result<Outcome> {
+    fn step(&mut self, batch: &Batch, step: er_engine::Step) -> Result<Outcome> {
+        let er_engine::Step { gradients: Gradients::None, update: ParameterUpdate::Optimizer(rate) } = step else {
+            unreachable!("the loop asks for no gradients and moves nothing by hand")
+        };
         let n = batch.labels.len();
         let mean = batch.images.iter().zip(0u8..).map(|(x, i)| x * f32::from(i + 1)).sum::<f32>() / n as f32;
         self.weight += rate as f32 * mean;
         self.steps += 1;
         let loss_sum = if self.breaks_at == Some(self.steps) { f64::NAN } else { f64::from(self.weight) * n as f64 };
         Ok(Outcome { loss_sum, correct: n / 2, correct_5: n, samples: n })
-    }
-
-    fn train_step_by(&mut self, _: &Batch, _: &mut (dyn FnMut(&mut [Movable], &mut [Movable]) + Send)) -> Result<Outcome> {
-        unreachable!("the loop moves nothing by hand")
     }
 
     fn logits(&mut self, _: &Batch) -> Result<Vec<f32>> {
@@ -55,24 +54,6 @@ impl Engine for Fake {
         let n = batch.labels.len();
         let right = (10.0 - (self.weight - self.target).abs()).clamp(0.0, n as f32);
         Ok(Outcome { loss_sum: f64::from(self.weight), correct: right as usize, correct_5: n, samples: n })
-    }
-
-    fn gradients(&mut self, _: &Batch) -> Result<Gradients> {
-        unreachable!("the loop asks for no gradients")
-    }
-
-    fn weight_gradients(&mut self, _: &Batch, _: &mut (dyn FnMut(usize, Vec<f32>) + Send)) -> Result<Outcome> {
-        unreachable!("training loops do not ask for gradients")
-    }
-
-    fn train_step_with(
-        &mut self,
-        _: &Batch,
-        _: Option<f64>,
-        _: &[bool],
-        _: &mut (dyn FnMut(usize, Vec<f32>) + Send),
-    ) -> Result<Outcome> {
-        unreachable!("the loop asks for no gradients")
     }
 
     fn rewire(&mut self, _: &mut (dyn FnMut(&mut [LayerState]) + Send)) -> Result<()> {

@@ -40,8 +40,8 @@ versions! {
     /// `result[unit][edge] = Σ input[edge + …] · gradient[unit][…]`, or added to it.
     ///
     /// # Safety
-    /// Every pixel the job names must be valid and unwritten meanwhile, the results be the caller's own. At most [`UNITS`] units,
-    /// and [`Vector::DENSE`]'s.
+    /// `isa` is one of this machine's. Every pixel the job names must be valid and unwritten meanwhile, the results be the
+    /// caller's own. At most [`UNITS`] units, and [`Vector::DENSE`]'s.
     unsafe fn correlate(job: &CorrelateJob) = any;
 }
 

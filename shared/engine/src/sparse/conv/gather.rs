@@ -91,8 +91,10 @@ versions! {
     /// Gathers one tile along edges: `output[u] = bias[u] + Σ_edges weight · input[edge]`. `first` says that sums begin here.
     ///
     /// # Safety
-    /// Every pixel and value that the arguments name must be valid, those written be used by no one else. `rows` and `columns` must
-    /// be powers of two with a product of at most [`Vector::TILE`], `input_step` 1 or 2 unless `columns` is 1.
+    /// `isa` is one of this machine's. Every pixel and value that the arguments name must be valid, those written be used by no
+    /// one else.
+    /// `rows` and `columns` must be powers of two with a product of at most [`Vector::TILE`], `input_step` 1 or 2 unless
+    /// `columns` is 1.
     unsafe fn gather_sparse(job: &TileJob, weights: &SparseWeights, output: &Output, first: bool) = any_sparse;
 }
 

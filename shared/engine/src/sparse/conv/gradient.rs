@@ -43,7 +43,14 @@ impl Conv {
 
     /// Gradients of the edges, in edge order, or of all weights, edges or not, in position order; and of the input. `partial` is
     /// memory for [`Conv::partial_sums`].
-    pub(in crate::sparse) fn backward(
+    ///
+    /// # Safety
+    /// As [`Conv::forward`], for the input gradient and its sums instead of output and moments; everything that completes the
+    /// input gradient must be as [`crate::sparse::plane::complete`] demands.
+    ///
+    /// # Panics
+    /// If `partial` or the weights' gradients are too short.
+    pub(in crate::sparse) unsafe fn backward(
         &self,
         machine: Machine,
         gradient: &Operands,
@@ -69,14 +76,18 @@ impl Conv {
                 let reach = self.gradient.beside;
                 let first = region.rows.start as isize - reach as isize;
                 let rows = region.rows.len() + 2 * reach;
-                let from = copy(machine, &mut scratch.gradient, region, gradient, self.gradient, first, rows);
-                let input = self.read_value(machine, scratch, region, &value);
+                // SAFETY: by contract; `reserve` has made room for a region.
+                let [from, input] = unsafe {
+                    let from = copy(machine, &mut scratch.gradient, region, gradient, self.gradient, first, rows);
+                    [from, self.read_value(machine, scratch, region, &value)]
+                };
                 let units = segment * self.place.shape.out / segments..(segment + 1) * self.place.shape.out / segments;
                 let mine = Results { sums, first: slot * length, accumulate: index > regions.start, all };
-                // SAFETY: each item has its own slot and units.
+                // SAFETY: both copies are of this region; each item has its own slot and units.
                 unsafe { self.correlate(machine.isa, region, [input, from], units, mine) };
                 if let Some(to) = &input_gradient {
-                    self.input_gradient(machine, scratch, index, from, to, segment);
+                    // SAFETY: by contract; the copy is of this region, and each item has its own regions and segment.
+                    unsafe { self.input_gradient(machine, scratch, index, from, to, segment) };
                 }
             }
         });
@@ -107,8 +118,11 @@ impl Conv {
         }
     }
 
-    /// Gathers the gradient of one region's input.
-    fn input_gradient(
+    /// Gathers the gradient of one region's input, and completes it.
+    ///
+    /// # Safety
+    /// As [`Conv::backward`]; `from` must be the copy of the region, and the segment's units of the region the caller's own.
+    unsafe fn input_gradient(
         &self,
         machine: Machine,
         scratch: &mut Scratch,
@@ -120,25 +134,29 @@ impl Conv {
         let region = &self.regions.list[index];
         let completion = &to.completion;
         let channels = self.input.channels;
-        let mut target = Output { accumulate: to.accumulate, ..plain_output(to.to) };
-        // SAFETY: pointers to the first pixel of tensors that have the shape of the one written.
-        unsafe {
-            if let Some((x, map)) = completion.relu {
-                target.mask = x.plane(0, 0);
-                if let Some([scale, shift]) = map {
-                    (target.mask_scale, target.mask_shift) = (scale.as_ptr(), shift.as_ptr());
-                }
+        // SAFETY: a tensor that is alive.
+        let mut target = Output { accumulate: to.accumulate, ..unsafe { plain_output(to.to) } };
+        if let Some((x, map)) = completion.relu {
+            // SAFETY: the first pixel of a tensor that is alive.
+            target.mask = unsafe { x.plane(0, 0) };
+            if let Some([scale, shift]) = map {
+                (target.mask_scale, target.mask_shift) = (scale.as_ptr(), shift.as_ptr());
             }
-            target.total = scratch.sums.as_mut_ptr();
-            for (w, watch) in completion.watches.iter().flatten().enumerate() {
-                target.watches[w] = WatchJob {
-                    x: watch.x.plane(0, 0),
-                    inverse: watch.inverse.as_ptr(),
-                    offset: watch.offset.as_ptr(),
-                    sums: scratch.sums[(w + 1) * channels..].as_mut_ptr(),
-                };
-                target.watch_count = w + 1;
-            }
+        }
+        // The kernel uses all of these pointers in turn, so each is to a slice of its own: to borrow the whole for one of them
+        // would end the others.
+        let mut sums = scratch.sums.chunks_exact_mut(channels).map(<[Pixel]>::as_mut_ptr);
+        let mut next = || sums.next().unwrap_or_else(|| unreachable!("`reserve` has made room for all sums"));
+        target.total = next();
+        for (w, watch) in completion.watches.iter().flatten().enumerate() {
+            target.watches[w] = WatchJob {
+                // SAFETY: the first pixel of a tensor that is alive.
+                x: unsafe { watch.x.plane(0, 0) },
+                inverse: watch.inverse.as_ptr(),
+                offset: watch.offset.as_ptr(),
+                sums: next(),
+            };
+            target.watch_count = w + 1;
         }
         let segments = self.regions.segments;
         let mut first = true;
@@ -151,7 +169,8 @@ impl Conv {
             let grid = backward_grid(region, pass, self.place.stride, self.input);
             let partial = scratch.partial.as_mut_ptr();
             let work = Work { isa: machine.isa, grid, input: from, units: &units };
-            // SAFETY: regions, phases and segments have disjoint pixels; the copy has zeros where taps reach over the image.
+            // SAFETY: by contract; regions, phases and segments have disjoint pixels, the copy has zeros where taps reach over
+            // the image, and `scratch`, where sums and `partial` lie, is this thread's.
             first = unsafe { pass.run(work, &target, partial, first) };
         }
         if first {
@@ -159,7 +178,7 @@ impl Conv {
             scratch.sums.fill(Pixel::ZERO);
         }
         for (w, watch) in completion.watches.iter().flatten().enumerate() {
-            // SAFETY: each item has its own region and units.
+            // SAFETY: by contract; each item has its own region and units.
             let sums = unsafe { watch.sums.range(index * channels + units.start, units.len()) };
             for (u, sums) in units.clone().zip(sums) {
                 *sums = [lane_sum(&scratch.sums[u]), lane_sum(&scratch.sums[(w + 1) * channels + u])];
@@ -170,7 +189,8 @@ impl Conv {
     /// Correlates one region for some units.
     ///
     /// # Safety
-    /// The slot's sums of these units must be the caller's own.
+    /// `isa` is one of this machine's. The inputs must be copies of the region; the slot's sums must be alive, and those of these
+    /// units the caller's own.
     unsafe fn correlate(&self, isa: Isa, region: &Region, [input, gradient]: [Input; 2], units: Range<usize>, results: Results) {
         let Results { sums, first: slot, accumulate, all } = results;
         let width = self.output.width;
@@ -201,8 +221,9 @@ impl Conv {
             for o in units.clone().step_by(together) {
                 let of_group = o / per_group * self.place.shape.inp * self.value.channel;
                 let count = together.min(units.end - o);
-                // SAFETY: as above.
+                // SAFETY: as above; results are those of `count` units of the slot.
                 unsafe {
+                    let edges = edges.min(fan_in - edge);
                     let job = CorrelateJob {
                         input: input.pixels.add(row + of_group),
                         input_block: input.block,
@@ -216,9 +237,9 @@ impl Conv {
                         rows: strip.min(region.rows.len() - y),
                         columns: width,
                         offsets: self.offsets[edge..].as_ptr(),
-                        edges: edges.min(fan_in - edge),
+                        edges,
                         units: count,
-                        result: sums.pointer(slot + o * fan_in + edge, (count - 1) * fan_in + 1),
+                        result: sums.pointer(slot + o * fan_in + edge, (count - 1) * fan_in + edges),
                         result_unit: fan_in,
                         accumulate: accumulate || y > 0,
                     };

@@ -106,6 +106,9 @@ impl Conv {
 
     /// Lays out the edges of a mask, whose weights come next. O(edges · s² + weights/64), or O(weights) if all weights are computed
     /// with.
+    ///
+    /// # Panics
+    /// If the mask is of another shape than the layer.
     pub(super) fn lay_out(&mut self, isa: Isa, kernels: Kernels, mask: &Mask) {
         self.edges = mask.edges();
         self.positions = self.all_pay(kernels, self.edges).then(|| mask.iter().map(|p| p as u32).collect());
@@ -113,6 +116,8 @@ impl Conv {
     }
 
     fn lay_out_gathers(&mut self, isa: Isa, mask: &Mask, all: bool) {
+        // Kernels trust the offsets that positions become.
+        assert_eq!(mask.shape(), self.place.shape, "shape of a mask");
         if all != self.gathers_all() {
             // The other kernel has tiles of its own.
             self.regions = Regions::default();
@@ -198,14 +203,24 @@ impl Conv {
     }
 
     /// Copies the input of a region.
-    fn read_value(&self, machine: Machine, scratch: &mut Scratch, region: &Region, input: &Operands) -> Input {
+    ///
+    /// # Safety
+    /// As [`copy`], for a region of this layer.
+    unsafe fn read_value(&self, machine: Machine, scratch: &mut Scratch, region: &Region, input: &Operands) -> Input {
         let first = (region.rows.start * self.place.stride) as isize - self.place.padding as isize;
         let rows = self.place.rows_seen(region.rows.len());
-        copy(machine, &mut scratch.value, region, input, self.value, first, rows)
+        // SAFETY: passed on from the caller.
+        unsafe { copy(machine, &mut scratch.value, region, input, self.value, first, rows) }
     }
 
     /// `output = bias + W·input`; if asked to, with the moments of the output by region and channel.
-    pub(super) fn forward(
+    ///
+    /// # Safety
+    /// Instructions must be this machine's, and as when the layer was laid out and cut; the layer must be cut for the samples
+    /// ([`Conv::parts`]) and every thread have memory for it ([`Conv::reserve`]). Tensors must be of the layer's images and have
+    /// the samples' blocks, bias and maps one value a channel. Output and moments must be the caller's own, what is read not be
+    /// written meanwhile.
+    pub(super) unsafe fn forward(
         &self,
         machine: Machine,
         input: Operand,
@@ -220,10 +235,10 @@ impl Conv {
             let (index, units) = (item / segments, self.forward.share(item % segments, segments));
             let region = &self.regions.list[index];
             let scratch = &mut *machine.scratch();
-            let input = self.read_value(machine, scratch, region, &operands);
-            // SAFETY: regions cover the grid and segments the units exactly once, so no two items write the same pixel; the copy
-            // has zeros where taps reach over the image.
+            // SAFETY: by contract; regions cover the grid and segments the units exactly once, so no two items write the same
+            // pixel; the copy has zeros where taps reach over the image.
             unsafe {
+                let input = self.read_value(machine, scratch, region, &operands);
                 let target = Output {
                     bias: bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
                     moments: moments.map_or(std::ptr::null_mut(), |_| scratch.moments.as_mut_ptr()),
@@ -236,7 +251,7 @@ impl Conv {
             if let Some(moments) = moments {
                 let valid = Pixel::valid(machine.samples, region.block);
                 let pixels = region.rows.len() * self.output.width;
-                // SAFETY: each item has its own region and units.
+                // SAFETY: by contract; each item has its own region and units.
                 let to = unsafe { moments.range(index * self.output.channels + units.start, units.len()) };
                 for (to, [minus_pivot, sum, squares]) in to.iter_mut().zip(&scratch.moments[units]) {
                     *to = Moments::of_lanes(pixels, [minus_pivot, sum, squares], &valid);
@@ -246,10 +261,14 @@ impl Conv {
     }
 }
 
-fn plain_output(to: View) -> Output {
+/// Pixels that are written as they are.
+///
+/// # Safety
+/// The tensor must be alive.
+unsafe fn plain_output(to: View) -> Output {
     let none = WatchJob { x: std::ptr::null(), inverse: std::ptr::null(), offset: std::ptr::null(), sums: std::ptr::null_mut() };
     Output {
-        // SAFETY: the first pixel of the tensor.
+        // SAFETY: the first pixel of a tensor that is alive by contract.
         pixels: unsafe { to.plane(0, 0) },
         unit: to.image.height * to.image.width,
         bias: std::ptr::null(),

@@ -147,7 +147,8 @@ impl Pass {
     /// returns whether they still do.
     ///
     /// # Safety
-    /// The input must hold the region with every pixel the taps reach; the output's pixels of the grid and units, its sums and
+    /// The instructions must be this machine's, and those the grid was tiled and the weights laid out for. The input must hold
+    /// the region with every pixel the taps reach; the output's pixels of the grid and units, its sums and
     /// `partial` must be the caller's own.
     pub(super) unsafe fn run(&self, work: Work, output: &Output, partial: *mut Pixel, mut first: bool) -> bool {
         let isa = work.isa;
@@ -183,8 +184,8 @@ impl Pass {
     /// Results are in the order of the weights.
     ///
     /// # Safety
-    /// The input must hold the region with every pixel the taps reach, and the gradient the grid; the results of the units' edges must be
-    /// the caller's own.
+    /// As [`Pass::run`] for instructions. The input must hold the region with every pixel the taps reach, and the gradient the
+    /// grid; the results of the units' edges must be the caller's own.
     pub(super) unsafe fn correlate(&self, work: Work, sparse: &Sparse, gradient: GradientInput, mut accumulate: bool) {
         for tile in self.tiles(work.grid) {
             // SAFETY: tiles lie within the grid; the rest by contract.

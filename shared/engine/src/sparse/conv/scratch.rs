@@ -45,7 +45,11 @@ impl Machine<'_> {
 }
 
 /// Copies a region's rows of all channels to memory with zeros around.
-pub(super) fn copy(
+///
+/// # Safety
+/// As [`read`]; the operands must have the region's blocks and the shape's channels and width, and `to` room for a frame of
+/// `rows` rows for each block.
+pub(super) unsafe fn copy(
     machine: Machine,
     to: &mut [Pixel],
     region: &Region,
@@ -56,7 +60,7 @@ pub(super) fn copy(
 ) -> Input {
     for b in 0..region.blocks {
         let frame = shape.at(to[b * shape.block()..].as_mut_ptr(), first, rows);
-        // SAFETY: `reserve` has made room for the region's blocks; nobody writes what is read.
+        // SAFETY: by contract.
         unsafe { read(machine.isa, machine.samples, operands, region.block + b, 0..shape.channels, frame, false) };
     }
     Input { pixels: to.as_ptr(), pitch: shape.pitch, block: shape.block() }

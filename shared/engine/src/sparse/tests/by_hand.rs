@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::OPTIONS;
 use super::networks::{networks, random_batch, random_state};
 use super::oracle::{self, Values};
+use super::{OPTIONS, gradients};
 use crate::sparse::SparseEngine;
-use crate::{Engine, Movable, Optimizer, StepOptions};
+use crate::{EdgeGradients, Engine, Movable, Optimizer, Step, StepOptions};
 
 const RATE: f32 = 0.02;
 
@@ -29,14 +29,13 @@ fn descent_by_hand_is_the_optimisers() {
                 [(); 2].map(|()| SparseEngine::new(spec.clone(), state.clone(), options, 21, threads).unwrap());
             for seed in 0..3 {
                 let batch = random_batch(&spec, 21, seed);
-                let want = plain.train_step(&batch, f64::from(RATE)).unwrap();
-                let got = by_hand
-                    .train_step_by(&batch, &mut |layers: &mut [Movable], dense: &mut [Movable]| {
-                        assert!(threads == 1 || rayon::current_num_threads() == threads, "{name}");
-                        layers.par_iter_mut().for_each(descend);
-                        dense.iter_mut().for_each(descend);
-                    })
-                    .unwrap();
+                let want = plain.step(&batch, Step::optimizer(f64::from(RATE))).unwrap();
+                let mut update = |layers: &mut [Movable], dense: &mut [Movable]| {
+                    assert!(threads == 1 || rayon::current_num_threads() == threads, "{name}");
+                    layers.par_iter_mut().for_each(descend);
+                    dense.iter_mut().for_each(descend);
+                };
+                let got = by_hand.step(&batch, Step::by(&mut update)).unwrap();
                 assert_eq!(got, want, "{name}");
             }
             assert_eq!(by_hand.state().unwrap(), plain.state().unwrap(), "{name}");
@@ -44,28 +43,33 @@ fn descent_by_hand_is_the_optimisers() {
     }
 }
 
-/// Whoever moves nothing sees what [`Engine::gradients`] gives, and leaves parameters and optimiser state as they are.
+/// Whoever moves nothing sees the gradients on edges that are handed over, and leaves parameters and optimiser state as they are.
 #[test]
 fn all_edges_have_their_gradients() {
     for (name, spec) in networks() {
         let mut state = random_state(&spec, 0.5, None, 3);
         state.layers.iter_mut().for_each(|l| l.weights.iter_mut().step_by(2).for_each(|w| *w = 0.0));
         let mut engine = SparseEngine::new(spec.clone(), state, OPTIONS, 21, 2).unwrap();
-        engine.train_step(&random_batch(&spec, 21, 1), 0.01).unwrap();
+        engine.step(&random_batch(&spec, 21, 1), Step::optimizer(0.01)).unwrap();
         let before = engine.state().unwrap();
         let batch = random_batch(&spec, 21, 2);
-        let (outcome, edges, dense) = engine.gradients(&batch).unwrap();
-        let got = engine
-            .train_step_by(&batch, &mut |layers: &mut [Movable], others: &mut [Movable]| {
-                for (parameters, gradients) in [(&*layers, &edges), (&*others, &dense)] {
-                    assert_eq!(parameters.len(), gradients.len(), "{name}");
-                    for (parameter, gradient) in parameters.iter().zip(gradients) {
-                        assert_eq!(parameter.gradient, gradient, "{name}");
-                    }
+        let (outcome, edges, dense) = gradients(&mut engine, &batch);
+        assert_eq!(engine.state().unwrap(), before, "{name}: nothing moves");
+        let mut update = |layers: &mut [Movable], others: &mut [Movable]| {
+            for (parameters, gradients) in [(&*layers, &edges), (&*others, &dense)] {
+                assert_eq!(parameters.len(), gradients.len(), "{name}");
+                for (parameter, gradient) in parameters.iter().zip(gradients) {
+                    assert_eq!(parameter.gradient, gradient, "{name}");
                 }
-            })
-            .unwrap();
+            }
+        };
+        let got = engine.step(&batch, Step::by(&mut update)).unwrap();
         assert_eq!(got, outcome, "{name}");
+        // Whoever moves the parameters.
+        let mut handed = EdgeGradients::default();
+        let mut other = SparseEngine::new(spec.clone(), before.clone(), OPTIONS, 21, 2).unwrap();
+        other.step(&batch, Step::optimizer(0.01).edge_gradients(&mut handed)).unwrap();
+        assert_eq!(handed, EdgeGradients { layers: edges.clone(), dense: dense.clone() }, "{name}");
         let after = engine.state().unwrap();
         assert_eq!((&after.layers, after.steps), (&before.layers, before.steps + 1), "{name}");
         for (after, before) in after.dense.iter().zip(&before.dense) {

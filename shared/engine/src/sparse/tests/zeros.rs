@@ -4,9 +4,9 @@ use rand::RngExt;
 
 use super::networks::{networks, random_batch, random_state};
 use super::oracle::{self, Values};
-use super::{OPTIONS, distance};
+use super::{OPTIONS, distance, gradients};
 use crate::sparse::{Kernels, Setup, SparseEngine};
-use crate::{Engine, Isa, LayerState, ModelState, Movable};
+use crate::{Engine, Isa, LayerState, ModelState, Movable, Step};
 use er_graphs::graph::Mask;
 use er_graphs::rng::{Purpose, stream};
 
@@ -52,8 +52,8 @@ fn networks_with_zeros_are_networks_without_these_edges() {
                 let [mut engine, mut without] =
                     [&state, &smaller].map(|s| SparseEngine::with(spec.clone(), s.clone(), OPTIONS, setup).unwrap());
                 assert_eq!(engine.logits(&batch).unwrap(), without.logits(&batch).unwrap(), "{case}");
-                let (outcome, edges, dense) = engine.gradients(&batch).unwrap();
-                let (outcome_without, edges_without, dense_without) = without.gradients(&batch).unwrap();
+                let (outcome, edges, dense) = gradients(&mut engine, &batch);
+                let (outcome_without, edges_without, dense_without) = gradients(&mut without, &batch);
                 assert_eq!((outcome, dense), (outcome_without, dense_without), "{case}");
                 for (l, (edges, without)) in edges.iter().zip(&edges_without).enumerate() {
                     let got: Vec<f32> = kept[l].iter().map(|&e| edges[e]).collect();
@@ -79,7 +79,7 @@ fn dense_masks_with_zeros_follow_the_oracle() {
             for isa in Isa::available() {
                 let mut engine =
                     SparseEngine::with(spec.clone(), state.clone(), OPTIONS, Setup { isa, ..Setup::new(37, 2) }).unwrap();
-                let (_, edges, dense) = engine.gradients(&batch).unwrap();
+                let (_, edges, dense) = gradients(&mut engine, &batch);
                 let got = edges.iter().chain(&dense);
                 for (i, (got, want)) in got.zip(want.edges.iter().chain(&want.dense)).enumerate() {
                     let distance = distance(got, want);
@@ -102,20 +102,19 @@ fn weights_go_and_come_back() {
                 let mut engine = SparseEngine::with(spec.clone(), start.clone(), OPTIONS, setup).unwrap();
                 for (round, part) in [0.5, 0.0, 0.9, 1.0, 0.02, 0.7].into_iter().enumerate() {
                     let used = with_zeros(&start, part, None);
-                    engine
-                        .train_step_by(&random_batch(&spec, 37, round as u64), &mut |layers: &mut [Movable], _| {
-                            for (layer, used) in layers.iter_mut().zip(&used.layers) {
-                                layer.values.copy_from_slice(&used.weights);
-                            }
-                        })
-                        .unwrap();
+                    let mut put = |layers: &mut [Movable], _: &mut [Movable]| {
+                        for (layer, used) in layers.iter_mut().zip(&used.layers) {
+                            layer.values.copy_from_slice(&used.weights);
+                        }
+                    };
+                    engine.step(&random_batch(&spec, 37, round as u64), Step::by(&mut put)).unwrap();
                     let mut loaded = SparseEngine::with(spec.clone(), engine.state().unwrap(), OPTIONS, setup).unwrap();
                     let batch = random_batch(&spec, 20, 8);
                     assert_eq!(engine.logits(&batch).unwrap(), loaded.logits(&batch).unwrap(), "{name} {kernels:?} zeros={part}");
-                    let [got, want] = [&mut engine, &mut loaded].map(|e| format!("{:?}", e.gradients(&batch).unwrap()));
+                    let [got, want] = [&mut engine, &mut loaded].map(|e| format!("{:?}", gradients(e, &batch)));
                     assert_eq!(got, want, "{name} {kernels:?} zeros={part}");
                 }
-                let outcome = engine.train_step(&random_batch(&spec, 37, 7), 0.01).unwrap();
+                let outcome = engine.step(&random_batch(&spec, 37, 7), Step::optimizer(0.01)).unwrap();
                 format!("{outcome:?} {:?}", engine.state().unwrap())
             });
             assert_eq!(trained[0], trained[1], "{name} {kernels:?}");

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Measuring;
 use er_engine::sparse::SparseEngine;
-use er_engine::{Batch, Engine, Optimizer, StepOptions};
+use er_engine::{Batch, Engine, Optimizer, Step, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
 use er_networks::init::{InitMethod, initialise};
@@ -64,7 +64,7 @@ impl Measuring {
         for pass in 0..=PASSES {
             for (engine, [training, inference]) in engines.iter_mut().zip(&mut seconds) {
                 let start = Instant::now();
-                engine.train_step(&batch, 0.0)?;
+                engine.step(&batch, Step::optimizer(0.0))?;
                 let middle = Instant::now();
                 engine.evaluate(&batch)?;
                 if pass > 0 {

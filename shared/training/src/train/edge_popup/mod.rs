@@ -18,7 +18,7 @@ use super::stored::wrong;
 use super::{Data, Event, Level, StateFrom, Stepped, Stepper, TrainingContext, evaluate, settle};
 use crate::data::Loader;
 use crate::run::{Saved, Sums};
-use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
+use er_engine::{Batch, Engine, ModelState, Movable, Outcome, Step, StepOptions};
 use er_graphs::error::{Error, Result};
 use er_networks::model::{ModelSpec, ParamKind, SpentFlops, WeightGradients};
 use er_networks::schedule::Clock;
@@ -216,7 +216,7 @@ impl EdgePopup {
         self.note.steps += 1;
         let (density, how) = (self.note.density, (&self.descent, rate / self.note.scale, self.note.steps));
         let layers = &mut self.layers;
-        engine.train_step_by(batch, &mut |weights: &mut [Movable], dense: &mut [Movable]| {
+        let mut update = |weights: &mut [Movable], dense: &mut [Movable]| {
             // Each layer has biases of its own.
             let mut biases: Vec<Option<&mut Movable>> = dense.iter_mut().map(Some).collect();
             let mut work: Vec<_> = layers
@@ -225,7 +225,8 @@ impl EdgePopup {
                 .filter_map(|(layer, weights)| biases[layer.bias].take().map(|biases| (layer, weights, biases)))
                 .collect();
             work.par_iter_mut().for_each(|(layer, weights, biases)| layer.step(weights, biases, density, how));
-        })
+        };
+        engine.step(batch, Step::by(&mut update))
     }
 
     /// Rescales all values so that the logits of this batch fit its labels best: those of layer l, from 1, and of D layers by c^(1/D),

@@ -16,7 +16,7 @@ use self::stored::{read_state, save_state};
 use super::stored::wrong;
 use super::{Data, Event, Pruned, ReparameterisedStepper, StateFrom, Stepped, Stepper, TrainingContext};
 use crate::run::Saved;
-use er_engine::{Batch, Engine, ModelState};
+use er_engine::{Batch, EdgeGradients, Engine, ModelState, Step};
 use er_graphs::density::Density;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{LayerState, Mask};
@@ -142,7 +142,11 @@ impl IterativeStepper {
         let mut missing = 0;
         let scores = match pruner {
             Pruner::Magnitude => magnitudes(&state.layers),
-            Pruner::Snip => snip_scores(&state.layers, &engine.gradients(batch)?.1),
+            Pruner::Snip => {
+                let mut gradients = EdgeGradients::default();
+                engine.step(batch, Step::measure().edge_gradients(&mut gradients))?;
+                snip_scores(&state.layers, &gradients.layers)
+            }
             Pruner::Synflow => synflow(engine.spec(), &state),
             Pruner::MaskRef => Vec::new(),
             Pruner::RandomGlobal | Pruner::RandomUniform | Pruner::RandomBalanced | Pruner::RandomErk => {

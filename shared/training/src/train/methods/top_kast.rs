@@ -7,7 +7,7 @@ use crate::run::{Saved, SavedTensor};
 use crate::train::ledger::Ledger;
 use crate::train::stored::wrong;
 use crate::train::{Event, StateFrom, Stepped, Stepper, TrainingContext, Update};
-use er_engine::{Batch, Engine, LayerState, ModelState};
+use er_engine::{Batch, Engine, LayerState, ModelState, Step};
 use er_graphs::error::Result;
 use er_graphs::graph::{LayerShape, Mask};
 use er_graphs::registry::Named;
@@ -235,7 +235,7 @@ impl Stepper for TopKastStepper {
         self.ledger.step = step;
         let Ledger { edges, spent, .. } = &mut self.ledger;
         spent.enter_step(engine.spec(), edges, WeightGradients::Edges(&self.trained), batch.labels.len());
-        let outcome = engine.train_step(batch, rate)?;
+        let outcome = engine.step(batch, Step::optimizer(rate))?;
         engine.rewire(&mut |states| self.absorb(states, rate))?;
         let moves = self.when.is_update(step) && outcome.loss_sum.is_finite();
         let event = if moves { Some(Box::new(self.update(engine, step)?) as Box<dyn Event>) } else { None };

@@ -20,7 +20,7 @@ use self::layer::{Layer, Move};
 use super::stored::wrong;
 use super::{Data, Event, LayerSparsity, Sparsity, StateFrom, Stepped, Stepper, TrainingContext, settle};
 use crate::run::Saved;
-use er_engine::{Batch, Engine, ModelState, Movable, Outcome, StepOptions};
+use er_engine::{Batch, Engine, ModelState, Movable, Outcome, Step, StepOptions};
 use er_graphs::error::Result;
 use er_graphs::graph::LayerState;
 use er_networks::model::{ModelSpec, ParamKind, SpentFlops, WeightGradients};
@@ -225,7 +225,7 @@ impl ReparameterisedStepper {
         self.note.steps += 1;
         let ReparameterisedOptions { decays, freeze, .. } = &self.options;
         let (layers, norms, how) = (&mut self.layers, &self.norms, Move { decays, rate, step: self.note.steps });
-        engine.train_step_by(batch, &mut |weights: &mut [Movable], dense: &mut [Movable]| {
+        let mut update = |weights: &mut [Movable], dense: &mut [Movable]| {
             let layers = layers.par_iter_mut().zip(weights.par_iter_mut()).zip(freeze);
             layers.for_each(|((layer, weights), freeze)| match layer {
                 Some(layer) => layer.step(weights, how, *freeze),
@@ -235,7 +235,8 @@ impl ReparameterisedStepper {
             for (parameter, is_norm) in dense.iter_mut().zip(norms).filter(|(p, _)| !p.gradient.is_empty()) {
                 how.descend(if *is_norm { &decays.norms } else { &decays.weights }, parameter);
             }
-        })
+        };
+        engine.step(batch, Step::by(&mut update))
     }
 
     /// What is in use.
