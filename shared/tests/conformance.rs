@@ -35,9 +35,7 @@ fn inside(spec: &ModelSpec, masks: &[Mask], shift: f32, seed: u64) -> ModelState
     let mut rng = stream(seed, Purpose::Init, 1 << 40);
     let densities: Vec<f64> = masks.iter().map(Mask::density).collect();
     let mut state = initialise(spec, masks, &densities, 0.5, InitMethod::KaimingNormal, seed);
-    let parameters = spec.parameters();
-    let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
-    for (state, parameter) in state.dense.iter_mut().zip(dense) {
+    for (state, parameter) in state.dense.iter_mut().zip(spec.dense_parameters()) {
         let around = match parameter.kind {
             ParamKind::Scale | ParamKind::Variance => 1.0,
             ParamKind::Shift => shift,

@@ -1,6 +1,6 @@
 //! Trainings that go on from checkpoints of others stand where their clock says, and what cannot come true from there is refused.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::common::{Place, json};
 
@@ -13,11 +13,11 @@ fn dense(place: &Place, epochs: u64, more: &str) -> String {
     run.join("checkpoints/last.safetensors").display().to_string()
 }
 
-fn density(run: &PathBuf) -> f64 {
+fn density(run: &Path) -> f64 {
     json(&run.join("summary.json"))["density"].as_f64().unwrap()
 }
 
-fn updates(run: &PathBuf) -> usize {
+fn updates(run: &Path) -> usize {
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     metrics.lines().filter(|line| line.contains("\"kind\":\"update\"")).count()
 }

@@ -107,8 +107,7 @@ impl<D: Storage<usize>> Network<D> {
     where
         D: Processor<E>,
     {
-        let parameters = spec.parameters();
-        let dense: Vec<_> = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect();
+        let dense: Vec<_> = spec.dense_parameters().collect();
         let place = |node: NodeId, kind: ParamKind| dense.iter().position(|p| p.node == node && p.kind == kind);
         let pair = |node, kinds: [ParamKind; 2]| {
             kinds.map(|kind| place(node, kind).unwrap_or_else(|| unreachable!("normalisations have two of each kind")))

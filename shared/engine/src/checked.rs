@@ -2,14 +2,13 @@
 
 use super::{Batch, LayerState, ModelState};
 use er_graphs::error::{Error, Result};
-use er_networks::model::{Layer, ModelSpec, ParamKind};
+use er_networks::model::{Layer, ModelSpec};
 
 /// Checks a saved state against a model and completes missing optimiser state with zeros.
 pub fn complete(spec: &ModelSpec, mut state: ModelState, slots: usize) -> Result<ModelState> {
     complete_layers(spec, &mut state.layers, slots)?;
     let model = spec.name();
-    let parameters = spec.parameters();
-    let expected: Vec<_> = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).collect();
+    let expected: Vec<_> = spec.dense_parameters().collect();
     if state.dense.len() != expected.len() {
         let (got, want) = (state.dense.len(), expected.len());
         return Err(Error::failure(format!("the state has {got} biases and buffers, {model} has {want}")));

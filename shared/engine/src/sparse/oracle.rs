@@ -132,9 +132,7 @@ fn windows(n: usize, from: Image, to: Image, [k, stride, padding]: [usize; 3], m
 
 impl Net<'_> {
     fn parameter(&self, node: usize, kind: ParamKind) -> Option<usize> {
-        let parameters = self.spec.parameters();
-        let mut dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
-        dense.position(|p| p.node == node && p.kind == kind)
+        self.spec.dense_parameters().position(|p| p.node == node && p.kind == kind)
     }
 
     fn layer(&self, node: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use super::conv::Conv;
 use crate::DenseState;
-use er_networks::model::{ModelSpec, ParamKind};
+use er_networks::model::ModelSpec;
 
 /// What computing a layer needs besides its state.
 #[derive(Debug)]
@@ -24,9 +24,7 @@ pub(super) struct Dense {
 impl Dense {
     /// Those of a state that fits the model.
     pub(super) fn all(spec: &ModelSpec, states: Vec<DenseState>) -> Vec<Self> {
-        let parameters = spec.parameters();
-        let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
-        let dense = dense.zip(states).map(|(parameter, state)| {
+        let dense = spec.dense_parameters().zip(states).map(|(parameter, state)| {
             let trained = parameter.kind.trained();
             Self { gradient: vec![0.0; if trained { parameter.len() } else { 0 }], state, trained }
         });

@@ -90,10 +90,7 @@ fn dense_parameters_start_as_the_family_says() {
         let masks: Vec<Mask> = spec.layers().iter().map(|l| Mask::empty(l.shape)).collect();
         let state = initialise(&spec, &masks, &vec![0.1; masks.len()], 0.1, InitMethod::Normal, 3);
         assert_eq!(state.steps, 0);
-        let expected: Vec<(String, usize)> = (spec.parameters().into_iter())
-            .filter(|p| !matches!(p.kind, ParamKind::Weight(_)))
-            .map(|p| (p.name.clone(), p.len()))
-            .collect();
+        let expected: Vec<(String, usize)> = spec.dense_parameters().map(|p| (p.name.clone(), p.len())).collect();
         let got: Vec<(String, usize)> = state.dense.iter().map(|d| (d.name.clone(), d.values.len())).collect();
         assert_eq!(got, expected);
         state.dense.into_iter().find(|d| d.name == name).unwrap().values

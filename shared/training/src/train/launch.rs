@@ -185,7 +185,9 @@ impl Training {
         if let Some(taken_over) = &mut checkpoint.progress.taken_over {
             taken_over.facts = facts;
         }
-        remarks.iter().for_each(|text| remark(text));
+        for text in &remarks {
+            remark(text);
+        }
         Ok(Some((checkpoint, if stays { StateFrom::ThisClock } else { StateFrom::AnotherClock })))
     }
 

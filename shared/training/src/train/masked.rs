@@ -61,7 +61,7 @@ impl MaskedTraining {
     }
 
     /// Edges and weights of some layers.
-    fn count(&self, state: &ModelState, of: impl Fn(usize) -> bool) -> (usize, usize) {
+    fn count(state: &ModelState, of: impl Fn(usize) -> bool) -> (usize, usize) {
         let masks = state.layers.iter().enumerate().filter(|(l, _)| of(*l)).map(|(_, layer)| &layer.mask);
         masks.fold((0, 0), |(edges, weights), mask| (edges + mask.edges(), weights + mask.shape().weights()))
     }
@@ -153,7 +153,7 @@ impl Approach for MaskedTraining {
 
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance> {
         let Checkpoint { state, progress, .. } = checkpoint;
-        let (edges, weights) = self.count(state, |_| true);
+        let (edges, weights) = Self::count(state, |_| true);
         if self.masked.is_empty() {
             if edges == weights {
                 return Ok(Inheritance::default());
@@ -161,7 +161,7 @@ impl Approach for MaskedTraining {
             let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
             return Err(Error::failure(what).help("use the options of the run that wrote it"));
         }
-        let (edges, weights) = self.count(state, |l| self.masked.contains(&l));
+        let (edges, weights) = Self::count(state, |l| self.masked.contains(&l));
         let found = edges as f64 / weights as f64;
         let step = progress.clock.step;
         self.can_come_true(found, step, length)?;

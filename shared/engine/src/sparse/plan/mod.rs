@@ -234,8 +234,6 @@ impl Fuser<'_> {
 
     /// Index of a node's parameter among those that are not weights of layers.
     fn dense(&self, node: NodeId, kind: ParamKind) -> Option<usize> {
-        let parameters = self.spec.parameters();
-        let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_)));
-        dense.enumerate().find(|(_, p)| p.node == node && p.kind == kind).map(|(i, _)| i)
+        self.spec.dense_parameters().enumerate().find(|(_, p)| p.node == node && p.kind == kind).map(|(i, _)| i)
     }
 }

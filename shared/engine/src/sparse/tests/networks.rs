@@ -20,8 +20,7 @@ pub(super) fn random_state(spec: &ModelSpec, density: f64, empty: Option<usize>,
         LayerState { mask, weights, slots: Vec::new() }
     });
     let layers = layers.collect();
-    let parameters = spec.parameters();
-    let dense = parameters.iter().filter(|p| !matches!(p.kind, ParamKind::Weight(_))).map(|p| {
+    let dense = spec.dense_parameters().map(|p| {
         let range = if matches!(p.kind, ParamKind::Scale | ParamKind::Variance) { 0.5..1.5 } else { -0.5..0.5 };
         let values = (0..p.len()).map(|_| rng.random_range(range.clone()) as f32).collect();
         DenseState { name: p.name.clone(), values, slots: Vec::new() }
