@@ -133,11 +133,11 @@ impl DropScore for Gradients {
 }
 
 /// RigL that drops by |w · gradient|.
-struct RigLTaylor;
+struct RigLSnip;
 
-impl Named for RigLTaylor {
+impl Named for RigLSnip {
     fn name(&self) -> &'static str {
-        "RigL-Taylor"
+        "RigL-snip"
     }
 
     fn about(&self) -> &'static str {
@@ -145,7 +145,7 @@ impl Named for RigLTaylor {
     }
 }
 
-impl TrainingMethod for RigLTaylor {
+impl TrainingMethod for RigLSnip {
     fn method(&self, _: &[f64]) -> Method {
         let drop = Drop { by: Selected::new(&Snip), ..Exchanging::RIGL.drop };
         Method { exchange: Some(Exchanging { drop, ..Exchanging::RIGL }), ..Method::RIGL }
@@ -222,7 +222,7 @@ static ADDED: LazyLock<()> = LazyLock::new(|| {
     <dyn GrowRule>::registry().add(&LeastGradient).unwrap();
     <dyn Decay>::registry().add(&Circle).unwrap();
     Family::registry().add(&PLAIN).unwrap();
-    <dyn TrainingMethod>::registry().add(&RigLTaylor).unwrap();
+    <dyn TrainingMethod>::registry().add(&RigLSnip).unwrap();
 });
 
 /// Everything behind a door, what was added above included.
@@ -296,7 +296,7 @@ struct Options {
     #[serde(flatten)]
     moving: MovingOptions,
     /// The method.
-    #[arg(long, default_value = "RigL-Taylor", value_parser = values::parsed::<Selected<dyn TrainingMethod>>)]
+    #[arg(long, default_value = "RigL-snip", value_parser = values::parsed::<Selected<dyn TrainingMethod>>)]
     #[serde(serialize_with = "values::display")]
     method: Selected<dyn TrainingMethod>,
 }
@@ -347,7 +347,7 @@ fn a_training_uses_what_is_added() {
     assert_eq!((&summary["model"], &summary["sparse_init"]), (&"plain-2-8".into(), &"inverse(a=1)".into()));
     assert!(summary["updates"].as_u64().unwrap() >= 2, "{summary}");
     for (option, value) in
-        [("method", "RigL-Taylor"), ("death", "flow_weight"), ("growth", "least_gradient"), ("decay-schedule", "circle")]
+        [("method", "RigL-snip"), ("death", "flow_weight"), ("growth", "least_gradient"), ("decay-schedule", "circle")]
     {
         assert_eq!(config.get(option).unwrap(), value);
     }
