@@ -93,6 +93,11 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// What it is, for help.
+    fn in_words(&self) -> String {
+        format!("{} is {}; the usual value is {}", self.name, self.about, self.default)
+    }
+
     /// The range in words, after "must be".
     fn range_in_words(&self) -> String {
         use Bound::{Excluded, Included, Unbounded};
@@ -277,14 +282,16 @@ impl<T: Named + ?Sized> Selected<T> {
                     return Err(Error::usage(what).help("leave it out"));
                 }
             };
-            let known = parameters.iter().position(|p| names::same(p.name, parameter));
-            if known.is_some_and(|at| self.given[at].is_some()) {
-                return Err(Error::usage(format!("{name}: {parameter} is given twice")).help("values without a name come first"));
-            }
-            // Whether there is such a parameter comes first.
             let number = value.parse().unwrap_or(f64::NAN);
-            if known.is_some() && number.is_nan() {
-                return Err(Error::usage(format!("{name}: {parameter} \"{value}\" is not a number")));
+            if let Some(at) = parameters.iter().position(|p| names::same(p.name, parameter)) {
+                if self.given[at].is_some() {
+                    let what = format!("{name}: {parameter} is given twice");
+                    return Err(Error::usage(what).help("values without a name come first"));
+                }
+                if number.is_nan() {
+                    let what = format!("{name}: {parameter} \"{value}\" is not a number");
+                    return Err(Error::usage(what).help(parameters[at].in_words()));
+                }
             }
             self = self.with(parameter, number)?;
         }
@@ -297,9 +304,8 @@ fn in_range(name: &str, parameter: &Parameter, value: f64) -> Result<()> {
     if value.is_finite() && parameter.range.contains(&value) {
         return Ok(());
     }
-    let (what, range) = (parameter.name, parameter.range_in_words());
-    Err(Error::usage(format!("{name}: {what} must be {range}, got {value}"))
-        .help(format!("{what} is {}; the usual value is {}", parameter.about, parameter.default)))
+    let what = format!("{name}: {} must be {}, got {value}", parameter.name, parameter.range_in_words());
+    Err(Error::usage(what).help(parameter.in_words()))
 }
 
 /// The name in what is typed, and the values of parameters beside it.
@@ -473,6 +479,7 @@ mod tests {
             ("pear(3)", "pear takes no parameters, got \"3\"", "leave it out"),
             ("malus(1, 2, 3)", "Red_Apple takes 2 at most, got \"1, 2, 3\"", "leave it out"),
             ("malus(age=1, 2)", "Red_Apple: age is given twice", "values without a name come first"),
+            ("malus(size=big)", "Red_Apple: size \"big\" is not a number", "size is its diameter; the usual value is 1"),
             ("malus(0)", "Red_Apple: size must be above 0 and at most 9, got 0", "size is its diameter; the usual value is 1"),
             ("malus:age=-1", "Red_Apple: age must be at least 0, got -1", "age is its days; the usual value is 0"),
             ("malus:age=inf", "Red_Apple: age must be at least 0, got inf", "age is its days; the usual value is 0"),
@@ -481,7 +488,6 @@ mod tests {
             assert_eq!((error.what(), error.help_text()), (what, Some(help)), "{typed}");
             assert_eq!(error.kind(), crate::error::Kind::Usage);
         }
-        assert_eq!(fruit("malus(size=big)").unwrap_err().what(), "Red_Apple: size \"big\" is not a number");
     }
 
     #[test]

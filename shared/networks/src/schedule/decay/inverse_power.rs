@@ -19,7 +19,7 @@ impl Named for InversePower {
     }
 
     fn parameters(&self) -> &'static [Parameter] {
-        &[Parameter { name: "k", about: "the power", default: 3.0, range: (Excluded(0.0), Unbounded) }]
+        &[Parameter { name: "k", about: "the power, K of inverse-power-K", default: 3.0, range: (Excluded(0.0), Unbounded) }]
     }
 }
 
@@ -33,5 +33,5 @@ impl Decay for InversePower {
 pub(super) fn from_older_spelling(typed: &str) -> Option<String> {
     let folded = typed.trim().to_lowercase().replace('_', "-");
     let k = folded.strip_prefix("inverse-power-").or_else(|| folded.strip_prefix("exponential-"))?;
-    k.parse::<f64>().ok().map(|k| format!("inverse-power({k})"))
+    (!k.is_empty()).then(|| format!("inverse-power({k})"))
 }

@@ -122,7 +122,7 @@ pub struct MaskRequest<'a> {
     pub law: Sampling,
     /// Seed of all random decisions.
     pub seed: u64,
-    /// All weights of every layer, before masks; empty unless [`MaskGenerator::weights`] is [`MaskWeights::Read`].
+    /// All weights of every layer, before masks, for a generator whose [`MaskGenerator::weights`] is [`MaskWeights::Read`].
     pub weights: &'a [Vec<f32>],
 }
 

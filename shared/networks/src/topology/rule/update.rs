@@ -107,9 +107,10 @@ struct Update<'a, T> {
     changes: Vec<LayerChange>,
 }
 
-/// What scores and ways to grow see of this layer, of which the edges in `kept` stay.
+/// What scores and ways to grow see of the layer with this index, of which the edges in `kept` stay.
 fn view<'a, T: Real>(
-    [step, index]: [u64; 2],
+    step: u64,
+    index: usize,
     layer: &'a LayerState<T>,
     kept: &'a Mask,
     gradient: &'a [T],
@@ -117,7 +118,7 @@ fn view<'a, T: Real>(
 ) -> LayerView<'a> {
     let slot = |i: usize| layer.slots.get(i).map_or(Numbers::NONE, |slot| T::numbers(slot));
     LayerView {
-        layer: index as usize,
+        layer: index,
         step,
         mask: &layer.mask,
         kept,
@@ -150,7 +151,7 @@ impl<T: Real> Update<'_, T> {
                 return Vec::new();
             }
             let layer = &self.layers[l];
-            let view = view([self.step, l as u64], layer, &layer.mask, self.gradient(l), &self.memory.layers[l]);
+            let view = view(self.step, l, layer, &layer.mask, self.gradient(l), &self.memory.layers[l]);
             let network = network.get(l).map_or(&[] as &[f64], Vec::as_slice);
             let scores = score.score(&LayerView { network, ..view }, &parameters);
             assert_eq!(scores.len(), layer.mask.edges(), "scores of {score:?} and edges of layer {l}");
@@ -216,7 +217,7 @@ impl<T: Real> Update<'_, T> {
             let mut mask = Mask::from_positions(layer.mask.shape(), positions);
             let gradient = evidence.gradients.get(l).map_or(&[] as &[T], Vec::as_slice);
             let rng = &mut stream(network.seed, Purpose::Growth, step << 16 | l as u64);
-            let view = view([step, l as u64], layer, &mask, gradient, &memory.layers[l]);
+            let view = view(step, l, layer, &mask, gradient, &memory.layers[l]);
             let count = budgets[l].min(mask.shape().weights() - mask.edges());
             let grown = exchange.grow.positions(&view, count, rng, &parameters);
             let fits = grown.len() == count && grown.is_sorted_by(|a, b| a < b) && !grown.iter().any(|p| mask.contains(*p));
