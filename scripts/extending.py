@@ -47,7 +47,7 @@ NAMED = [
 COMMANDS = [
     "cargo run -q -p er_dst -- show --model stack-3-16 --input 3x8x8 --data synthetic --classes 10 --method RigL-Taylor"
     " --sparse-init inverse_size:a=1 --death weight_flow --density 0.1",
-    "cargo run -q -p er_dst -- flops --model stack-3-16 --input 3x8x8 --classes 10 --method RigL-Taylor --density 0.1",
+    "cargo run -q -p er_dst -- flops --model stack-3-16 --input 3x8x8 --data synthetic --classes 10 --method RigL-Taylor --density 0.1",
     "cargo run -q -p er_dst -- --model stack-2-8 --data digits --method RigL-Taylor --sparse-init inverse_size --death weight_flow"
     " --density 0.2 --epochs 1 --update-frequency 3 --quiet --out {out}",
     "cargo test -q -p er_graphs -p er_networks -p er_training --lib",
@@ -73,7 +73,7 @@ def for_crate(snippet: str, crate: str) -> str:
     # What `main` alone uses.
     text = text.replace("use std::process::ExitCode;\n\n", "").replace("use std::process::ExitCode;\n", "")
     text = text.replace("registry::{Door, Named, Parameter}", "registry::{Named, Parameter}")
-    text = re.sub(r"(?m)^(struct|static)", r"#[allow(missing_docs)]\npub \1", text)
+    text = re.sub(r"(?m)^(struct|static)", r"pub(super) \1", text)
     return "//! A recipe of docs/extending.md.\n\n" + text
 
 

@@ -14,7 +14,7 @@ fn wrong_options() {
         ("--death old_age", &["--death", "old_age"]),
         ("--redistribution fair", &["--redistribution", "fair"]),
         ("--prune roots", &["--prune", "roots"]),
-        ("--decay-schedule exponential_x", &["--decay-schedule", "did you mean \"exponential\""]),
+        ("--decay-schedule exponential_x", &["--decay-schedule", "inverse-power-K"]),
         ("--grow-init ones", &["--grow-init", "grad_scale_10"]),
         ("--grow-init grad_scale_0", &["--grow-init", "grad_scale_0"]),
         ("--density 1.5", &["--density", "1.5"]),

@@ -319,7 +319,7 @@ mod tests {
         for (typed, what, help) in [
             ("vgg15", "unknown model \"vgg15\"", "did you mean vgg1"),
             ("resnet18-bais", "unknown model \"resnet18-bais\"", "did you mean resnet18-bias?"),
-            ("banana", "unknown model \"banana\"", "models: vgg<11|13|16|19>"),
+            ("banana", "unknown model \"banana\"", "vgg<11|13|16|19>"),
             ("", "unknown model \"\"", "models: "),
             ("mlp", "unknown model \"mlp\"", "models: "),
             ("resnet21", "depth 6n+2, not 21", "four stages have depth 18"),

