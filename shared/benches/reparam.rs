@@ -109,7 +109,7 @@ impl Case {
         let plain = SparseEngine::new(spec.clone(), state.clone(), how(), BATCH, threads)?;
         let mut engine = SparseEngine::new(spec.clone(), state, how(), BATCH, threads)?;
         let length = Length { batches_per_epoch: 1 << 20, epochs: 1, multiplier: 1 };
-        let situation = TrainingContext {
+        let context = TrainingContext {
             length,
             data,
             options: how(),
@@ -122,7 +122,7 @@ impl Case {
         let law = Some(Reparameterisation::SoftThreshold { function: SparseFunction::Exp, first: 0.0 });
         let layers = spec.layers().len();
         let options = ReparameterisedOptions { laws: vec![law; layers], decays, freeze: vec![false; layers], settle_batches: 0 };
-        let stepper = ReparameterisedStepper::new(options, &situation, &mut engine)?;
+        let stepper = ReparameterisedStepper::new(options, &context, &mut engine)?;
         Ok(Self { mask, density, engine, stepper, plain, best: [f64::INFINITY; 3] })
     }
 

@@ -76,10 +76,10 @@ fn popup(golden: &Value, levels: [f64; 2], rescale_steps: Option<u64>, threads: 
     let plain = StepOptions { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..options };
     let mut engine = SparseEngine::new(spec, state, plain, BATCH, threads).unwrap();
     let length = Length { batches_per_epoch: 1, epochs: 40, multiplier: 1 };
-    let situation =
+    let context =
         TrainingContext { length, data: &digits(), options, clock: Clock::new(1), saved: &saved, from: StateFrom::ThisClock };
     let popup = EdgePopupOptions { densities: levels.to_vec(), level_steps: 20, rescale_steps, settle_batches: 0 };
-    let popup = EdgePopup::new(popup, &situation, &mut engine).unwrap();
+    let popup = EdgePopup::new(popup, &context, &mut engine).unwrap();
     (engine, popup)
 }
 
@@ -201,10 +201,10 @@ fn a_network_that_its_scores_do_not_choose_is_refused() {
         let (state, mut saved) = stored(&spec, &golden, 0.4, chosen);
         change(&mut saved);
         let mut engine = SparseEngine::new(spec.clone(), state, options, 8, 1).unwrap();
-        let situation =
+        let context =
             TrainingContext { length, data: &digits(), options, clock: Clock::new(1), saved: &saved, from: StateFrom::ThisClock };
         let levels = EdgePopupOptions { densities: vec![0.4], level_steps: 1, rescale_steps: None, settle_batches: 0 };
-        EdgePopup::new(levels, &situation, &mut engine).map(drop).map_err(|e| e.to_string())
+        EdgePopup::new(levels, &context, &mut engine).map(drop).map_err(|e| e.to_string())
     };
     assert_eq!(search(&first, &|_| ()), Ok(()));
     let message = search(&later, &|_| ()).unwrap_err();

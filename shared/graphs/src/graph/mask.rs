@@ -73,6 +73,11 @@ impl Mask {
         if self.shape.weights() == 0 { 0.0 } else { self.edges as f64 / self.shape.weights() as f64 }
     }
 
+    /// Edges and weights of several masks together.
+    pub fn totals<'a>(masks: impl IntoIterator<Item = &'a Self>) -> (usize, usize) {
+        masks.into_iter().fold((0, 0), |(edges, weights), mask| (edges + mask.edges, weights + mask.shape.weights()))
+    }
+
     /// Whether the weight at this flat position exists.
     ///
     /// # Panics

@@ -151,7 +151,7 @@ impl Case {
     ) -> Result<(SparseEngine, ReparameterisedStepper)> {
         let mut engine = SparseEngine::new(self.spec.clone(), state, self.decays.weights, BATCH, threads)?;
         let digits = data::load(DataKind::Digits, &[], &data::Options::default())?;
-        let situation = TrainingContext {
+        let context = TrainingContext {
             length: Length { batches_per_epoch: EPOCH, epochs: 100, multiplier: 1 },
             data: &Data::new(digits, 8, 8, Part::Test, 1)?,
             options: self.decays.weights,
@@ -165,7 +165,7 @@ impl Case {
             freeze: vec![self.freeze; self.laws.len()],
             settle_batches: 0,
         };
-        let reparam = ReparameterisedStepper::new(options, &situation, &mut engine)?;
+        let reparam = ReparameterisedStepper::new(options, &context, &mut engine)?;
         Ok((engine, reparam))
     }
 

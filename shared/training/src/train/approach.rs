@@ -60,13 +60,13 @@ pub trait Approach: fmt::Debug + fmt::Display {
     ///
     /// # Errors
     /// A checkpoint that does not fit.
-    fn stepper(&self, situation: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>>;
+    fn stepper(&self, context: &TrainingContext, engine: &mut dyn Engine) -> Result<Box<dyn Stepper>>;
 
     /// What happens along the way, before metrics and checkpoints are written.
     ///
     /// # Errors
     /// Files that cannot be read.
-    fn hooks(&self, _folder: &RunFolder, _origin: &Origin, _situation: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
+    fn hooks(&self, _folder: &RunFolder, _origin: &Origin, _context: &TrainingContext) -> Result<Vec<Box<dyn Hook>>> {
         Ok(Vec::new())
     }
 

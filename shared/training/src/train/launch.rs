@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::network::totals_of;
 use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::Backend;
 use crate::data::{self, DataKind, Part};
@@ -147,7 +148,7 @@ impl Training {
         self.backend.check()?;
         let state = Checkpoint::read(checkpoint, &self.spec)?.state;
         let data = self.load()?;
-        let edges = state.layers.iter().map(|l| l.mask.edges()).sum();
+        let (edges, _) = totals_of(&state, |_| true);
         let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = self.backend.engine(self.spec.clone(), state, self.step, largest, self.threads)?;
         let mut of = |loader| evaluate(&mut *engine, loader, &mut Batch::default());
@@ -265,10 +266,7 @@ fn taken_over(checkpoint: &Checkpoint, from: StateFrom, length: Length) -> Vec<S
     let Checkpoint { origin, progress, state, .. } = checkpoint;
     let clock = progress.clock;
     let file = progress.taken_over.as_ref().map_or("", |taken| &taken.file);
-    let (edges, weights) = state.layers.iter().fold((0, 0), |(e, w), layer| {
-        let mask = &layer.mask;
-        (e + mask.edges(), w + mask.shape().weights())
-    });
+    let (edges, weights) = totals_of(state, |_| true);
     let density = rounded(edges as f64 / weights as f64);
     let optimiser = if state.layers.iter().any(|layer| !layer.slots.is_empty()) { "optimiser state, " } else { "" };
     let (epoch, batch) = (clock.epoch(), clock.batch());

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::approach::same_density;
-use super::network::edges_of;
+use super::network::{edges_of, totals_of};
 use super::{
     Approach, AskedDensity, Contest, DynamicStepper, Inheritance, InitialNetwork, Stepper, StepperParts, TrainingContext,
     TrainingMethod,
@@ -58,12 +58,6 @@ impl MaskedTraining {
     /// What the summary says of what was asked for.
     pub fn facts(&self, spec: &ModelSpec) -> Map<String, Value> {
         facts(spec, &self.initial, &self.masked)
-    }
-
-    /// Edges and weights of some layers.
-    fn count(state: &ModelState, of: impl Fn(usize) -> bool) -> (usize, usize) {
-        let masks = state.layers.iter().enumerate().filter(|(l, _)| of(*l)).map(|(_, layer)| &layer.mask);
-        masks.fold((0, 0), |(edges, weights), mask| (edges + mask.edges(), weights + mask.shape().weights()))
     }
 
     /// Refuses to go on from masks of this density after this step where what the method is asked for would not happen.
@@ -153,7 +147,7 @@ impl Approach for MaskedTraining {
 
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance> {
         let Checkpoint { state, progress, .. } = checkpoint;
-        let (edges, weights) = Self::count(state, |_| true);
+        let (edges, weights) = totals_of(state, |_| true);
         if self.masked.is_empty() {
             if edges == weights {
                 return Ok(Inheritance::default());
@@ -161,7 +155,7 @@ impl Approach for MaskedTraining {
             let what = format!("the checkpoint has {edges} of {weights} weights, this run is dense");
             return Err(Error::failure(what).help("use the options of the run that wrote it"));
         }
-        let (edges, weights) = Self::count(state, |l| self.masked.contains(&l));
+        let (edges, weights) = totals_of(state, |l| self.masked.contains(&l));
         let found = edges as f64 / weights as f64;
         let step = progress.clock.step;
         self.can_come_true(found, step, length)?;

@@ -93,14 +93,15 @@ pub fn drawn(spec: &ModelSpec, plan: Option<&MaskPlan>, given: Option<&Vec<Mask>
     }
 }
 
+/// Edges and weights of the layers that count.
+pub(super) fn totals_of(state: &ModelState, counts: impl Fn(usize) -> bool) -> (usize, usize) {
+    Mask::totals(state.layers.iter().enumerate().filter(|(l, _)| counts(*l)).map(|(_, layer)| &layer.mask))
+}
+
 /// What a summary says of a network's edges; the density is that of the layers that count for it.
 pub(super) fn edges_of(state: &ModelState, counts: impl Fn(usize) -> bool) -> Map<String, Value> {
-    let of = |counts: &dyn Fn(usize) -> bool| {
-        let layers = state.layers.iter().enumerate().filter(|(l, _)| counts(*l)).map(|(_, layer)| &layer.mask);
-        layers.fold((0, 0), |(edges, weights), mask| (edges + mask.edges(), weights + mask.shape().weights()))
-    };
-    let (edges, weights) = of(&|_| true);
-    let (kept, all) = of(&counts);
+    let (edges, weights) = totals_of(state, |_| true);
+    let (kept, all) = totals_of(state, counts);
     Map::from_iter([
         ("edges".to_owned(), json!(edges)),
         ("weights".to_owned(), json!(weights)),

@@ -79,7 +79,7 @@ impl DrawingOptions {
         let SparseInit::File(path) = init else { return Ok(None) };
         let masks = read_masks(path, spec)?;
         let masked: Vec<&Mask> = spec.layers().iter().zip(&masks).filter(|(l, _)| !l.depthwise).map(|(_, m)| m).collect();
-        let (edges, weights) = masked.iter().fold((0, 0), |(e, w), m| (e + m.edges(), w + m.shape().weights()));
+        let (edges, weights) = Mask::totals(masked.iter().copied());
         let found = Density::new(edges as f64 / weights as f64).map_err(|_| {
             Error::failure(format!("the masks of {} have no edge: nothing passes through the network", path.display()))
                 .help("give a file whose masks have some")

@@ -10,6 +10,7 @@ use super::load::{layers_after, masks_after};
 use super::{IterativeOptions, IterativeStepper, Load, Note, begins};
 use crate::Backend;
 use crate::run::{Checkpoint, Origin, RunFolder, Saved};
+use crate::train::network::totals_of;
 use crate::train::{Approach, Contest, Data, Hook, Inheritance, ReparameterisedTraining, Stepper, TrainingContext};
 use er_engine::{Engine, ModelState};
 use er_graphs::density::{Density, rounded};
@@ -93,8 +94,7 @@ impl Approach for IterativePruning {
 
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, _: Length) -> Result<Inheritance> {
         Note::read(&checkpoint.saved)?;
-        let masks = checkpoint.state.layers.iter().enumerate().filter(|(l, _)| self.of.counts[*l]).map(|(_, layer)| &layer.mask);
-        let (edges, weights) = masks.fold((0, 0), |(e, w), mask| (e + mask.edges(), w + mask.shape().weights()));
+        let (edges, weights) = totals_of(&checkpoint.state, |l| self.of.counts[l]);
         let found = edges as f64 / weights.max(1) as f64;
         let last = self.densities.last().map_or(1.0, |density| density.get());
         let clock = checkpoint.progress.clock;
