@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Command;
 use shared::cli::{self, Program};
-use shared::config::on_unless_switched_off;
+use shared::config::{MaskOptions, SparseOptions, TrainingOptions, on_unless_switched_off};
+use shared::option_of;
 
 /// The program.
 struct Dst;
@@ -21,18 +22,20 @@ impl Program for Dst {
         "Trains a network on the edges of a random mask, and moves the edges while it trains (dynamic sparse training)";
 
     fn adapt(command: Command) -> Command {
-        on_unless_switched_off(on_unless_switched_off(command, "sparse"), "is_prune")
-            .mut_arg("sparse", |arg| arg.help("Train inside a mask; false: the same as --method dense"))
-            .mut_arg("fix", |arg| arg.alias("static-topo").help("Keep the first mask: the same as --method static"))
-            .mut_arg("density", |arg| {
+        on_unless_switched_off(command, option_of!(SparseOptions, sparse))
+            .mut_arg(option_of!(SparseOptions, sparse), |arg| arg.help("Train inside a mask; false: the same as --method dense"))
+            .mut_arg(option_of!(SparseOptions, fix), |arg| {
+                arg.alias("static-topo").help("Keep the first mask: the same as --method static")
+            })
+            .mut_arg(option_of!(MaskOptions, density), |arg| {
                 arg.visible_alias("init-density").alias("dense-allocation").hide_default_value(true).help(
                     "Kept fraction of the weights at first, in (0, 1]; with small_dense, weights of the narrower network as a \
                      fraction of those of the wider [default: that of the method]",
                 )
             })
-            .mut_arg("epochs", |arg| arg.default_value("250"))
-            .mut_arg("batch_size", |arg| arg.default_value("100"))
-            .mut_arg("l2", |arg| arg.default_value("1e-4"))
+            .mut_arg(option_of!(TrainingOptions, epochs), |arg| arg.default_value("250"))
+            .mut_arg(option_of!(TrainingOptions, batch_size), |arg| arg.default_value("100"))
+            .mut_arg(option_of!(TrainingOptions, l2), |arg| arg.default_value("1e-4"))
     }
 }
 

@@ -6,11 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
-use serde::Serialize;
 use serde_json::{Map, json};
 use shared::config::{
-    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RESUMED, RunOptions, Setup, Shared, TrainingOptions,
-    listing, values,
+    Common, DataOptions, DrawingOptions, MaskSettings, ProgramOptions, PublishedOptions, RESUMED, Resolver, Setup, Shared,
+    TrainingOptions, TrainingRecipe, listing, values,
 };
 use shared::data::DataKind;
 use shared::density::{Density, LayerDensities, Uniform, rounded};
@@ -21,7 +20,7 @@ use shared::registry::Named;
 use shared::schedule::{EpochSpan, LearningRate, LearningRates, LrPolicy, Span, kept_fractions};
 use shared::topology::{MaskWeights, SparseInit};
 use shared::train::{TicketSearch, allowed_masks};
-use shared::{Error, Result};
+use shared::{Error, Result, option, options};
 
 /// The warm-up of the published program, where its policy has one.
 const WARMUP: u64 = 5;
@@ -36,33 +35,26 @@ const LOADED: &str = "loaded";
 const BROUGHT: &str = "with --load-model: the file has masks, frozen values and scores";
 
 /// Everything that decides what `er_slt` computes.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    #[serde(flatten)]
     data: DataOptions,
     #[command(flatten)]
-    #[serde(flatten)]
     own: Own,
     #[command(flatten)]
-    #[serde(flatten)]
     drawing: DrawingOptions,
     #[command(flatten)]
-    #[serde(flatten)]
     train: TrainingOptions,
     #[command(flatten)]
-    #[serde(skip)]
     published: PublishedOptions,
     #[command(flatten)]
-    #[serde(skip)]
     ignored: Ignored,
 }
 
 /// What may be chosen, how much of it is, and what there is to choose from.
 #[allow(clippy::struct_excessive_bools)] // one field an option
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Tickets")]
-#[serde(rename_all = "kebab-case")]
 struct Own {
     /// Fraction of the weights and biases of each layer that is KEPT in the end; the name is that of the published program
     #[arg(long, visible_alias = "density", default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "KEPT")]
@@ -74,7 +66,6 @@ struct Own {
     #[arg(long, default_value = "uniform", value_parser = values::sparse_init, value_name = "NAME",
           help = format!("How that density is divided among the layers: {}; one density per layer, or masks of a file, as er_wlt's \
                           --sparse-init", listing::names(SparseInit::named_without_weights().map(|n| n as &dyn Named))))]
-    #[serde(serialize_with = "values::display")]
     er_method: SparseInit,
     /// Whether the random mask covers biases, too; false: all biases may be chosen
     #[arg(long, action = ArgAction::Set, default_value = "true", default_missing_value = "true", num_args = 0..=1,
@@ -93,7 +84,6 @@ struct Own {
     /// Frozen weights and biases: kn-zero-bias, kn-nonzero-bias (Kaiming-normal), signed-const-zero-bias, signed-const-with-bias,
     /// ortho-zero-bias, ortho-nonzero-bias or ortho-bias-special (looks-linear orthogonal)
     #[arg(long, alias = "initBias", default_value = "kn-zero-bias", value_parser = values::parsed::<FrozenInit>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     init_bias: FrozenInit,
     /// Factor of the standard deviation of nonzero biases
     #[arg(long, default_value = "0.05", value_parser = values::non_negative, value_name = "FACTOR")]
@@ -103,7 +93,6 @@ struct Own {
     scale_fan: bool,
     /// First scores: kaiming-uniform, constant (0.5) or published (constant in convolutions, uniform in linear layers)
     #[arg(long, default_value = "kaiming-uniform", value_parser = values::parsed::<ScoreInit>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     score_init: ScoreInit,
     /// Rescale the frozen values after each epoch, so that the logits of its last batch fit the loss best
     #[arg(long)]
@@ -136,68 +125,90 @@ struct Ignored {
 }
 
 impl ProgramOptions for Options {
-    fn shared(&mut self) -> Shared<'_> {
-        // The published default, for the images it is for.
-        if self.data.network.data == DataKind::Cifar10 {
-            self.data.network.model.get_or_insert_with(|| "vgg16".to_owned());
-        }
-        Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
+    fn shared(&self) -> Shared<'_> {
+        Shared { data: &self.data, train: &self.train, published: &self.published }
     }
 
-    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
-        self.ignored.refuse(checks);
-        self.warmup(checks);
-        let Some(spec) = named.and_then(|named| checks.take(supermask(&named))) else { return Ok(None) };
-        let load = self.load(checks);
-        let given = self.given(load.as_deref(), &spec, checks)?;
-        let densities = self.densities(load.as_deref(), checks);
-        self.method(checks);
-        let own = &self.own;
-        let seed = self.train.seed;
-        let Some(masks) = self.drawing.plan(&spec, &own.er_method, own.er_init_density, seed, checks) else { return Ok(None) };
-        let (short, method) = match &load {
-            _ if self.train.resume.is_some() => (RESUMED, RESUMED.to_owned()),
-            Some(_) => (LOADED, LOADED.to_owned()),
-            None => (own.er_method.name(), own.er_method.to_string()),
+    fn model(&self, usual: &str) -> String {
+        // The published default, for the images it is for.
+        self.data.network.name(if self.data.network.data == DataKind::Cifar10 { "vgg16" } else { usual })
+    }
+
+    fn recipe(&self, resolver: &mut Resolver) -> TrainingRecipe {
+        let recipe = self.train.recipe();
+        let rises = matches!(recipe.lr_policy, LrPolicy::Cosine | LrPolicy::Constant);
+        if rises && !resolver.is_given(option!(self.train.warmup_epochs)) {
+            return TrainingRecipe { warmup: EpochSpan(Span::epochs(WARMUP.min(self.train.epochs as u64))), ..recipe };
+        }
+        recipe
+    }
+
+    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let Common { network, seed, .. } = common;
+        self.ignored.refuse(resolver);
+        let Some(spec) = network.and_then(|named| resolver.take(supermask(&named))) else { return Ok(None) };
+        let load = self.load(resolver);
+        let masks = match &load {
+            Some(path) => self.masks_of_network(path, &spec)?,
+            None => self.drawing.settings(&self.own.er_method, option!(self.own.er_init_density), Some(&spec), resolver)?,
         };
-        let allowed = rounded(own.er_init_density.get());
-        let of = if self.train.resume.is_some() { short.to_owned() } else { format!("{short}-{allowed}") };
-        let name = format!("{of}-{}{}", own.sparsity, if own.anneal { "-anneal" } else { "" });
+        let allowed = masks.density;
+        let (density, method) = (option!(self.own.er_init_density), option!(self.own.er_method));
+        resolver.keep_as(density, allowed);
+        resolver.keep(method);
+        let densities = self.densities(allowed, load.as_deref(), resolver);
+        if !matches!(masks.init.weights(), MaskWeights::Unread) {
+            let what = format!("{}: {} is about weights, and these are --init-bias here", resolver.show(method), masks.init);
+            resolver.problems.add_with_help(what, "use a distribution of the density, such as uniform or ERK");
+        }
+        let own = Choices::of(&self.own, resolver);
+        let Some(plan) = self.drawing.plan(&masks, &spec, seed, resolver) else { return Ok(None) };
+        let kept = self.own.sparsity;
+        let is_resumed = self.train.resume.is_some();
+        let (short, long) = match &load {
+            _ if is_resumed => (RESUMED, RESUMED.to_owned()),
+            Some(_) => (LOADED, LOADED.to_owned()),
+            None => (masks.init.name(), masks.init.to_string()),
+        };
+        let of = if is_resumed { short.to_owned() } else { format!("{short}-{}", rounded(allowed.get())) };
+        let name = format!("{of}-{kept}{}", if own.anneal { "-anneal" } else { "" });
         let facts = Map::from_iter([
-            ("density_requested".to_owned(), json!(own.sparsity.get())),
-            ("sparse_init".to_owned(), json!(method)),
-            ("allowed_density_requested".to_owned(), json!(own.er_init_density.get())),
+            ("density_requested".to_owned(), json!(kept.get())),
+            ("sparse_init".to_owned(), json!(long)),
+            ("allowed_density_requested".to_owned(), json!(allowed.get())),
             ("anneal".to_owned(), json!(own.anneal)),
         ]);
-        let at_random = given.is_none() && is_uniform(&own.er_method) && own.er_init_density < Density::FULL;
-        let kept_of_uniform = at_random.then(|| (own.sparsity.get() * spec.weight_count() as f64) as usize);
-        let notes = self.nothing_to_choose(given.is_none(), &densities).into_iter().collect();
-        let mut contents = Vec::new();
+        let given = masks.of_file;
+        let even = given.is_none() && is_uniform(&masks.init);
+        let kept_of_uniform = (even && allowed < Density::FULL).then(|| (kept.get() * spec.weight_count() as f64) as usize);
+        // Other masks than uniform ones may leave no choice in some layers.
+        if even && own.mask_biases && densities.iter().all(|d| *d >= allowed.get()) {
+            let what =
+                format!("--sparsity keeps all that --er-init-density allows ({allowed}): there is next to nothing to choose");
+            resolver.remarks.push(what);
+        }
         if let Some(path) = &load {
-            contents.push(("model-to-load", std::fs::read(path).map_err(|e| Error::io("read", path, &e))?));
+            let content = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
+            resolver.keep_content(option!(self.own.model_to_load), &content);
         } else if let Some(masks) = &given {
-            contents.push(("er-method", masks.iter().flat_map(Mask::to_bytes).collect()));
+            resolver.keep_content(method, &masks.iter().flat_map(Mask::to_bytes).collect::<Vec<u8>>());
         }
         let approach = TicketSearch {
-            masks,
+            masks: plan,
             given,
-            mask_biases: own.er_mask_bias,
-            values: FrozenOptions {
-                init: own.init_bias,
-                bias_factor: own.bfac,
-                scale_density: own.scale_fan.then(|| own.sparsity.get()),
-            },
-            scores: own.score_init,
+            mask_biases: own.mask_biases,
+            values: own.values,
+            scores: own.scores,
             densities,
             level_epochs: (self.train.epochs * self.train.multiplier) as u64,
-            rescales: own.scaling,
+            rescales: own.rescales,
             settle_batches: own.settle,
-            asked: self.train.resume.as_ref().and_then(|_| checks.asked_density("er-init-density", own.er_init_density)),
+            asked: is_resumed.then(|| resolver.asked_density(density, allowed)).flatten(),
             load,
             kept_of_uniform,
             seed,
         };
-        Ok(Some(Setup { spec, approach: Box::new(approach), name, facts, contents, notes }))
+        Ok(Some(Setup { spec, approach: Box::new(approach), name, facts }))
     }
 
     /// The rates of each level; the published program counts its epochs from 1.
@@ -211,113 +222,119 @@ fn is_uniform(method: &SparseInit) -> bool {
     *method == SparseInit::Densities(LayerDensities::of(&Uniform))
 }
 
-impl Options {
-    fn warmup(&mut self, checks: &Checks) {
-        if !checks.given.has("warmup-epochs") && matches!(self.train.lr_policy, LrPolicy::Cosine | LrPolicy::Constant) {
-            self.train.warmup_epochs = EpochSpan(Span::epochs(WARMUP.min(self.train.epochs as u64)));
+/// What is chosen without regard to other options.
+struct Choices {
+    anneal: bool,
+    mask_biases: bool,
+    values: FrozenOptions,
+    scores: ScoreInit,
+    rescales: bool,
+    settle: usize,
+}
+
+impl Choices {
+    fn of(own: &Own, resolver: &mut Resolver) -> Self {
+        let (init, bias_factor) = (resolver.keep(option!(own.init_bias)), resolver.keep(option!(own.bfac)));
+        let scale_density = resolver.keep(option!(own.scale_fan)).then(|| own.sparsity.get());
+        Self {
+            anneal: resolver.keep(option!(own.anneal)),
+            mask_biases: resolver.keep(option!(own.er_mask_bias)),
+            values: FrozenOptions { init, bias_factor, scale_density },
+            scores: resolver.keep(option!(own.score_init)),
+            rescales: resolver.keep(option!(own.scaling)),
+            settle: resolver.keep(option!(own.settle)),
         }
     }
+}
 
-    /// The masks of a file, whose density then is the one that is allowed.
-    fn given(&mut self, load: Option<&Path>, spec: &ModelSpec, checks: &mut Checks) -> Result<Option<Vec<Mask>>> {
-        let Own { er_method, er_init_density, .. } = &mut self.own;
-        let Some(path) = load else {
-            return DrawingOptions::read(er_method, er_init_density, "er-init-density", spec, checks);
-        };
+impl Options {
+    /// The masks of a network of this program, whose density is what they allow.
+    fn masks_of_network(&self, path: &Path, spec: &ModelSpec) -> Result<MaskSettings> {
         let masks = allowed_masks(path, spec)?;
         let edges: usize = masks.iter().map(Mask::edges).sum();
-        *er_init_density = Density::new(edges as f64 / spec.weight_count() as f64)
+        let density = Density::new(edges as f64 / spec.weight_count() as f64)
             .map_err(|_| Error::failure(format!("{} allows no weight: there is nothing to choose", path.display())))?;
-        Ok(Some(masks))
-    }
-
-    /// A remark on a search that has no choice. Other masks than uniform ones may leave one in some layers.
-    fn nothing_to_choose(&self, drawn: bool, densities: &[f64]) -> Option<String> {
-        let Own { er_method, er_init_density: allowed, er_mask_bias, .. } = &self.own;
-        let even = drawn && *er_mask_bias && is_uniform(er_method);
-        (even && densities.iter().all(|d| *d >= allowed.get())).then(|| {
-            format!("--sparsity keeps all that --er-init-density allows ({allowed}): there is next to nothing to choose")
-        })
+        let (init, dense_layers) = (self.own.er_method.clone(), self.drawing.dense_layers.clone());
+        Ok(MaskSettings { init, density, dense_layers, of_file: Some(masks) })
     }
 
     /// The kept fraction of each level. `load` is the file to begin with.
-    fn densities(&mut self, load: Option<&Path>, checks: &mut Checks) -> Vec<f64> {
-        let own = &mut self.own;
-        let (last, allowed) = (own.sparsity.get(), own.er_init_density.get());
+    fn densities(&self, allowed: Density, load: Option<&Path>, resolver: &mut Resolver) -> Vec<f64> {
+        let own = &self.own;
+        let levels = resolver.keep(option!(own.levels));
+        let last = resolver.keep(option!(own.sparsity)).get();
+        let allowed = allowed.get();
         if last > allowed {
             let who = match (load, &own.er_method) {
                 (Some(path), _) => path.display().to_string(),
                 (None, SparseInit::File(path)) => path.display().to_string(),
                 _ => "--er-init-density".to_owned(),
             };
-            let sparsity = checks.given.show("sparsity");
+            let sparsity = resolver.show(option!(own.sparsity));
             let what = format!("{sparsity} {last}: more than the {} that {who} allows", rounded(allowed));
-            checks.problems.add_with_help(what, "it is the kept fraction of all weights and biases: keep fewer, or allow more");
+            resolver.problems.add_with_help(what, "it is the kept fraction of all weights and biases: keep fewer, or allow more");
         }
+        let option = option!(own.sparsity_start);
         if !own.anneal {
-            checks.no_effect("sparsity-start", "without --anneal", "add --anneal");
-            return vec![last; own.levels];
+            resolver.no_effect(option, "without --anneal", "add --anneal");
+            return vec![last; levels];
         }
-        let start = *own.sparsity_start.get_or_insert(START);
+        let start = resolver.keep_or(option, START);
         if start < last {
-            let what = format!("{} {start}: below the {last} of --sparsity", checks.given.show("sparsity-start"));
-            checks.problems.add_with_help(what, "the kept fraction falls from --sparsity-start to --sparsity");
+            let what = format!("{} {start}: below the {last} of --sparsity", resolver.show(option));
+            resolver.problems.add_with_help(what, "the kept fraction falls from --sparsity-start to --sparsity");
         }
-        kept_fractions(start, last, allowed, own.levels)
+        kept_fractions(start, last, allowed, levels)
     }
 
     /// What to begin with instead of a fresh network.
-    fn load(&mut self, checks: &mut Checks) -> Option<PathBuf> {
+    fn load(&self, resolver: &mut Resolver) -> Option<PathBuf> {
         let own = &self.own;
-        if !own.load_model {
-            checks.no_effect("model-to-load", "without --load-model", "add --load-model");
+        let path = resolver.keep(option!(own.model_to_load));
+        if !resolver.keep(option!(own.load_model)) {
+            resolver.no_effect(option!(own.model_to_load), "without --load-model", "add --load-model");
             return None;
         }
-        let path = own.model_to_load.clone();
         if path.is_none() {
-            let what = format!("{} needs --model-to-load", checks.given.show("load-model"));
-            checks.problems.add_with_help(what, "name a checkpoint or ticket of er_slt");
+            let what = format!("{} needs --model-to-load", resolver.show(option!(own.load_model)));
+            resolver.problems.add_with_help(what, "name a checkpoint or ticket of er_slt");
         }
-        for option in [
-            "er-init-density",
-            "er-method",
-            "er-mask-bias",
-            "init-bias",
-            "bfac",
-            "scale-fan",
-            "score-init",
-            "sampling",
-            "dense-layers",
-            "flow-preservation",
-        ] {
-            checks.no_effect(option, BROUGHT, "leave it out");
+        let of_networks = options![
+            own.er_init_density,
+            own.er_method,
+            own.er_mask_bias,
+            own.init_bias,
+            own.bfac,
+            own.scale_fan,
+            own.score_init,
+            self.drawing.sampling,
+            self.drawing.dense_layers,
+            self.drawing.flow_preservation,
+        ];
+        for option in of_networks {
+            resolver.no_effect(option, BROUGHT, "leave it out");
         }
         // A switch that is off does not count as given.
         if !own.er_mask_bias {
-            checks.problems.add_with_help(format!("--er-mask-bias false has no effect {BROUGHT}"), "leave it out");
+            resolver.problems.add_with_help(format!("--er-mask-bias false has no effect {BROUGHT}"), "leave it out");
         }
         path
-    }
-
-    /// Refuses masks that come with weights.
-    fn method(&self, checks: &mut Checks) {
-        let method = &self.own.er_method;
-        if !matches!(method.weights(), MaskWeights::Unread) {
-            let what = format!("{}: {method} is about weights, and these are --init-bias here", checks.given.show("er-method"));
-            checks.problems.add_with_help(what, "use a distribution of the density, such as uniform or ERK");
-        }
     }
 }
 
 impl Ignored {
-    fn refuse(&self, checks: &mut Checks) {
+    fn refuse(&self, resolver: &mut Resolver) {
+        for option in options![self.save_model, self.plant_model, self.plant_path] {
+            resolver.unused(option);
+        }
         if !self.save_model {
-            checks.problems.add_with_help("--save-model false: the best network of each level is always saved", "leave it out");
+            resolver.problems.add_with_help("--save-model false: the best network of each level is always saved", "leave it out");
         }
         if self.plant_model || self.plant_path.is_some() {
-            let option = if self.plant_model { "--plant-model" } else { "--plant-path" };
-            let what = format!("{option}: the program that plants a network among frozen weights was never published");
-            checks.problems.add_with_help(what, "leave --plant-model and --plant-path out");
+            let option = if self.plant_model { option!(self.plant_model).id } else { option!(self.plant_path).id };
+            let what =
+                format!("{}: the program that plants a network among frozen weights was never published", resolver.show(option));
+            resolver.problems.add_with_help(what, "leave --plant-model and --plant-path out");
         }
     }
 }

@@ -69,6 +69,8 @@ impl fmt::Display for ErMethod {
     }
 }
 
+names::stored_as_text!(ErMethod);
+
 /// The densities of the layers that are masked, in proportion to those in a file of layer-wise sparsities.
 ///
 /// # Errors

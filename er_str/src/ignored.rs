@@ -4,7 +4,8 @@
 #![allow(clippy::doc_markdown)]
 
 use clap::{ArgAction, Args};
-use shared::config::{Checks, values};
+use shared::config::{Resolver, values};
+use shared::{option, options};
 
 /// Options that are taken so that published commands run, and refused where the answer would be another.
 #[allow(clippy::struct_excessive_bools)] // one field an option
@@ -45,23 +46,28 @@ pub(crate) struct Ignored {
 
 impl Ignored {
     /// Each of these that asks for something is a problem.
-    pub(crate) fn refuse(&self, checks: &mut Checks) {
+    pub(crate) fn refuse(&self, resolver: &mut Resolver) {
+        for option in options![self.workers, self.multigpu, self.s_init_type] {
+            resolver.unused(option);
+        }
+        let never = "it never had an effect";
         for (asked, option, why, instead) in [
-            (!self.warmup, "warmup", "there is warm-up unless it has no epochs", "use --warmup-epochs 0"),
-            (self.random_mask, "random-mask", "it never had an effect", "leave it out"),
-            (self.one_batch, "one-batch", "it never had an effect", "leave it out; --max-steps ends a run early"),
-            (self.prune_random_structured, "prune-random-structured", "it never had an effect", "leave it out"),
-            (self.fix_first_last_structured, "fix-first-last-structured", "it never had an effect", "leave it out"),
+            (!self.warmup, option!(self.warmup).id, "there is warm-up unless it has no epochs", "use --warmup-epochs 0"),
+            (self.random_mask, option!(self.random_mask).id, never, "leave it out"),
+            (self.one_batch, option!(self.one_batch).id, never, "leave it out; --max-steps ends a run early"),
+            (self.prune_random_structured, option!(self.prune_random_structured).id, never, "leave it out"),
+            (self.fix_first_last_structured, option!(self.fix_first_last_structured).id, never, "leave it out"),
             (
                 self.dense_conv_model,
-                "dense-conv-model",
+                option!(self.dense_conv_model).id,
                 "checkpoints hold the weights that are used, S(W, s), so there is nothing to convert",
                 "use the checkpoint as it is: --pretrained FILE --conv-type DenseConv",
             ),
-            (self.hessian, "hessian", "the trace of the Hessian is not computed", "leave it out"),
+            (self.hessian, option!(self.hessian).id, "the trace of the Hessian is not computed", "leave it out"),
         ] {
+            resolver.unused(option);
             if asked {
-                checks.problems.add_with_help(format!("{}: {why}", checks.given.show(option)), instead);
+                resolver.problems.add_with_help(format!("{}: {why}", resolver.show(option)), instead);
             }
         }
     }

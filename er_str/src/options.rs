@@ -8,22 +8,21 @@ mod checks;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared::config::{
-    Checks, DataOptions, DrawingOptions, ProgramOptions, PublishedOptions, RESUMED, RunOptions, Setup, Shared, TrainingOptions,
-    values,
+    Common, DataOptions, DrawingOptions, MaskSettings, OptimizerName, ProgramOptions, PublishedOptions, RESUMED, Resolver, Setup,
+    Shared, TrainingOptions, TrainingRecipe, values,
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
 use shared::model::{self as models, ModelSpec};
 use shared::run::read_masks;
-use shared::schedule::{GmpRate, LearningRate, LearningRates};
+use shared::schedule::{EpochSpan, GmpRate, LearningRate, LearningRates, LrPolicy, Span};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
 use shared::train::{Approach, Published, Reparameterisation, ReparameterisedTraining};
-use shared::{Error, Result};
+use shared::{Error, Result, option, options};
 
 use crate::conv_type::{BnType, ConvType, ResnetType};
 use crate::er_method::{ErMethod, str_induced};
@@ -32,39 +31,30 @@ use crate::model::{of_set, of_type, published_form, widened};
 use crate::pruning::Pruning;
 
 /// Everything that decides what `er_str` computes.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    #[serde(flatten)]
     data: DataOptions,
     #[command(flatten)]
-    #[serde(flatten)]
     own: Own,
     #[command(flatten)]
-    #[serde(flatten)]
     drawing: DrawingOptions,
     #[command(flatten)]
-    #[serde(flatten)]
     init: FirstWeights,
     #[command(flatten)]
-    #[serde(flatten)]
     train: TrainingOptions,
     #[command(flatten)]
-    #[serde(flatten)]
     pruning: Pruning,
     #[command(flatten)]
-    #[serde(skip)]
     published: PublishedOptions,
     #[command(flatten)]
-    #[serde(skip)]
     ignored: Ignored,
 }
 
 /// What layers do with their weights.
 #[allow(clippy::struct_excessive_bools)] // one field an option
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Layers")]
-#[serde(rename_all = "kebab-case")]
 struct Own {
     /// What layers do with their weights: STRConvER (soft threshold inside a random mask), STRConv (soft threshold), DenseConv (all
     /// weights), ConvER (random mask), ConvMask (mask that --pruner changes), DNWConv or GMPConv (the largest weights)
@@ -77,14 +67,12 @@ struct Own {
     #[arg(long, default_value = "uniform", value_parser = values::parsed::<ErMethod>, value_name = "NAME",
           help = format!("How that density is divided among the layers: {}; one density per layer, or masks of a file, as er_wlt's \
                           --sparse-init; ERK-clipped and balanced are the rules of the published program", ErMethod::names()))]
-    #[serde(serialize_with = "values::display")]
     er_sparse_method: ErMethod,
     /// With --er-sparse-method str-induced-er: layerwise_sparsity/NAME.json in the folder of an er_str run
     #[arg(long, value_name = "FILE")]
     er_sparsity_file: Option<PathBuf>,
     /// Threshold g of s: sigmoid or exp
     #[arg(long, default_value = "sigmoid", value_parser = values::parsed::<SparseFunction>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     sparse_function: SparseFunction,
     /// First s of each layer. The published default, 100, leaves no weight; all its configurations give another
     #[arg(long = "sInit-value", default_value = "-200", value_parser = values::number, value_name = "S")]
@@ -129,7 +117,6 @@ struct Own {
     pretrained: Option<PathBuf>,
     /// Train nothing; report the accuracy of the network in --pretrained
     #[arg(long, short = 'e')]
-    #[serde(skip)]
     evaluate: bool,
     /// With --pretrained: take nothing from it but what --use-budget needs
     #[arg(long)]
@@ -162,97 +149,122 @@ fn every(text: &str) -> std::result::Result<i64, String> {
 
 /// First weights.
 #[allow(clippy::struct_field_names)] // the option's name
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Initialisation")]
-#[serde(rename_all = "kebab-case")]
 struct FirstWeights {
     /// First weights: kaiming_normal, signed_constant, unsigned_constant or standard (uniform)
     #[arg(long, default_value = "kaiming_normal", value_parser = values::parsed::<FanLaw>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     init: FanLaw,
     /// What their scale is computed from: fan_in or fan_out
     #[arg(long, default_value = "fan_in", value_parser = values::parsed::<FanMode>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     mode: FanMode,
     /// What follows the layers, which decides the gain: relu, linear, leaky_relu, tanh, sigmoid or selu
     #[arg(long, default_value = "relu", value_parser = values::parsed::<Nonlinearity>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     nonlinearity: Nonlinearity,
     /// Count only the fraction that --prune-rate does not leave out
     #[arg(long)]
     scale_fan: bool,
 }
 
+/// The masks of a run.
+struct Masks {
+    /// What they are drawn from.
+    plan: MaskPlan,
+    /// Those of a file.
+    of_file: Option<Vec<Mask>>,
+    /// Their density.
+    density: Density,
+    /// How it is divided among the layers, for texts.
+    method: ErMethod,
+}
+
 impl ProgramOptions for Options {
-    fn shared(&mut self) -> Shared<'_> {
-        let own = &self.own;
-        if self.data.network.model.is_none() {
-            self.data.network.model = match own.resnet_type {
-                Some(resnet) => Some(of_type(resnet, own.width)),
-                None => of_set(self.data.network.data).map(str::to_owned),
-            };
-        }
-        if let Some(name) = &mut self.data.network.model {
-            *name = widened(&published_form(name), own.width_mult);
-        }
-        Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
+    fn shared(&self) -> Shared<'_> {
+        Shared { data: &self.data, train: &self.train, published: &self.published }
     }
 
-    fn setup(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
-        let mut notes = Vec::new();
-        self.ignored.refuse(checks);
-        self.training(checks, &mut notes);
-        let Some(spec) = named.and_then(|named| checks.take(self.form(named))) else { return Ok(None) };
-        let Some(types) = self.types(&spec, checks) else { return Ok(None) };
-        self.layers(&types, checks, &mut notes);
-        let init = self.sparse_init(&types, &spec, checks)?;
-        let given = match &init {
-            Some(init) => DrawingOptions::read(init, &mut self.own.er_sparse_init, "er-sparse-init", &spec, checks)?,
-            None => None,
-        };
-        let Some(masks) = self.masks(init.as_ref(), &types, &spec, checks) else { return Ok(None) };
-        let laws = self.laws(&types, &spec, checks)?;
-        let mut contents = self.contents(given.as_deref(), init.as_ref())?;
+    fn model(&self, usual: &str) -> String {
+        let (own, network) = (&self.own, &self.data.network);
+        let of_type = own.resnet_type.map(|resnet| of_type(resnet, own.width));
+        let usual = of_type.as_deref().or_else(|| of_set(network.data)).unwrap_or(usual);
+        widened(&published_form(&network.name(usual)), own.width_mult)
+    }
+
+    fn recipe(&self, resolver: &mut Resolver) -> TrainingRecipe {
+        let mut recipe = self.train.recipe();
+        // As published: Adam has no decay unless it is asked for.
+        if self.train.optimizer == OptimizerName::Adam && !resolver.is_given(option!(self.train.l2)) {
+            recipe.weight_decay = 0.0;
+        }
+        if recipe.lr_policy == LrPolicy::Step && !recipe.warmup.0.is_zero() {
+            let what = format!("{} has no effect with multistep_lr", resolver.show(option!(self.train.warmup_epochs)));
+            resolver.remarks.push(format!("{what}, as published"));
+            recipe.warmup = EpochSpan(Span::epochs(0));
+        }
+        if self.pruning.is_on() && !resolver.is_given(option!(self.train.lr_policy)) {
+            recipe.lr_policy = LrPolicy::Cosine;
+        }
+        recipe
+    }
+
+    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let Common { network, seed, recipe, run } = common;
+        self.ignored.refuse(resolver);
+        let pruning = self.pruning_of(recipe, resolver);
+        self.network(resolver);
+        let Some(spec) = network.and_then(|named| resolver.take(self.form(named))) else { return Ok(None) };
+        resolver.keep_as(option!(self.data.network.model), spec.name());
+        let dense_layers = self.dense_layers(resolver);
+        let Some(types) = self.types(&dense_layers, &spec, resolver) else { return Ok(None) };
+        self.layers(&types, resolver);
+        let Some(masks) = self.masks(dense_layers, &types, &spec, seed, resolver)? else { return Ok(None) };
+        let laws = self.laws(&types, &spec, resolver)?;
+        self.keep_contents(masks.as_ref(), resolver)?;
         let own = &self.own;
+        let resumes = self.train.resume.is_some();
+        let density = masks.as_ref().map_or(own.er_sparse_init, |masks| masks.density);
+        let asked = resumes.then(|| resolver.asked_density(option!(own.er_sparse_init), density)).flatten();
+        let (name, facts) = self.name_and_facts(masks.as_ref());
+        let (masks, given) = masks.map(|Masks { plan, of_file, .. }| (plan, of_file)).unzip();
+        let init = FanInit {
+            law: resolver.keep(option!(self.init.init)),
+            mode: resolver.keep(option!(self.init.mode)),
+            gain: resolver.keep(option!(self.init.nonlinearity)).gain(),
+            density: if resolver.keep(option!(self.init.scale_fan)) { 1.0 - own.prune_rate } else { 1.0 },
+        };
+        let spares = resolver.keep(option!(own.ignore_pretrained_weights));
         let approach = ReparameterisedTraining {
             counts: counts(masks.is_some(), &types, &spec),
             masks,
-            given,
-            init: FanInit {
-                law: self.init.init,
-                mode: self.init.mode,
-                gain: self.init.nonlinearity.gain(),
-                density: if self.init.scale_fan { 1.0 - own.prune_rate } else { 1.0 },
-            },
-            pretrained: own.pretrained.clone().filter(|_| !own.ignore_pretrained_weights),
+            given: given.flatten(),
+            init,
+            pretrained: resolver.keep(option!(own.pretrained)).filter(|_| !spares),
             laws,
-            threshold_decay: own.st_decay,
-            spare_norms: own.no_bn_decay,
-            freeze: own.freeze_weights,
-            settle_batches: own.settle,
+            threshold_decay: resolver.keep(option!(own.st_decay)),
+            spare_norms: resolver.keep(option!(own.no_bn_decay)),
+            freeze: resolver.keep(option!(own.freeze_weights)),
+            settle_batches: resolver.keep(option!(own.settle)),
             published: Published {
-                prune_rate: own.prune_rate,
-                table: own.result_dir.clone(),
+                prune_rate: resolver.keep(option!(own.prune_rate)),
+                table: resolver.keep(option!(own.result_dir)),
                 name: run.save.clone().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()),
                 config: run.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
             },
-            save_every: u64::try_from(own.save_every).ok(),
-            asked: self.train.resume.as_ref().and_then(|_| checks.asked_density("er-sparse-init", own.er_sparse_init)),
-            seed: self.train.seed,
+            save_every: u64::try_from(resolver.keep(option!(own.save_every))).ok(),
+            asked,
+            seed,
         };
-        let (name, facts) = self.name_and_facts(init.as_ref());
-        let levels = self.pruning.approach(&approach, own.final_prune_epoch, checks);
-        let approach: Box<dyn Approach> = match levels {
-            Some(levels) => {
+        let approach: Box<dyn Approach> = match pruning {
+            Some(pruning) => {
                 // What is wrong with options is told before what is wrong with files.
-                if checks.problems.is_empty() {
-                    contents.extend(self.pruning.contents()?);
+                if resolver.problems.is_empty() {
+                    self.pruning.keep_contents(resolver)?;
                 }
-                Box::new(levels)
+                Box::new(pruning.approach(approach, own.final_prune_epoch as u64))
             }
             None => Box::new(approach),
         };
-        Ok(Some(Setup { spec, approach, name, facts, contents, notes }))
+        Ok(Some(Setup { spec, approach, name, facts }))
     }
 
     fn evaluates(&self) -> Option<&Path> {
@@ -266,33 +278,41 @@ impl ProgramOptions for Options {
 
 impl Options {
     /// The network with the normalisations that are asked for.
-    fn form(&mut self, named: ModelSpec) -> Result<ModelSpec> {
-        let spec = match self.own.bn_type {
-            BnType::Learned => named,
-            BnType::NonAffine => models::non_affine(&named)?,
-        };
-        self.data.network.model = Some(spec.name().to_owned());
-        Ok(spec)
+    fn form(&self, named: ModelSpec) -> Result<ModelSpec> {
+        match self.own.bn_type {
+            BnType::Learned => Ok(named),
+            BnType::NonAffine => models::non_affine(&named),
+        }
+    }
+
+    /// Names of layers that stay dense.
+    fn dense_layers(&self, resolver: &mut Resolver) -> Vec<String> {
+        let (own, named) = (&self.own, option!(self.drawing.dense_layers));
+        let mut dense = named.value.clone();
+        for (asked, name) in [(own.first_layer_dense, "first"), (own.last_layer_dense, "last")] {
+            if asked && !dense.iter().any(|n| n == name) {
+                dense.push(name.to_owned());
+            }
+        }
+        for option in options![own.first_layer_dense, own.last_layer_dense] {
+            resolver.unused(option);
+        }
+        resolver.keep_as(named, &dense);
+        dense
     }
 
     /// What each layer is.
-    fn types(&mut self, spec: &ModelSpec, checks: &mut Checks) -> Option<Vec<ConvType>> {
-        let Own { first_layer_dense, last_layer_dense, first_layer_type, conv_type, .. } = self.own;
-        for (asked, name) in [(first_layer_dense, "first"), (last_layer_dense, "last")] {
-            if asked && !self.drawing.dense_layers.iter().any(|n| n == name) {
-                self.drawing.dense_layers.push(name.to_owned());
-            }
+    fn types(&self, dense_layers: &[String], spec: &ModelSpec, resolver: &mut Resolver) -> Option<Vec<ConvType>> {
+        let own = &self.own;
+        let conv_type = resolver.keep(option!(own.conv_type));
+        let first = resolver.keep(option!(own.first_layer_type));
+        if own.first_layer_dense && first.is_some_and(|of| of != ConvType::Dense) {
+            let [dense, of] = options![own.first_layer_dense, own.first_layer_type].map(|option| resolver.show(option));
+            resolver.problems.add_with_help(format!("{dense} and {of} say two things of the first layer"), "give one of the two");
         }
-        for option in ["first-layer-dense", "last-layer-dense"] {
-            checks.unused(option);
-        }
-        if first_layer_dense && first_layer_type.is_some_and(|of| of != ConvType::Dense) {
-            let [dense, of] = ["first-layer-dense", "first-layer-type"].map(|option| checks.given.show(option));
-            checks.problems.add_with_help(format!("{dense} and {of} say two things of the first layer"), "give one of the two");
-        }
-        let dense = checks.take(resolve_dense_layers(spec, &self.drawing.dense_layers))?;
+        let dense = resolver.take(resolve_dense_layers(spec, dense_layers))?;
         let mut types = vec![conv_type; spec.layers().len()];
-        if let Some(first) = first_layer_type {
+        if let Some(first) = first {
             types[0] = first;
         }
         for l in dense {
@@ -301,75 +321,83 @@ impl Options {
         Some(types)
     }
 
-    /// Where the masks come from, if there are any.
-    fn sparse_init(&mut self, types: &[ConvType], spec: &ModelSpec, checks: &mut Checks) -> Result<Option<SparseInit>> {
+    /// The masks: none where no layer has one; nothing at all if there are problems.
+    #[allow(clippy::option_option)] // no masks, or a problem
+    fn masks(
+        &self,
+        dense_layers: Vec<String>,
+        types: &[ConvType],
+        spec: &ModelSpec,
+        seed: u64,
+        resolver: &mut Resolver,
+    ) -> Result<Option<Option<Masks>>> {
+        let own = &self.own;
+        let (density, method) = (option!(own.er_sparse_init), option!(own.er_sparse_method));
+        resolver.keep(density);
+        resolver.keep(method);
+        resolver.keep(option!(own.er_sparsity_file));
         if !types.iter().any(|t| t.is_masked()) {
-            return Ok(None);
+            return Ok(Some(None));
         }
-        let own = &mut self.own;
+        let mut of = own.er_sparse_method.clone();
         if self.pruning.loads_masks() {
-            if own.er_sparse_method != ErMethod::Construction && checks.given.has("er-sparse-method") {
-                let what = format!("{} has no effect with the masks of a file", checks.given.show("er-sparse-method"));
-                checks.problems.add_with_help(what, "leave it out");
+            if of != ErMethod::Construction && resolver.is_given(method) {
+                let what = format!("{} has no effect with the masks of a file", resolver.show(method));
+                resolver.problems.add_with_help(what, "leave it out");
             }
             // What resets go back to has all weights.
-            own.er_sparse_method = ErMethod::Construction;
+            of = ErMethod::Construction;
         }
-        Ok(match &own.er_sparse_method {
-            ErMethod::Of(init) => Some(init.clone()),
+        let mut asked = density;
+        let init = match &of {
+            ErMethod::Of(init) => init.clone(),
             ErMethod::Construction => {
                 if own.conv_type == ConvType::Mask {
-                    own.er_sparse_init = Density::FULL;
-                    checks.unused("er-sparse-init");
+                    asked.value = &Density::FULL;
+                    resolver.unused(density);
                 }
-                Some(SparseInit::Densities(LayerDensities::of(&Uniform)))
+                SparseInit::Densities(LayerDensities::of(&Uniform))
             }
             ErMethod::StrInduced => {
                 let Some(path) = &own.er_sparsity_file else {
-                    let what = format!("{} str-induced-er needs --er-sparsity-file", checks.given.show("er-sparse-method"));
+                    let what = format!("{} str-induced-er needs --er-sparsity-file", resolver.show(method));
                     let help = "name layerwise_sparsity/NAME.json in the folder of an er_str run";
-                    checks.problems.add_with_help(what, help);
-                    return Ok(None);
+                    resolver.problems.add_with_help(what, help);
+                    return Ok(Some(None));
                 };
-                Some(SparseInit::Densities(str_induced(path, spec, |l| types[l].is_masked() && !spec.layers()[l].depthwise)?))
+                SparseInit::Densities(str_induced(path, spec, |l| types[l].is_masked() && !spec.layers()[l].depthwise)?)
             }
-        })
-    }
-
-    /// What masks are drawn from: none where no layer has one.
-    #[allow(clippy::option_option)] // nothing to draw, or a problem
-    fn masks(
-        &self,
-        init: Option<&SparseInit>,
-        types: &[ConvType],
-        spec: &ModelSpec,
-        checks: &mut Checks,
-    ) -> Option<Option<MaskPlan>> {
-        let Some(init) = init else { return Some(None) };
-        let plan = self.drawing.plan(spec, init, self.own.er_sparse_init, self.train.seed, checks)?;
+        };
+        resolver.keep_as(method, &of);
+        let settings = self.drawing.settings(&init, asked, Some(spec), resolver)?;
+        let settings = MaskSettings { dense_layers, ..settings };
+        resolver.keep_as(density, settings.density);
+        let plan = self.drawing.plan(&settings, spec, seed, resolver);
         let dense_layers = (0..types.len()).filter(|l| !types[*l].is_masked()).collect();
-        Some(Some(MaskPlan { dense_layers, ..plan }))
+        let MaskSettings { density, of_file, .. } = settings;
+        Ok(plan.map(|plan| Some(Masks { plan: MaskPlan { dense_layers, ..plan }, of_file, density, method: of })))
     }
 
     /// What becomes of the weights of each layer.
-    fn laws(&self, types: &[ConvType], spec: &ModelSpec, checks: &mut Checks) -> Result<Vec<Option<Reparameterisation>>> {
+    fn laws(&self, types: &[ConvType], spec: &ModelSpec, resolver: &mut Resolver) -> Result<Vec<Option<Reparameterisation>>> {
         let own = &self.own;
         let budget = match &own.pretrained {
-            Some(path) if own.use_budget => Some(read_masks(path, spec)?),
+            Some(path) if resolver.keep(option!(own.use_budget)) => Some(read_masks(path, spec)?),
             _ => None,
         };
         if budget.is_some() {
-            checks.no_effect("prune-rate", "with --use-budget", "the file decides");
+            resolver.no_effect(option!(own.prune_rate), "with --use-budget", "the file decides");
         }
         let rate = |l: usize| budget.as_ref().map_or(own.prune_rate, |masks| 1.0 - masks[l].density());
+        let function = resolver.keep(option!(own.sparse_function));
+        let first_threshold = resolver.keep(option!(own.s_init_value));
+        let epochs = [resolver.keep(option!(own.init_prune_epoch)), resolver.keep(option!(own.final_prune_epoch))];
         let law = |(l, of): (usize, &ConvType)| match of {
             ConvType::Dense | ConvType::Er | ConvType::Mask => None,
-            ConvType::Str | ConvType::StrEr => {
-                Some(Reparameterisation::SoftThreshold { function: own.sparse_function, first: own.s_init_value })
-            }
+            ConvType::Str | ConvType::StrEr => Some(Reparameterisation::SoftThreshold { function, first: first_threshold }),
             ConvType::Dnw => Some(Reparameterisation::Largest { rate: rate(l) }),
             ConvType::Gmp => {
-                let [first, last] = [own.init_prune_epoch, own.final_prune_epoch].map(|epoch| epoch as u64);
+                let [first, last] = epochs.map(|epoch| epoch as u64);
                 Some(Reparameterisation::Rising(GmpRate { rate: rate(l), first, last: last.max(first) }))
             }
         };
@@ -377,31 +405,32 @@ impl Options {
     }
 
     /// What in files decides the result.
-    fn contents(&self, given: Option<&[Mask]>, init: Option<&SparseInit>) -> Result<Vec<(&'static str, Vec<u8>)>> {
-        let mut contents = Vec::new();
+    fn keep_contents(&self, masks: Option<&Masks>, resolver: &mut Resolver) -> Result<()> {
+        let own = &self.own;
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io("read", path, &e));
-        if let Some(path) = &self.own.pretrained {
-            contents.push(("pretrained", read(path)?));
+        if let Some(path) = &own.pretrained {
+            resolver.keep_content(option!(own.pretrained), &read(path)?);
         }
-        if let Some(masks) = given {
-            contents.push(("er-sparse-method", masks.iter().flat_map(Mask::to_bytes).collect()));
+        let Some(masks) = masks else { return Ok(()) };
+        if let Some(given) = &masks.of_file {
+            let bytes: Vec<u8> = given.iter().flat_map(Mask::to_bytes).collect();
+            resolver.keep_content(option!(own.er_sparse_method), &bytes);
         }
-        let induced = init.is_some() && self.own.er_sparse_method == ErMethod::StrInduced;
-        if let Some(path) = self.own.er_sparsity_file.as_deref().filter(|_| induced) {
-            contents.push(("er-sparsity-file", read(path)?));
+        if let Some(path) = own.er_sparsity_file.as_deref().filter(|_| masks.method == ErMethod::StrInduced) {
+            resolver.keep_content(option!(own.er_sparsity_file), &read(path)?);
         }
-        Ok(contents)
+        Ok(())
     }
 
     /// What the folder's name and the summary say of the layers.
-    fn name_and_facts(&self, init: Option<&SparseInit>) -> (String, Map<String, Value>) {
+    fn name_and_facts(&self, masks: Option<&Masks>) -> (String, Map<String, Value>) {
         let own = &self.own;
         let conv_type = own.conv_type.to_string();
         let mut facts = Map::from_iter([("conv_type".to_owned(), json!(conv_type))]);
         let mut name = conv_type;
-        if init.is_some() {
-            let (method, density) = (own.er_sparse_method.to_string(), own.er_sparse_init);
-            let short = if matches!(init, Some(SparseInit::File(_))) { "mask" } else { &method };
+        if let Some(Masks { plan, density, method, .. }) = masks {
+            let method = method.to_string();
+            let short = if matches!(plan.init, SparseInit::File(_)) { "mask" } else { &method };
             name = match self.train.resume {
                 Some(_) => format!("{name}-{RESUMED}"),
                 None => format!("{name}-{short}-{}", rounded(density.get())),

@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use shared::config::{Checks, values};
+use shared::config::{OptionId, Resolver, Typed, values};
 use shared::density::Density;
 use shared::schedule::{LearningRate, LearningRates, LrPolicy, Span};
 use shared::topology::iterative::{Pruner, Reset};
 use shared::train::{IterativePruning, Load, LoadMode, ReparameterisedTraining, after_levels};
-use shared::{Error, Result};
-
-use crate::conv_type::ConvType;
+use shared::{Error, Result, option, options};
 
 /// Lowest rate of the published cosine.
 const LR_MIN: f64 = 0.01;
@@ -39,15 +37,13 @@ enum PruneScheduler {
 
 /// Levels of training that end with pruning, before the training of --epochs.
 #[allow(clippy::struct_excessive_bools)] // one field an option
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Iterative pruning (ConvMask)")]
-#[serde(rename_all = "kebab-case")]
 pub(crate) struct Pruning {
     /// Before the training of --epochs, train level after level for --final-prune-epoch epochs, each ended by pruning to the next
     /// of --threshold-list, by: mag (magnitude), snip, synflow, random-global, random-uniform, random-balanced, random-erk, or
     /// mask-ref (to the masks of another run)
     #[arg(long, value_parser = values::parsed::<Pruner>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display_option")]
     pruner: Option<Pruner>,
     /// Density after each level, at most the one before, separated by commas or spaces
     #[arg(long, value_delimiter = ',', default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITIES")]
@@ -111,27 +107,26 @@ pub(crate) struct Pruning {
     load_expt_sign: Option<PathBuf>,
 }
 
-/// The options that need `--pruner`.
-const NEED_PRUNER: [&str; 18] = [
-    "threshold-list",
-    "prune-warmup-epochs",
-    "prune-scheduler",
-    "constant-prune-lr",
-    "reset-weights",
-    "reset-weight-sign",
-    "reset-only-bn",
-    "reset-weight-amplitude",
-    "reset-only-weight-sign",
-    "prune-dead",
-    "target-expt-name",
-    "load-before-prune",
-    "load-only-model",
-    "load-model-mask-and-sign",
-    "load-shuffled-model-mask-and-sign",
-    "load-model-name",
-    "load-mask-name",
-    "load-expt-sign",
-];
+/// Levels of training that end with pruning.
+#[derive(Debug)]
+pub(crate) struct Levels {
+    pruner: Pruner,
+    densities: Vec<Density>,
+    warmup_epochs: u64,
+    load: Option<Load>,
+    reset: Reset,
+    masks_of: Option<PathBuf>,
+    signs_of: Option<PathBuf>,
+    prune_dead: bool,
+}
+
+impl Levels {
+    /// The experiment: this training after levels of so many epochs.
+    pub(crate) fn approach(self, of: ReparameterisedTraining, level_epochs: u64) -> IterativePruning {
+        let Self { pruner, densities, warmup_epochs, load, reset, masks_of, signs_of, prune_dead } = self;
+        IterativePruning { of, load, pruner, densities, warmup_epochs, level_epochs, reset, masks_of, signs_of, prune_dead }
+    }
+}
 
 impl Pruning {
     /// Whether there are levels.
@@ -139,195 +134,232 @@ impl Pruning {
         self.pruner.is_some()
     }
 
+    /// By what edges are pruned, if they are.
+    pub(crate) fn pruner(&self, resolver: &mut Resolver) -> Option<Pruner> {
+        resolver.keep(option!(self.pruner))
+    }
+
+    /// What messages call the option that asks for pruning.
+    pub(crate) fn shown(&self, resolver: &Resolver) -> String {
+        resolver.show(option!(self.pruner))
+    }
+
     /// What the folder's name says: the pruner, and the last density.
     pub(crate) fn label(&self) -> Option<(Pruner, Density)> {
         self.pruner.zip(self.threshold_list.last().copied())
     }
 
-    /// Checks these options alone and against others; `types` are what layers are, and what the first is instead.
-    pub(crate) fn check(&mut self, types: [Option<ConvType>; 2], policy: LrPolicy, lr: f64, checks: &mut Checks) {
-        let Some(pruner) = self.pruner else {
-            for option in NEED_PRUNER {
-                checks.no_effect(option, "without --pruner", "add --pruner, such as --pruner mag");
-            }
-            if policy != LrPolicy::Cosine {
-                checks.no_effect("lr-min", "with this --lr-policy", "it belongs to cosine_lr");
-            }
-            return;
-        };
-        if let [Some(other), _] = types
-            && other != ConvType::Mask
-        {
-            let what = format!("{} prunes ConvMask, and --conv-type is {other}", checks.given.show("pruner"));
-            checks.problems.add_with_help(what, "use --conv-type ConvMask");
-        }
-        if let [_, Some(other)] = types
-            && !matches!(other, ConvType::Mask | ConvType::Dense)
-        {
-            let what = format!("{} does not go with --pruner", checks.given.show("first-layer-type"));
-            checks.problems.add_with_help(what, "leave it out, or use DenseConv");
-        }
-        let pairs = self.threshold_list.iter().zip(self.threshold_list.iter().skip(1));
-        if let Some((a, b)) = pairs.clone().find(|(a, b)| a.get() < b.get()) {
-            let what = format!("{}: {b} comes after {a}", checks.given.show("threshold-list"));
-            checks.problems.add_with_help(what, "edges that are pruned do not come back: let densities fall");
-        }
-        let (floor, chosen) = (*self.lr_min.get_or_insert(LR_MIN), checks.given.has("lr-min"));
-        if lr < floor && !chosen && (self.prune_scheduler == PruneScheduler::Cosine || policy == LrPolicy::Cosine) {
-            let what = format!("{} {lr}: below {floor}, where cosines end with --pruner", checks.given.show("lr"));
-            checks.problems.add_with_help(what, "choose a lower end with --lr-min, such as 0");
-            self.lr_min = None;
-        }
-        if self.prune_scheduler != PruneScheduler::Constant {
-            checks.no_effect("constant-prune-lr", "without --prune-scheduler constant", "leave it out");
-        }
-        if self.prune_scheduler != PruneScheduler::Cosine && policy != LrPolicy::Cosine {
-            checks.no_effect("lr-min", "without a cosine", "leave it out");
-        }
-        if pruner == Pruner::MaskRef && self.target_expt_name.is_none() {
-            let what = format!("{} mask-ref needs --target-expt-name", checks.given.show("pruner"));
-            checks.problems.add_with_help(what, "name the folder of a run with --pruner and as many levels");
-        } else if pruner != Pruner::MaskRef {
-            checks.no_effect("target-expt-name", "without --pruner mask-ref", "leave it out");
-        }
-        self.check_files(checks);
-    }
-
-    fn check_files(&mut self, checks: &mut Checks) {
-        let mode = one_of(self.modes(), "the options --load-... that say what to begin with", checks);
-        let signed = matches!(mode, Some(LoadMode::Signs | LoadMode::Shuffled));
-        if self.reset_weight_sign && !self.reset_weights {
-            checks.no_effect("reset-weight-sign", "without --reset-weights", "add --reset-weights");
-        }
-        match (signed || self.reset_weight_sign, &self.load_expt_sign) {
-            (false, _) => checks.no_effect("load-expt-sign", "without an option that reads signs", "leave it out"),
-            (true, None) => checks.problems.add_with_help("--load-expt-sign is missing", "name where signs come from"),
-            (true, Some(_)) if signed && self.reset_weight_sign => {
-                let what = "--reset-weight-sign and --load-...-sign read signs from different places";
-                checks.problems.add_with_help(what, "give one of the two");
-            }
-            (true, Some(_)) => {}
-        }
-        match (mode, &self.load_model_name) {
-            (None, _) => {
-                for option in ["load-model-name", "load-mask-name"] {
-                    checks.no_effect(option, "without an option that says what to load", "add --load-before-prune");
-                }
-            }
-            (Some(_), None) => checks.problems.add_with_help("--load-model-name is missing", "name the checkpoint to begin with"),
-            (Some(LoadMode::Weights), Some(_)) => {
-                checks.no_effect("load-mask-name", "with --load-only-model", "leave it out, or use --load-before-prune");
-            }
-            (Some(_), Some(_)) => {}
-        }
-        if mode.is_some() && checks.given.has("prune-warmup-epochs") && self.prune_warmup_epochs > 0 {
-            let what = format!(
-                "{} {} trains weights that a file then replaces",
-                checks.given.show("prune-warmup-epochs"),
-                self.prune_warmup_epochs
-            );
-            checks.problems.add_with_help(what, "use --warmup-epochs 0");
-        } else if mode.is_some() {
-            self.prune_warmup_epochs = 0;
-        }
-    }
-
-    /// Whether these are asked for.
-    fn modes(&self) -> [(bool, LoadMode); 4] {
-        [
-            (self.load_before_prune, LoadMode::Network),
-            (self.load_only_model, LoadMode::Weights),
-            (self.load_model_mask_and_sign, LoadMode::Signs),
-            (self.load_shuffled_model_mask_and_sign, LoadMode::Shuffled),
+    /// The options that need `--pruner`.
+    fn need_pruner(&self) -> [OptionId; 18] {
+        options![
+            self.threshold_list,
+            self.prune_warmup_epochs,
+            self.prune_scheduler,
+            self.constant_prune_lr,
+            self.reset_weights,
+            self.reset_weight_sign,
+            self.reset_only_bn,
+            self.reset_weight_amplitude,
+            self.reset_only_weight_sign,
+            self.prune_dead,
+            self.target_expt_name,
+            self.load_before_prune,
+            self.load_only_model,
+            self.load_model_mask_and_sign,
+            self.load_shuffled_model_mask_and_sign,
+            self.load_model_name,
+            self.load_mask_name,
+            self.load_expt_sign,
         ]
     }
 
-    /// What is loaded.
-    fn mode(&self) -> Option<LoadMode> {
-        self.modes().into_iter().find_map(|(asked, mode)| asked.then_some(mode))
+    /// Without a pruner these options mean nothing but the lowest rate of a cosine.
+    pub(crate) fn refuse(&self, policy: LrPolicy, resolver: &mut Resolver) {
+        for option in self.need_pruner() {
+            resolver.no_effect(option, "without --pruner", "add --pruner, such as --pruner mag");
+        }
+        resolver.keep(option!(self.lr_min));
+        if policy != LrPolicy::Cosine {
+            resolver.no_effect(option!(self.lr_min), "with this --lr-policy", "it belongs to cosine_lr");
+        }
     }
 
-    /// Whether the masks to begin with are those of a file.
-    pub(crate) fn loads_masks(&self) -> bool {
-        self.is_on() && self.mode().is_some_and(|mode| mode != LoadMode::Weights)
-    }
-
-    /// What is reset; two answers are a problem.
-    fn reset(&self, checks: &mut Checks) -> Reset {
-        let resets = [
-            (self.reset_weights, if self.reset_weight_sign { Reset::OtherSigns } else { Reset::Weights }),
-            (self.reset_only_bn, Reset::Norms),
-            (self.reset_weight_amplitude, Reset::Amplitude),
-            (self.reset_only_weight_sign, Reset::Signs),
-        ];
-        one_of(resets, "the options --reset-...", checks).unwrap_or_default()
-    }
-
-    /// The experiment; none without `--pruner`.
-    pub(crate) fn approach(
-        &self,
-        of: &ReparameterisedTraining,
-        level_epochs: usize,
-        checks: &mut Checks,
-    ) -> Option<IterativePruning> {
-        let pruner = self.pruner?;
-        let reset = self.reset(checks);
-        let mode = self.mode();
+    /// The levels; `policy` and `lr` are those of the training after them.
+    pub(crate) fn levels(&self, pruner: Pruner, policy: LrPolicy, lr: Typed<'_, f64>, resolver: &mut Resolver) -> Levels {
+        let list = option!(self.threshold_list);
+        let densities = resolver.keep(list);
+        let pairs = densities.iter().zip(densities.iter().skip(1));
+        if let Some((a, b)) = pairs.clone().find(|(a, b)| a.get() < b.get()) {
+            let what = format!("{}: {b} comes after {a}", resolver.show(list));
+            resolver.problems.add_with_help(what, "edges that are pruned do not come back: let densities fall");
+        }
+        let scheduler = resolver.keep(option!(self.prune_scheduler));
+        resolver.keep(option!(self.constant_prune_lr));
+        let has_cosine = scheduler == PruneScheduler::Cosine || policy == LrPolicy::Cosine;
+        let floor = option!(self.lr_min);
+        let lowest = resolver.keep_or(floor, LR_MIN);
+        if *lr.value < lowest && !resolver.is_given(floor) && has_cosine {
+            let what = format!("{} {}: below {lowest}, where cosines end with --pruner", resolver.show(lr), lr.value);
+            resolver.problems.add_with_help(what, "choose a lower end with --lr-min, such as 0");
+        }
+        if scheduler != PruneScheduler::Constant {
+            resolver.no_effect(option!(self.constant_prune_lr), "without --prune-scheduler constant", "leave it out");
+        }
+        if !has_cosine {
+            resolver.no_effect(floor, "without a cosine", "leave it out");
+        }
+        let target = option!(self.target_expt_name);
+        let masks_of = resolver.keep(target);
+        if pruner == Pruner::MaskRef && masks_of.is_none() {
+            let what = format!("{} mask-ref needs --target-expt-name", self.shown(resolver));
+            resolver.problems.add_with_help(what, "name the folder of a run with --pruner and as many levels");
+        } else if pruner != Pruner::MaskRef {
+            resolver.no_effect(target, "without --pruner mask-ref", "leave it out");
+        }
+        let mode = self.mode(resolver);
+        self.files(mode, resolver);
         let load = self.load_model_name.clone().zip(mode).map(|(model, mode)| Load {
             mode,
             masks: self.load_mask_name.clone().unwrap_or_else(|| model.clone()),
             model,
-            signs: self.load_expt_sign.clone().filter(|_| matches!(mode, LoadMode::Signs | LoadMode::Shuffled)),
+            signs: self.load_expt_sign.clone().filter(|_| is_signed(mode)),
         });
-        Some(IterativePruning {
-            of: of.clone(),
-            load,
+        let warmup = option!(self.prune_warmup_epochs);
+        if mode.is_some() && resolver.is_given(warmup) && *warmup.value > 0 {
+            let what = format!("{} {} trains weights that a file then replaces", resolver.show(warmup), warmup.value);
+            resolver.problems.add_with_help(what, "use --warmup-epochs 0");
+        }
+        let warmup_epochs = self.warmup_epochs();
+        resolver.keep_as(warmup, warmup_epochs);
+        Levels {
             pruner,
-            densities: self.threshold_list.clone(),
-            warmup_epochs: self.prune_warmup_epochs as u64,
-            level_epochs: level_epochs as u64,
-            reset,
-            masks_of: self.target_expt_name.clone(),
+            densities,
+            warmup_epochs,
+            load,
+            reset: self.reset(resolver),
+            masks_of,
             signs_of: self.load_expt_sign.clone().filter(|_| self.reset_weight_sign),
-            prune_dead: self.prune_dead,
-        })
+            prune_dead: resolver.keep(option!(self.prune_dead)),
+        }
+    }
+
+    /// Checks which files are named.
+    fn files(&self, mode: Option<LoadMode>, resolver: &mut Resolver) {
+        let [model, masks, signs] = [option!(self.load_model_name), option!(self.load_mask_name), option!(self.load_expt_sign)];
+        for file in [model, masks, signs] {
+            resolver.keep(file);
+        }
+        let (signed, other_signs) = (mode.is_some_and(is_signed), option!(self.reset_weight_sign));
+        if self.reset_weight_sign && !self.reset_weights {
+            resolver.no_effect(other_signs, "without --reset-weights", "add --reset-weights");
+        }
+        match (signed || self.reset_weight_sign, signs.value) {
+            (false, _) => resolver.no_effect(signs, "without an option that reads signs", "leave it out"),
+            (true, None) => {
+                let what = format!("{} is missing", resolver.show(signs));
+                resolver.problems.add_with_help(what, "name where signs come from");
+            }
+            (true, Some(_)) if signed && self.reset_weight_sign => {
+                let what = format!("{} and --load-...-sign read signs from different places", resolver.show(other_signs));
+                resolver.problems.add_with_help(what, "give one of the two");
+            }
+            (true, Some(_)) => {}
+        }
+        match (mode, model.value) {
+            (None, _) => {
+                for option in [model, masks] {
+                    resolver.no_effect(option, "without an option that says what to load", "add --load-before-prune");
+                }
+            }
+            (Some(_), None) => {
+                let what = format!("{} is missing", resolver.show(model));
+                resolver.problems.add_with_help(what, "name the checkpoint to begin with");
+            }
+            (Some(LoadMode::Weights), Some(_)) => {
+                resolver.no_effect(masks, "with --load-only-model", "leave it out, or use --load-before-prune");
+            }
+            (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// The ways to begin with files.
+    fn modes(&self) -> [(Typed<'_, bool>, LoadMode); 4] {
+        [
+            (option!(self.load_before_prune), LoadMode::Network),
+            (option!(self.load_only_model), LoadMode::Weights),
+            (option!(self.load_model_mask_and_sign), LoadMode::Signs),
+            (option!(self.load_shuffled_model_mask_and_sign), LoadMode::Shuffled),
+        ]
+    }
+
+    /// What is loaded; two answers are a problem.
+    fn mode(&self, resolver: &mut Resolver) -> Option<LoadMode> {
+        one_of(self.modes(), "the options --load-... that say what to begin with", resolver)
+    }
+
+    /// What is loaded.
+    fn loads(&self) -> Option<LoadMode> {
+        self.modes().into_iter().find_map(|(asked, mode)| asked.value.then_some(mode)).filter(|_| self.is_on())
+    }
+
+    /// Whether the masks to begin with are those of a file.
+    pub(crate) fn loads_masks(&self) -> bool {
+        self.loads().is_some_and(|mode| mode != LoadMode::Weights)
+    }
+
+    /// Epochs before the first level.
+    fn warmup_epochs(&self) -> u64 {
+        if self.loads().is_some() { 0 } else { self.prune_warmup_epochs as u64 }
+    }
+
+    /// What is reset; two answers are a problem.
+    fn reset(&self, resolver: &mut Resolver) -> Reset {
+        let others = resolver.keep(option!(self.reset_weight_sign));
+        let resets = [
+            (option!(self.reset_weights), if others { Reset::OtherSigns } else { Reset::Weights }),
+            (option!(self.reset_only_bn), Reset::Norms),
+            (option!(self.reset_weight_amplitude), Reset::Amplitude),
+            (option!(self.reset_only_weight_sign), Reset::Signs),
+        ];
+        one_of(resets, "the options --reset-...", resolver).unwrap_or_default()
     }
 
     /// What in files decides the result.
     ///
     /// # Errors
     /// Files that cannot be read.
-    pub(crate) fn contents(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    pub(crate) fn keep_contents(&self, resolver: &mut Resolver) -> Result<()> {
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io("read", path, &e));
-        let mut contents = Vec::new();
-        for (option, path, of_run) in [
-            ("load-model-name", &self.load_model_name, false),
-            ("load-mask-name", &self.load_mask_name, false),
-            ("target-expt-name", &self.target_expt_name, true),
-            ("load-expt-sign", &self.load_expt_sign, self.reset_weight_sign),
+        for (option, of_run) in [
+            (option!(self.load_model_name), false),
+            (option!(self.load_mask_name), false),
+            (option!(self.target_expt_name), true),
+            (option!(self.load_expt_sign), self.reset_weight_sign),
         ] {
-            let Some(path) = path else { continue };
+            let Some(path) = option.value else { continue };
             let files = if of_run { after_levels(path, self.threshold_list.len())? } else { vec![path.clone()] };
-            contents.push((option, files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?.concat()));
+            let content = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?.concat();
+            resolver.keep_content(option, &content);
         }
-        Ok(contents)
+        Ok(())
     }
 
     /// The learning rates of all phases; `last` is that of the training after the levels.
     pub(crate) fn schedule(&self, last: LearningRate, level_epochs: usize) -> LearningRates {
-        let floor = if last.policy == LrPolicy::Cosine { self.lr_min.unwrap_or_default() } else { 0.0 };
+        // A rate below the usual end of cosines is a problem that is told elsewhere.
+        let usual = if self.is_on() && last.base >= LR_MIN { LR_MIN } else { 0.0 };
+        let lowest = self.lr_min.unwrap_or(usual);
+        let floor = if last.policy == LrPolicy::Cosine { lowest } else { 0.0 };
         let last = LearningRate { floor, ..last };
         if !self.is_on() {
             return last.into();
         }
-        let warmup = self.prune_warmup_epochs as u64;
+        let warmup = self.warmup_epochs();
         // Levels without epochs are refused elsewhere.
         let level_epochs = level_epochs.max(1) as u64;
         let phase = LearningRate { warmup: Span::epochs(0), floor: 0.0, epochs: level_epochs, ..last.clone() };
         let level = match self.prune_scheduler {
-            PruneScheduler::Cosine => {
-                LearningRate { policy: LrPolicy::Cosine, floor: self.lr_min.unwrap_or_default(), ..phase.clone() }
-            }
+            PruneScheduler::Cosine => LearningRate { policy: LrPolicy::Cosine, floor: lowest, ..phase.clone() },
             PruneScheduler::Constant => {
                 LearningRate { policy: LrPolicy::Constant, base: self.constant_prune_lr, ..phase.clone() }
             }
@@ -342,12 +374,16 @@ impl Pruning {
     }
 }
 
+/// Whether signs come from a file.
+fn is_signed(mode: LoadMode) -> bool {
+    matches!(mode, LoadMode::Signs | LoadMode::Shuffled)
+}
+
 /// The one that is asked for; more are a problem.
-fn one_of<T, const N: usize>(asked: [(bool, T); N], what: &str, checks: &mut Checks) -> Option<T> {
-    let mut asked = asked.into_iter().filter(|(asked, _)| *asked).map(|(_, value)| value);
-    let first = asked.next();
-    if asked.next().is_some() {
-        checks.problems.add_with_help(format!("{what} do not go together"), "give one of them");
+fn one_of<T, const N: usize>(asked: [(Typed<'_, bool>, T); N], what: &str, resolver: &mut Resolver) -> Option<T> {
+    let asked: Vec<T> = asked.into_iter().filter_map(|(asked, value)| resolver.keep(asked).then_some(value)).collect();
+    if asked.len() > 1 {
+        resolver.problems.add_with_help(format!("{what} do not go together"), "give one of them");
     }
-    first
+    asked.into_iter().next()
 }

@@ -14,7 +14,7 @@
 
 pub use er_graphs::{Error, Result, density, error, graph, names, registry, rng};
 pub use er_networks::{init, model, schedule, score, threshold, topology};
-pub use er_programs::{cli, config, report};
+pub use er_programs::{cli, config, option, option_of, options, report};
 pub use er_training::{data, run, train};
 
 /// What can be measured of masks as graphs, and of networks.

@@ -1,116 +1,125 @@
 //! Options that only some layers, or some trainings, have a use for.
 
-use shared::config::{Checks, OptimizerName};
+use shared::config::{Resolver, TrainingRecipe};
 use shared::density::Density;
-use shared::schedule::{EpochSpan, LrPolicy, Span};
+use shared::{option, options};
 
 use super::Options;
 use crate::conv_type::ConvType;
 use crate::er_method::ErMethod;
+use crate::pruning::Levels;
 
 impl Options {
-    /// Completes and checks what is about training.
-    pub(super) fn training(&mut self, checks: &mut Checks, notes: &mut Vec<String>) {
-        // As published: Adam has no decay unless it is asked for.
-        if self.train.optimizer == OptimizerName::Adam && !checks.given.has("l2") {
-            self.train.l2 = 0.0;
+    /// Iterative pruning, checked against the options of layers and of training.
+    pub(super) fn pruning_of(&self, recipe: &TrainingRecipe, resolver: &mut Resolver) -> Option<Levels> {
+        let Some(pruner) = self.pruning.pruner(resolver) else {
+            self.pruning.refuse(recipe.lr_policy, resolver);
+            return None;
+        };
+        let (own, asks) = (&self.own, self.pruning.shown(resolver));
+        if own.conv_type != ConvType::Mask {
+            let what = format!("{asks} prunes ConvMask, and --conv-type is {}", own.conv_type);
+            resolver.problems.add_with_help(what, "use --conv-type ConvMask");
         }
-        if self.train.lr_policy == LrPolicy::Step && !self.train.warmup_epochs.0.is_zero() {
-            let what = format!("{} has no effect with multistep_lr", checks.given.show("warmup-epochs"));
-            notes.push(format!("{what}, as published"));
-            self.train.warmup_epochs = EpochSpan(Span::epochs(0));
+        if own.first_layer_type.is_some_and(|first| !matches!(first, ConvType::Mask | ConvType::Dense)) {
+            let what = format!("{} does not go with --pruner", resolver.show(option!(own.first_layer_type)));
+            resolver.problems.add_with_help(what, "leave it out, or use DenseConv");
         }
-        if self.pruning.is_on() && !checks.given.has("lr-policy") {
-            self.train.lr_policy = LrPolicy::Cosine;
-        }
-        self.pruning.check([Some(self.own.conv_type), self.own.first_layer_type], self.train.lr_policy, self.train.lr, checks);
-        if self.own.resnet_type.is_none() {
-            checks.no_effect("width", "without --resnet-type", "choose a network with --arch, its width with --width-mult");
-        } else if checks.given.has("model") {
-            let what = format!("{} and {} name two networks", checks.given.show("resnet-type"), checks.given.show("model"));
-            checks.problems.add_with_help(what, "give one of the two");
+        Some(self.pruning.levels(pruner, recipe.lr_policy, option!(self.train.lr), resolver))
+    }
+
+    /// Checks options that together name the network.
+    pub(super) fn network(&self, resolver: &mut Resolver) {
+        let own = &self.own;
+        let (of_type, model) = (option!(own.resnet_type), option!(self.data.network.model));
+        if own.resnet_type.is_none() {
+            let help = "choose a network with --arch, its width with --width-mult";
+            resolver.no_effect(option!(own.width), "without --resnet-type", help);
+        } else if resolver.is_given(model) {
+            let what = format!("{} and {} name two networks", resolver.show(of_type), resolver.show(model));
+            resolver.problems.add_with_help(what, "give one of the two");
         }
         // They are in the name of the network.
-        for option in ["width-mult", "resnet-type", "width", "bn-type"] {
-            checks.unused(option);
+        for option in options![own.width_mult, own.resnet_type, own.width, own.bn_type] {
+            resolver.unused(option);
         }
     }
 
     /// Checks options that only some layers have a use for.
-    pub(super) fn layers(&mut self, types: &[ConvType], checks: &mut Checks, notes: &mut Vec<String>) {
-        let own = &self.own;
+    pub(super) fn layers(&self, types: &[ConvType], resolver: &mut Resolver) {
+        let (own, drawing) = (&self.own, &self.drawing);
         let any = |of: fn(ConvType) -> bool| types.iter().any(|t| of(*t));
-        let conv_type = own.conv_type.to_string();
+        let without = format!("with {}", own.conv_type);
         // Published configurations name these with any type.
-        let soft = ["sparse-function", "s-init-value", "st-decay"];
-        let masked = ["er-sparse-init", "er-sparse-method"];
-        for (options, used) in [(&soft[..], any(ConvType::is_soft)), (&masked, any(ConvType::is_masked))] {
-            for option in options.iter().filter(|_| !used) {
-                if checks.given.has(option) {
-                    notes.push(format!("{} has no effect with {conv_type}", checks.given.show(option)));
-                }
-                checks.unused(option);
+        if !any(ConvType::is_soft) {
+            for option in options![own.sparse_function, own.s_init_value, own.st_decay] {
+                resolver.remark_no_effect(option, &without);
             }
         }
-        let without = format!("with {conv_type}");
         if !any(ConvType::is_masked) {
-            for option in ["sampling", "flow-preservation", "flow-keep-density"] {
-                checks.no_effect(option, &without, "it is about random masks: leave it out");
+            for option in options![own.er_sparse_init, own.er_sparse_method] {
+                resolver.remark_no_effect(option, &without);
+            }
+            for option in options![drawing.sampling, drawing.flow_preservation, drawing.flow_keep_density] {
+                resolver.no_effect(option, &without, "it is about random masks: leave it out");
             }
         }
         let all = own.conv_type == ConvType::Mask && own.er_sparse_method == ErMethod::Construction;
-        if all && checks.given.has("er-sparse-init") && own.er_sparse_init < Density::FULL {
-            notes.push(format!("{} has no effect {without} and --er-sparse-method none", checks.given.show("er-sparse-init")));
+        let density = option!(own.er_sparse_init);
+        if all && resolver.is_given(density) && own.er_sparse_init < Density::FULL {
+            let what = format!("{} has no effect {without} and --er-sparse-method none", resolver.show(density));
+            resolver.remarks.push(what);
         }
         if own.er_sparse_method != ErMethod::StrInduced || !any(ConvType::is_masked) {
-            checks.no_effect("er-sparsity-file", "without --er-sparse-method str-induced-er", "leave it out");
+            let why = "without --er-sparse-method str-induced-er";
+            resolver.no_effect(option!(own.er_sparsity_file), why, "leave it out");
         }
+        let rate = option!(own.prune_rate);
         if !any(ConvType::is_pruned) {
             if !self.init.scale_fan {
-                checks.no_effect("prune-rate", &without, "it belongs to DNWConv, GMPConv and --scale-fan");
+                resolver.no_effect(rate, &without, "it belongs to DNWConv, GMPConv and --scale-fan");
             }
-            checks.no_effect("use-budget", &without, "it belongs to DNWConv and GMPConv");
+            resolver.no_effect(option!(own.use_budget), &without, "it belongs to DNWConv and GMPConv");
         } else if own.prune_rate <= 0.0 && !own.use_budget {
-            notes.push(format!("nothing is left out {without} and --prune-rate 0"));
+            resolver.remarks.push(format!("nothing is left out {without} and --prune-rate 0"));
         }
         if self.init.scale_fan && own.prune_rate <= 0.0 {
-            checks.no_effect("scale-fan", "without --prune-rate", "say what part is left out with --prune-rate");
+            let help = "say what part is left out with --prune-rate";
+            resolver.no_effect(option!(self.init.scale_fan), "without --prune-rate", help);
         }
-        if !types.contains(&ConvType::Gmp) {
-            checks.no_effect("init-prune-epoch", &without, "it belongs to GMPConv");
-            if self.pruning.is_on() {
-                if own.final_prune_epoch == 0 {
-                    let what = format!("{} 0: a level needs an epoch", checks.given.show("final-prune-epoch"));
-                    checks.problems.add_with_help(what, "say how many each level has");
-                }
-            } else {
-                if checks.given.has("final-prune-epoch") {
-                    notes.push(format!("{} has no effect {without}", checks.given.show("final-prune-epoch")));
-                }
-                checks.unused("final-prune-epoch");
-            }
-        } else if own.final_prune_epoch < own.init_prune_epoch {
-            let what = format!(
-                "{} {}: before the {} of --init-prune-epoch",
-                checks.given.show("final-prune-epoch"),
-                own.final_prune_epoch,
-                own.init_prune_epoch
-            );
-            checks.problems.add_with_help(what, "the part that is left out grows from the one to the other");
-        } else if own.final_prune_epoch >= self.train.epochs {
-            let what = format!("training ends with epoch {}, from 0,", self.train.epochs - 1);
-            notes.push(format!(
-                "{what} before the {} of --final-prune-epoch: more weights stay than asked for",
-                own.final_prune_epoch
-            ));
-        }
+        self.epochs_of_pruning(types, &without, resolver);
         if own.freeze_weights && !any(ConvType::is_masked) {
-            checks.no_effect("freeze-weights", &without, "it belongs to layers with a mask");
+            resolver.no_effect(option!(own.freeze_weights), &without, "it belongs to layers with a mask");
         }
         if own.pretrained.is_none() {
-            for option in ["evaluate", "ignore-pretrained-weights", "use-budget"] {
-                checks.no_effect(option, "without --pretrained", "name a checkpoint of er_str with --pretrained");
+            for option in options![own.evaluate, own.ignore_pretrained_weights, own.use_budget] {
+                resolver.no_effect(option, "without --pretrained", "name a checkpoint of er_str with --pretrained");
             }
+        }
+        // It decides what is done, not what comes of it.
+        resolver.unused(option!(own.evaluate));
+    }
+
+    /// Checks when the part that is left out grows, and how long levels are.
+    fn epochs_of_pruning(&self, types: &[ConvType], without: &str, resolver: &mut Resolver) {
+        let own = &self.own;
+        let (begin, end) = (option!(own.init_prune_epoch), option!(own.final_prune_epoch));
+        let (first, last) = (own.init_prune_epoch, own.final_prune_epoch);
+        if !types.contains(&ConvType::Gmp) {
+            resolver.no_effect(begin, without, "it belongs to GMPConv");
+            if !self.pruning.is_on() {
+                resolver.remark_no_effect(end, without);
+            } else if last == 0 {
+                let what = format!("{} 0: a level needs an epoch", resolver.show(end));
+                resolver.problems.add_with_help(what, "say how many each level has");
+            }
+        } else if last < first {
+            let what = format!("{} {last}: before the {first} of --init-prune-epoch", resolver.show(end));
+            resolver.problems.add_with_help(what, "the part that is left out grows from the one to the other");
+        } else if last >= self.train.epochs {
+            let what = format!("training ends with epoch {}, from 0,", self.train.epochs - 1);
+            let why = format!("{what} before the {last} of --final-prune-epoch: more weights stay than asked for");
+            resolver.remarks.push(why);
         }
     }
 }

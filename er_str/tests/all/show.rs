@@ -78,6 +78,7 @@ fn networks_of_sets() {
         ("--set ImageNet -a MobileNetV1", "mobilenet-v1-str", 4_230_976),
         ("--set cifar10 --bn-type NonAffineBatchNorm", "resnet18-str-nonaffine", 11_164_352),
         ("--set digits", "digits", 94_186),
+        ("--set digits --width-mult 0.5", "digits-x0.5", 24_058),
     ] {
         let model = &shown(&format!("{words} --conv-type STRConv"))["model"];
         assert_eq!([&model["name"], &model["parameters"]], [&json!(name), &json!(parameters)], "{words}");

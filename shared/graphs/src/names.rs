@@ -59,7 +59,22 @@ pub fn name<T: PartialEq>(choices: &[Choice<T>], value: &T) -> &'static str {
     choice.map_or_else(|| unreachable!("every value is in its table"), |c| c.name)
 }
 
-/// Lets values of a type be parsed from and printed as the names in its `CHOICES`; messages call one a `$what`.
+/// Lets values of a type be stored as they are printed.
+#[macro_export]
+macro_rules! stored_as_text {
+    ($type:ty) => {
+        impl $crate::names::Serialize for $type {
+            fn serialize<S: $crate::names::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+pub use crate::stored_as_text;
+#[doc(hidden)]
+pub use serde::{Serialize, Serializer};
+
+/// Lets values of a type be parsed from, and printed and stored as, the names in its `CHOICES`; messages call one a `$what`.
 #[macro_export]
 macro_rules! named {
     ($type:ty, $what:literal) => {
@@ -76,6 +91,8 @@ macro_rules! named {
                 f.write_str($crate::names::name(Self::CHOICES, self))
             }
         }
+
+        $crate::names::stored_as_text!($type);
     };
 }
 pub use crate::named;

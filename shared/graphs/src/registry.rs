@@ -330,6 +330,13 @@ impl<T: Door + ?Sized> FromStr for Selected<T> {
     }
 }
 
+/// Stored as printed.
+impl<T: Door + ?Sized> serde::Serialize for Selected<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl<T: Door + ?Sized> fmt::Display for Selected<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(older) = T::in_older_spelling(self) {

@@ -2,10 +2,10 @@
 
 use er_graphs::graph::Real;
 use er_graphs::names::{self, Choice};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The function g that makes a threshold of a trained number s.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SparseFunction {
     /// 1/(1 + e^−s).

@@ -1,41 +1,47 @@
 //! What a program adds to the shared options reaches its run: name, configuration, summary, the way its edges move.
 
-use clap::{Args, Command, FromArgMatches};
-use serde::Serialize;
-use shared::Result;
-use shared::config::{Checks, Experiment, ExperimentOptions, ProgramOptions, Request, RunOptions, Setup, Shared, read, values};
+use clap::{Args, Command};
+use shared::config::{
+    CommandLine, Common, Experiment, ExperimentOptions, MaskedRun, ProgramOptions, Request, Resolver, RunOptions, Setup, Shared,
+    read, values,
+};
 use shared::engine::{Backend, Device};
-use shared::model::ModelSpec;
 use shared::run::{Invocation, Machine, Signals};
 use shared::schedule::Span;
 use shared::topology::rule::Method;
 use shared::train::{Training, method_named};
+use shared::{Result, option};
 
 /// Options of a program with one option of its own.
-#[derive(Clone, Args, Serialize)]
+#[derive(Clone, Args)]
 struct Options {
     #[command(flatten)]
-    #[serde(flatten)]
     shared: ExperimentOptions,
     #[arg(long, default_value = "2", value_parser = values::count)]
     period: usize,
 }
 
 impl ProgramOptions for Options {
-    fn shared(&mut self) -> Shared<'_> {
+    fn shared(&self) -> Shared<'_> {
         self.shared.shared()
     }
 
-    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
-        if !self.shared.sparse.sparse {
-            checks.no_effect("period", "without --sparse", "add --sparse");
+    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let (option, sparse) = (option!(self.period), self.shared.sparse.sparse);
+        let period = resolver.keep(option);
+        let often = Method { interval: Span::Steps(period as u64), ..method_named("SET").unwrap() };
+        let method = if sparse { often } else { Method::DENSE };
+        if !sparse {
+            resolver.no_effect(option, "without --sparse", "add --sparse");
         }
-        let method = Method { interval: Span::Steps(self.period as u64), ..method_named("SET").unwrap() };
-        let advice = ("add --sparse", [].as_slice());
-        let Some(mut setup) = self.shared.moving(method, None, None, named, advice, checks) else { return Ok(None) };
+        let masks = self.shared.sparse.mask.settings(common.network.as_ref(), resolver)?;
+        let run = MaskedRun { method, by: None, masks, advice: "add --sparse" };
+        let Some(mut setup) = self.shared.masked(common.network, run, common.seed, resolver) else { return Ok(None) };
         setup.name.push_str("-often");
-        setup.facts.insert("period".into(), self.period.into());
-        setup.notes.extend(checks.given.has("period").then(|| "asked".to_owned()));
+        setup.facts.insert("period".into(), period.into());
+        if resolver.is_given(option) {
+            resolver.remarks.push("asked".to_owned());
+        }
         Ok(Some(setup))
     }
 }
@@ -44,11 +50,7 @@ fn experiment(line: &str, seed: u64) -> Result<Experiment> {
     let command = RunOptions::augment_args(Options::augment_args(Command::new("program")));
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
-    let options = Options::from_arg_matches(&matches).unwrap();
-    let Request::Run(nothing, _) = read(&command, &[]).unwrap() else { panic!("nothing asks for text") };
-    let alone = Options::from_arg_matches(&nothing).unwrap();
-    let run = RunOptions::from_arg_matches(&matches).unwrap();
-    Experiment::new("program", &options, &alone, &run, seed, &given)
+    CommandLine::<Options>::new("program", &command, &matches, given).unwrap().experiment(seed)
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn own_options_name_the_run_and_decide_how_edges_move() {
     let experiment = experiment.unwrap();
     assert_eq!(experiment.slug("program", "s5"), "program-mlp-8-digits-ERK-0.05-often-s5");
     assert_eq!(experiment.config.get("seed").unwrap(), 5);
-    assert_eq!(experiment.notes, ["asked"]);
+    assert_eq!(experiment.remarks, ["asked"]);
     let Training { approach, spec, backend, .. } = &experiment.training;
     let device = Machine::this(1, *backend);
     let program = Invocation { name: "program", version: "0", revision: None, command: Vec::new(), device };

@@ -5,16 +5,15 @@ use std::collections::HashSet;
 use std::ops::Bound::{Excluded, Included};
 use std::sync::LazyLock;
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command};
 use proptest::prelude::*;
-use serde::Serialize;
-use shared::Result;
 use shared::config::{
-    Checks, Experiment, ExperimentOptions, MovingOptions, ProgramOptions, Request, RunOptions, Setup, Shared, read, values,
+    CommandLine, Common, ExperimentOptions, MaskedRun, MovingOptions, ProgramOptions, Request, Resolver, RunOptions, Setup,
+    Shared, read, values,
 };
 use shared::density::{Density, Distribution, LayerDensities, Reach, Solution, fill};
 use shared::graph::{LayerShape, LayerState, Mask, Numbers, Sampling, sample};
-use shared::model::{self, Builder, DefaultInit, Family, Image, ModelSpec};
+use shared::model::{self, Builder, DefaultInit, Family, Image};
 use shared::registry::{Door, Named, Parameter, Selected};
 use shared::rng::{Purpose, stream};
 use shared::run::{Invocation, Machine, Signals};
@@ -28,6 +27,7 @@ use shared::topology::rule::{
 };
 use shared::topology::{LayerMasks, MaskGenerator, MaskRequest, SparseInit};
 use shared::train::{TrainingMethod, method_of};
+use shared::{Result, option};
 
 /// Density ∝ `N_l^-a`, until a layer is full; surplus goes to the others.
 struct Inverse;
@@ -287,37 +287,39 @@ fn no_name_is_given_twice() {
 }
 
 /// Options of a program that moves edges.
-#[derive(Clone, Args, Serialize)]
+#[derive(Clone, Args)]
 struct Options {
     #[command(flatten)]
-    #[serde(flatten)]
     shared: ExperimentOptions,
     #[command(flatten)]
-    #[serde(flatten)]
     moving: MovingOptions,
     /// The method.
     #[arg(long, default_value = "RigL-snip", value_parser = values::parsed::<Selected<dyn TrainingMethod>>)]
-    #[serde(serialize_with = "values::display")]
     method: Selected<dyn TrainingMethod>,
 }
 
 impl ProgramOptions for Options {
-    fn shared(&mut self) -> Shared<'_> {
+    fn shared(&self) -> Shared<'_> {
         self.shared.shared()
     }
 
-    fn setup(&mut self, named: Option<ModelSpec>, _: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>> {
-        let mut method = method_of(&self.method);
-        self.moving.complete(&mut method, "this program", checks);
-        let method = Method { densities: [self.shared.sparse.mask.density.get(); 2], ..method };
-        Ok(self.shared.moving(method, Some(self.method), None, named, ("add --sparse", &[]), checks))
+    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let name = resolver.keep(option!(self.method));
+        let method = self.moving.method(method_of(&name), "this program", resolver);
+        let masks = self.shared.sparse.mask.settings(common.network.as_ref(), resolver)?;
+        let method = Method { densities: [masks.density.get(); 2], ..method };
+        let run = MaskedRun { method, by: Some(name), masks, advice: "add --sparse" };
+        Ok(self.shared.masked(common.network, run, common.seed, resolver))
     }
+}
+
+fn command() -> Command {
+    RunOptions::augment_args(Options::augment_args(Command::new("program")))
 }
 
 fn request(words: &[&str]) -> Request {
     LazyLock::force(&ADDED);
-    let command = RunOptions::augment_args(Options::augment_args(Command::new("program")));
-    read(&command, &words.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    read(&command(), &words.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }
 
 #[test]
@@ -331,11 +333,8 @@ fn a_training_uses_what_is_added() {
     let run = |more: &[&str]| {
         let words = [&["--config", yaml.to_str().unwrap(), "--out", folder], more].concat();
         let Request::Run(matches, given) = request(&words) else { panic!("{words:?} asks for text") };
-        let options = Options::from_arg_matches(&matches).unwrap();
-        let Request::Run(nothing, _) = request(&[]) else { panic!("nothing asks for text") };
-        let alone = Options::from_arg_matches(&nothing).unwrap();
-        let run = RunOptions::from_arg_matches(&matches).unwrap();
-        let experiment = Experiment::new("program", &options, &alone, &run, 5, &given).unwrap();
+        let line = CommandLine::<Options>::new("program", &command(), &matches, given).unwrap();
+        let experiment = line.experiment(5).unwrap();
         let training = &experiment.training;
         let device = Machine::this(1, training.backend);
         let program = Invocation { name: "program", version: "0", revision: None, command: Vec::new(), device };

@@ -7,11 +7,11 @@ use rand::seq::index;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// What the nodes of a convolution's graph are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum View {
     /// Weight graph: left an input channel and kernel position each, `(c·kh + ky)·kw + kx`, right the output channels; one edge a

@@ -4,10 +4,10 @@ use super::{LayerShape, Mask};
 use crate::names::{self, Choice};
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Geometric};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// How the edges of a random graph are drawn from a density p.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
     /// G(n, p): every edge exists with probability p, independently (Gilbert 1959). The number of edges has mean Np and variance

@@ -2,13 +2,13 @@
 
 use er_graphs::error::{Error, Result};
 use er_graphs::names::{self, Choice};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::f64::consts::PI;
 
 use super::{Clock, Length, Span};
 
 /// How the learning rate falls after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LrPolicy {
     /// Multiplied by γ every so many epochs.

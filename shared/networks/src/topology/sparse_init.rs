@@ -89,6 +89,8 @@ fn unknown(typed: &str) -> Error {
     names::unknown("initial mask", named.iter().map(|n| (n.name(), n.aliases())), typed)
 }
 
+names::stored_as_text!(SparseInit);
+
 /// What is parsed back to the same mask.
 impl fmt::Display for SparseInit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,29 +1,29 @@
 //! `completions`: what a shell needs to complete the program's commands and options.
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, Args, Command};
 use clap_complete::Shell;
 
 use super::exit::Exit;
 use super::output::print;
 use super::{Program, documented};
 use crate::config::is_switch;
-use er_graphs::error::{Error, Result};
+use er_graphs::error::Result;
 
-pub(super) fn command() -> Command {
-    Command::new("completions").about("Prints the completions of commands and options for a shell").arg(
-        Arg::new("shell")
-            .value_name("SHELL")
-            .value_parser(value_parser!(Shell))
-            .ignore_case(true)
-            .required(true)
-            .help("The shell that is to read them"),
-    )
+/// For which shell.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Options {
+    /// The shell that is to read them
+    #[arg(ignore_case = true)]
+    shell: Shell,
 }
 
-pub(super) fn run<P: Program>(matches: &ArgMatches) -> Result<Exit> {
-    let shell = *matches.get_one::<Shell>("shell").ok_or_else(|| Error::usage("SHELL is missing"))?;
+pub(super) fn command() -> Command {
+    Options::augment_args(Command::new("completions")).about("Prints the completions of commands and options for a shell")
+}
+
+pub(super) fn run<P: Program>(options: Options) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut documented::<P>(with_words), P::NAME, &mut script);
+    clap_complete::generate(options.shell, &mut documented::<P>(with_words), P::NAME, &mut script);
     print(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Args, Command, ValueEnum};
 
 use super::exit::Exit;
 use super::output::print;
@@ -11,34 +11,38 @@ use er_graphs::error::Result;
 use er_training::data::{Listed, listing, search_path};
 use er_training::run::pretty;
 
-pub(super) fn command() -> Command {
-    Command::new("data")
-        .about("Lists the data sets: which of them are there, where they were looked for, and where to get the others")
-        .arg(
-            Arg::new("data_dir")
-                .long("data-dir")
-                .value_name("FOLDER")
-                .value_parser(value_parser!(PathBuf))
-                .help("Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]"),
-        )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("FORMAT")
-                .value_parser(["text", "json"])
-                .ignore_case(true)
-                .default_value("text")
-                .help("How to write the answer"),
-        )
+/// Where to look, and how to answer.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Options {
+    /// Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// How to write the answer
+    #[arg(long, default_value = "text", ignore_case = true, value_name = "FORMAT")]
+    format: ListFormat,
 }
 
-pub(super) fn run(matches: &ArgMatches) -> Result<Exit> {
-    let folder = matches.get_one::<PathBuf>("data_dir");
+/// How a list is written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ListFormat {
+    Text,
+    Json,
+}
+
+pub(super) fn command() -> Command {
+    Options::augment_args(Command::new("data"))
+        .about("Lists the data sets: which of them are there, where they were looked for, and where to get the others")
+}
+
+pub(super) fn run(options: &Options) -> Result<Exit> {
     let er_data = std::env::var_os("ER_DATA");
-    let roots = search_path(folder.map(PathBuf::as_path), er_data.as_deref());
+    let roots = search_path(options.data_dir.as_deref(), er_data.as_deref());
     let sets = listing(&roots);
-    let json = matches.get_one::<String>("format").is_some_and(|f| f.eq_ignore_ascii_case("json"));
-    print(if json { pretty(&sets)? } else { text(&sets, &roots) }.trim_end())?;
+    let answer = match options.format {
+        ListFormat::Text => text(&sets, &roots),
+        ListFormat::Json => pretty(&sets)?,
+    };
+    print(answer.trim_end())?;
     Ok(Exit::Done)
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::config::{Checks, DrawingOptions, MaskOptions, NetworkOptions, values};
+use crate::config::{MaskOptions, NetworkOptions, Resolver, values};
 use er_graphs::error::Result;
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
@@ -22,21 +22,21 @@ pub(super) struct DrawnOptions {
 }
 
 impl DrawnOptions {
-    /// Draws, after telling what is wrong with these options and what `checks` has found wrong with others.
+    /// Draws, after telling what is wrong with these options and what `resolver` has found wrong with others.
     ///
     /// # Errors
     /// One usage error with all problems; a mask file that is missing or does not fit.
-    pub(super) fn draw(mut self, mut checks: Checks) -> Result<(ModelSpec, Drawn)> {
-        let named = self.network.resolve();
-        let Some(spec) = checks.take(named) else {
-            checks.finish()?;
+    pub(super) fn draw(self, mut resolver: Resolver) -> Result<(ModelSpec, Drawn)> {
+        let named = self.network.network(|usual| self.network.name(usual));
+        let Some(spec) = resolver.take(named) else {
+            resolver.finish()?;
             unreachable!("no network is a problem");
         };
-        let MaskOptions { density, sparse_init, drawing } = &mut self.mask;
-        let given = DrawingOptions::read(sparse_init, density, "density", &spec, &mut checks)?;
-        let masks = drawing.plan(&spec, sparse_init, *density, self.seed, &mut checks);
-        checks.finish()?;
-        let initial = InitialNetwork { masks, given, init: InitMethod::Default, ortho_repair: false, seed: self.seed };
+        let settings = self.mask.settings(Some(&spec), &mut resolver)?;
+        let masks = self.mask.plan(&settings, &spec, self.seed, &mut resolver);
+        resolver.finish()?;
+        let init = InitMethod::Default;
+        let initial = InitialNetwork { masks, given: settings.of_file, init, ortho_repair: false, seed: self.seed };
         let drawn = initial.draw(&spec)?;
         Ok((spec, drawn))
     }

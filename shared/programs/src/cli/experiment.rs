@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::Program;
 use super::exit::Exit;
 use super::output::print;
 use super::show::Shown;
-use crate::config::{Experiment, ProgramOptions};
-use crate::config::{Provenance, RunOptions};
+use crate::config::{CommandLine, Experiment, ProgramOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_training::run::{self, Machine, Signals, Stop, Sums};
@@ -22,19 +22,17 @@ type Row = (u64, PathBuf, Option<f64>);
 ///
 /// # Errors
 /// Options that do not fit together, and everything that can go wrong in a run.
-pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: &Provenance, words: &[String]) -> Result<Exit> {
-    let seed = options.shared().train.seed;
+pub(super) fn run<P: Program>(line: &CommandLine<P::Options>, words: &[String]) -> Result<Exit> {
+    let (run, seed) = (&line.run, line.seed());
     let more = run.iters as u64 - 1;
     let last = seed.checked_add(more).ok_or_else(|| Error::usage(format!("--seed {seed}: seed {seed} + {more} is too large")))?;
-    let alone = super::alone::<P>()?;
-    let of_seed = |seed| Experiment::new(P::NAME, &options, &alone, run, seed, given);
     // Only the seeds differ, so the first stands for all.
-    let first = of_seed(seed)?;
-    first.notes.iter().for_each(|text| remark(text));
+    let first = line.experiment(seed)?;
+    first.remarks.iter().for_each(|text| remark(text));
     let threads = run.threads();
     // Masks and weights are drawn in the global pool, steps in one of the engine's own.
     super::start_threads(threads)?;
-    if let Some(checkpoint) = options.evaluates() {
+    if let Some(checkpoint) = line.options.evaluates() {
         print(&evaluated(checkpoint, &first)?)?;
         return Ok(Exit::Done);
     }
@@ -49,7 +47,7 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
     let signals = Signals::listen()?;
     let mut done = Vec::new();
     for (i, seed) in (seed..=last).enumerate() {
-        let experiment = of_seed(seed)?;
+        let experiment = line.experiment(seed)?;
         let launched = launch(&experiment, &program, &signals)?;
         match &launched.end {
             Ok(summary) => {
@@ -78,11 +76,10 @@ pub(super) fn run<P: Program>(mut options: P::Options, run: &RunOptions, given: 
 ///
 /// # Errors
 /// Options that do not fit together.
-pub(super) fn show<P: Program>(mut options: P::Options, run: &RunOptions, given: &Provenance) -> Result<Shown> {
-    let seed = options.shared().train.seed;
-    let Experiment { config, training, notes, .. } = Experiment::new(P::NAME, &options, &super::alone::<P>()?, run, seed, given)?;
+pub(super) fn show(line: &CommandLine<impl ProgramOptions + Args>) -> Result<Shown> {
+    let Experiment { config, training, remarks, .. } = line.experiment(line.seed())?;
     let Training { spec, approach, start, .. } = training;
-    for text in &notes {
+    for text in &remarks {
         remark(text);
     }
     if start.resume.is_some() {

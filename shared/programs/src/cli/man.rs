@@ -1,31 +1,36 @@
 //! `man`: the manual page of the program, or of one of its commands.
 
 use clap::builder::PossibleValuesParser;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, Args, Command};
 use clap_mangen::Man;
 
 use super::exit::Exit;
 use super::output::print;
 use super::{Program, documented, subcommand};
+use crate::option_of;
 use er_graphs::error::{Error, Result};
+
+/// Which page.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Options {
+    /// The command whose page it is [default: the program itself]
+    #[arg(ignore_case = true)]
+    command: Option<String>,
+}
 
 /// `commands` are those that have a page of their own, besides this one.
 pub(super) fn command(commands: Vec<String>) -> Command {
-    let names = commands.into_iter().chain(["man".to_owned()]);
-    Command::new("man").about("Prints the manual page of the program or of one of its commands, for man").arg(
-        Arg::new("command")
-            .value_name("COMMAND")
-            .value_parser(PossibleValuesParser::new(names))
-            .ignore_case(true)
-            .help("The command whose page it is [default: the program itself]"),
-    )
+    let names = PossibleValuesParser::new(commands.into_iter().chain(["man".to_owned()]));
+    Options::augment_args(Command::new("man"))
+        .mut_arg(option_of!(Options, command), |arg| arg.value_parser(names))
+        .about("Prints the manual page of the program or of one of its commands, for man")
 }
 
-pub(super) fn run<P: Program>(matches: &ArgMatches) -> Result<Exit> {
+pub(super) fn run<P: Program>(options: &Options) -> Result<Exit> {
     let mut program = documented::<P>(with_aliases).subcommand_help_heading("COMMANDS");
     // Gives the commands the program's name before their own.
     program.build();
-    let page = match matches.get_one::<String>("command") {
+    let page = match &options.command {
         Some(name) => subcommand(&program, name)?,
         None => &program,
     };

@@ -20,8 +20,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 pub use exit::Exit;
 pub use output::{Format, print};
 
-use crate::config::ProgramOptions;
-use crate::config::{Request, RunOptions, read, with_word_booleans};
+use self::show::ShowOptions;
+use crate::config::{CommandLine, ProgramOptions, Request, RunOptions, read, with_word_booleans};
 use er_graphs::error::{Error, Result, nearest};
 
 /// A program: its name and its options, which say what it does.
@@ -73,18 +73,18 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         Request::Run(matches, given) => (matches, given),
     };
     match called.get_name() {
-        "data" => return data::run(&matches),
-        "graph" => return graph::run(&matches, &given),
-        "flops" => return flops::run(options(&matches)?, &given),
-        "completions" => return completions::run::<P>(&matches),
-        "man" => return man::run::<P>(&matches),
-        _ => {}
+        "data" => data::run(&options(&matches)?),
+        "graph" => graph::run(&matches, &given),
+        "flops" => flops::run(options(&matches)?, &given),
+        "completions" => completions::run::<P>(options(&matches)?),
+        "man" => man::run::<P>(&options(&matches)?),
+        "show" => {
+            let ShowOptions { format } = options(&matches)?;
+            let line = CommandLine::<P::Options>::new(P::NAME, &command, &matches, given)?;
+            show::run(&experiment::show(&line)?, format)
+        }
+        _ => experiment::run::<P>(&CommandLine::new(P::NAME, &command, &matches, given)?, words),
     }
-    let (options, run) = (options::<P::Options>(&matches)?, options::<RunOptions>(&matches)?);
-    if called.get_name() == "show" {
-        return show::run(&experiment::show::<P>(options, &run, &given)?, &matches);
-    }
-    experiment::run::<P>(options, &run, &given, words)
 }
 
 /// Makes the global pool of threads.
@@ -95,14 +95,6 @@ fn start_threads(threads: usize) -> Result<()> {
 
 fn options<O: Args>(matches: &ArgMatches) -> Result<O> {
     O::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
-}
-
-/// The options of a program without any word.
-fn alone<P: Program>() -> Result<P::Options> {
-    match read(&command::<P>(), &[])? {
-        Request::Run(matches, _) => options(&matches),
-        Request::Text(_) => unreachable!("nothing is asked"),
-    }
 }
 
 fn command<P: Program>() -> Command {

@@ -1,6 +1,6 @@
 //! `show`: what a command would run. Draws the masks, needs no data.
 
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Args, Command};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -25,21 +25,21 @@ pub(super) struct Shown {
     pub(super) approach: Box<dyn Approach>,
 }
 
-pub(super) fn with_format(command: Command) -> Command {
-    command.about("Shows what the same options would run: the network, its masks and all options; needs no data").arg(
-        Arg::new("format")
-            .long("format")
-            .value_name("FORMAT")
-            .value_parser(value_parser!(Format))
-            .ignore_case(true)
-            .default_value("text")
-            .help("How to write the answer")
-            .help_heading(None),
-    )
+/// How `show` answers.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct ShowOptions {
+    /// How to write the answer
+    #[arg(long, default_value = "text", ignore_case = true, value_name = "FORMAT", help_heading = None)]
+    pub(super) format: Format,
 }
 
-pub(super) fn run(shown: &Shown, matches: &ArgMatches) -> Result<Exit> {
-    let text = match matches.get_one("format").copied().unwrap_or(Format::Text) {
+pub(super) fn with_format(command: Command) -> Command {
+    ShowOptions::augment_args(command)
+        .about("Shows what the same options would run: the network, its masks and all options; needs no data")
+}
+
+pub(super) fn run(shown: &Shown, format: Format) -> Result<Exit> {
+    let text = match format {
         Format::Text => shown.text(),
         Format::Json => pretty(&shown.json())?,
         Format::Yaml => shown.config.to_yaml(),

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use er_graphs::error::Result;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
 use er_networks::schedule::{LearningRate, LearningRates};
 use er_training::run::RunFolder;
 use er_training::train::{Approach, Contest, Destination, Plan, Training};
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Checks, Provenance, Resolved, RunOptions, SelectOn, Shared};
+use super::{Provenance, Request, Resolved, Resolver, RunOptions, Shared, TrainingRecipe, read};
+use crate::option;
 
 /// What the options of a program mean.
 #[derive(Debug)]
@@ -23,26 +24,41 @@ pub struct Setup {
     pub name: String,
     /// What the summary says besides the results.
     pub facts: Map<String, Value>,
-    /// Options that name a file, and what in it decides the result, whatever its path.
-    pub contents: Vec<(&'static str, Vec<u8>)>,
-    /// Remarks for the user.
-    pub notes: Vec<String>,
 }
 
-/// The options of a program that decide a result: those it shares with others, its own, and what they mean.
-///
-/// They serialise to long option names and values, which name the run's folder.
-pub trait ProgramOptions: Clone + Serialize {
-    /// The options that every program has.
-    fn shared(&mut self) -> Shared<'_>;
+/// What is settled before a program looks at options of its own.
+#[derive(Debug)]
+pub struct Common<'a> {
+    /// The network that the options name; none if they name none, which is a problem already told.
+    pub network: Option<ModelSpec>,
+    /// The seed of this run.
+    pub seed: u64,
+    /// The recipe of training.
+    pub recipe: &'a TrainingRecipe,
+    /// How and where the run goes.
+    pub run: &'a RunOptions,
+}
 
-    /// Checks the program's own options, alone and against the shared ones, and completes both. `named` is the network that the
-    /// options name; none if they name none, which is a problem already told. `run` says how and where the run goes. None if there are
-    /// problems.
+/// The options of a program that decide a result, as they were typed: those it shares with others, its own, and what they mean.
+pub trait ProgramOptions {
+    /// The options that every program has.
+    fn shared(&self) -> Shared<'_>;
+
+    /// The name of the network, where `usual` is the one that suits the images.
+    fn model(&self, usual: &str) -> String {
+        self.shared().data.network.name(usual)
+    }
+
+    /// The recipe of training, some of which a program may choose by other options.
+    fn recipe(&self, _: &mut Resolver) -> TrainingRecipe {
+        self.shared().train.recipe()
+    }
+
+    /// Checks the program's own options, alone and against the shared ones, and says what becomes of each. None if there are problems.
     ///
     /// # Errors
     /// Files that are missing or do not fit.
-    fn setup(&mut self, named: Option<ModelSpec>, run: &RunOptions, checks: &mut Checks) -> Result<Option<Setup>>;
+    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>>;
 
     /// The checkpoint to evaluate instead of training, if that is asked for.
     fn evaluates(&self) -> Option<&Path> {
@@ -52,6 +68,115 @@ pub trait ProgramOptions: Clone + Serialize {
     /// The learning rates of the program, phase by phase, from those that the shared options ask for.
     fn schedule(&self, usual: LearningRate) -> LearningRates {
         usual.into()
+    }
+}
+
+/// The options of a program as they were typed, for any number of seeds.
+#[derive(Debug)]
+pub struct CommandLine<O> {
+    /// Name of the program.
+    pub program: &'static str,
+    /// What decides the result.
+    pub options: O,
+    /// How and where to run.
+    pub run: RunOptions,
+    given: Provenance,
+    /// What the program's options are without any word.
+    defaults: Map<String, Value>,
+}
+
+impl<O: ProgramOptions + Args> CommandLine<O> {
+    /// What was typed for this command, and what the same command means without any word.
+    ///
+    /// # Errors
+    /// None that a checked command line has.
+    pub fn new(program: &'static str, command: &Command, matches: &ArgMatches, given: Provenance) -> Result<Self> {
+        let Request::Run(nothing, none_given) = read(command, &[])? else { unreachable!("nothing is asked") };
+        // What a command is asked besides, such as how to write its answer, is not about the run.
+        let of_runs = RunOptions::augment_args(O::augment_args(Command::new("run")));
+        let given = given.among(&of_runs);
+        let of = |matches: &ArgMatches, given, defaults| {
+            let told = |e: clap::Error| Error::usage(e.to_string().lines().next().unwrap_or_default());
+            let options = O::from_arg_matches(matches).map_err(told)?;
+            let run = RunOptions::from_arg_matches(matches).map_err(told)?;
+            Ok(Self { program, options, run, given, defaults })
+        };
+        let alone = of(&nothing, none_given, Map::new())?;
+        let defaults = alone.experiment(alone.seed())?.config.deciding();
+        of(matches, given, defaults)
+    }
+
+    /// The first seed.
+    pub fn seed(&self) -> u64 {
+        self.options.shared().train.seed
+    }
+
+    /// Checks everything at once: what the program does with these options and this seed.
+    ///
+    /// # Errors
+    /// One usage error with all problems; files that are missing or do not fit.
+    pub fn experiment(&self, seed: u64) -> Result<Experiment> {
+        let Self { program, options, run, given, defaults } = self;
+        let mut resolver = Resolver::new(given);
+        let Shared { data, train, published } = options.shared();
+        published.refuse(&mut resolver);
+        run.keep(&mut resolver);
+        resolver.keep_as(option!(train.seed), seed);
+        let images = data.resolve(|usual| options.model(usual), seed, &mut resolver);
+        let images = resolver.take(images);
+        let recipe = options.recipe(&mut resolver);
+        let network = images.as_ref().map(|images| images.spec.clone());
+        let setup = options.setup(Common { network, seed, recipe: &recipe, run }, &mut resolver)?;
+        let learning_rate = options.schedule(train.learning_rate(&recipe, &mut resolver));
+        resolver.take(learning_rate.check());
+        let plan = Plan {
+            epochs: learning_rate.total_epochs(),
+            max_steps: resolver.keep(option!(train.max_steps)).map(|n| n as u64),
+            log_interval: run.log_interval as u64,
+            learning_rate,
+            contest: Contest::All,
+        };
+        let batch_size = resolver.keep(option!(train.batch_size));
+        let test_batch_size = resolver.keep(option!(train.test_batch_size));
+        let step = train.step(&recipe, &mut resolver);
+        let start = train.start(&mut resolver);
+        let backend = run.backend(published, &mut resolver);
+        let (config, remarks) = resolver.resolve(program, defaults)?;
+        let (Some(Setup { spec, approach, name, facts: more }), Some(images)) = (setup, images) else {
+            unreachable!("what means nothing is a problem")
+        };
+        let mut facts = Map::from_iter([
+            ("program".to_owned(), json!(program)),
+            ("model".to_owned(), json!(spec.name())),
+            ("data".to_owned(), json!(data.network.data.to_string())),
+            ("seed".to_owned(), json!(seed)),
+        ]);
+        facts.extend(more);
+        let contents = config.contents();
+        facts.extend(contents.map(|(option, sha256)| (format!("{}_sha256", option.replace('-', "_")), json!(sha256))));
+        let training = Training {
+            backend,
+            threads: run.threads(),
+            spec,
+            data: data.network.data,
+            data_options: images.options,
+            data_dir: run.data_dir.clone(),
+            valid_split: images.valid_split,
+            batch_size,
+            test_batch_size,
+            seed,
+            select_on_test: images.select_on_test,
+            approach,
+            multiplier: train.multiplier as u64,
+            step,
+            plan,
+            start,
+            facts,
+            checkpoint_interval: run.checkpoint_interval as u64,
+            mask_interval: run.save_masks.map(|epochs| epochs as u64),
+            quiet: run.quiet,
+        };
+        Ok(Experiment { config, run: run.clone(), training, name, remarks })
     }
 }
 
@@ -67,95 +192,10 @@ pub struct Experiment {
     /// What the folder's name says of the approach.
     pub name: String,
     /// Remarks for the user.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 impl Experiment {
-    /// Checks everything at once: what `program` does with these options and this seed. `alone` are the program's options without any word.
-    ///
-    /// # Errors
-    /// One usage error with all problems; files that are missing or do not fit.
-    pub fn new<D: ProgramOptions>(
-        program: &str,
-        options: &D,
-        alone: &D,
-        run: &RunOptions,
-        seed: u64,
-        given: &Provenance,
-    ) -> Result<Self> {
-        let mut experiment = Self::of(program, options, run, seed, given)?;
-        let default_seed = alone.clone().shared().train.seed;
-        let alone = Self::of(program, alone, run, default_seed, &given.of_none())?;
-        experiment.config.set_defaults(&alone.config);
-        Ok(experiment)
-    }
-
-    fn of<D: ProgramOptions>(program: &str, options: &D, run: &RunOptions, seed: u64, given: &Provenance) -> Result<Self> {
-        let mut checks = Checks::new(given);
-        let mut options = options.clone();
-        let Shared { data, train, published } = options.shared();
-        train.seed = seed;
-        published.refuse(&mut checks);
-        let (named, data_options) = checks.take(data.resolve(seed)).unzip();
-        let setup = options.setup(named, run, &mut checks)?;
-        let usual = options.shared().train.learning_rate(&mut checks);
-        let learning_rate = options.schedule(usual);
-        checks.take(learning_rate.check());
-        let Shared { data, train, .. } = options.shared();
-        let plan = Plan {
-            epochs: learning_rate.total_epochs(),
-            max_steps: train.max_steps.map(|n| n as u64),
-            log_interval: run.log_interval as u64,
-            learning_rate,
-            contest: Contest::All,
-        };
-        let step = train.step(&mut checks);
-        let start = train.start(&mut checks);
-        let backend = run.backend(&mut checks);
-        let (data, train) = (data.clone(), train.clone());
-        let unused = checks.finish()?;
-        let (Some(Setup { spec, approach, name, facts: more, contents, notes }), Some(data_options)) = (setup, data_options)
-        else {
-            unreachable!("what means nothing is a problem")
-        };
-        let mut facts = Map::from_iter([
-            ("program".to_owned(), json!(program)),
-            ("model".to_owned(), json!(spec.name())),
-            ("data".to_owned(), json!(data.network.data.to_string())),
-            ("seed".to_owned(), json!(seed)),
-        ]);
-        facts.extend(more);
-        let mut config = Resolved::new(program, &options, run, &unused, given)?;
-        for (field, content) in contents {
-            let option = given.long(field);
-            config.set_content(option, &content);
-            facts.insert(format!("{}_sha256", option.replace('-', "_")), json!(config.content(option)));
-        }
-        let training = Training {
-            backend,
-            threads: run.threads(),
-            spec,
-            data: data.network.data,
-            data_options,
-            data_dir: run.data_dir.clone(),
-            valid_split: data.valid_split.unwrap_or_default(),
-            batch_size: train.batch_size,
-            test_batch_size: train.test_batch_size,
-            seed,
-            select_on_test: data.select_on == SelectOn::Test,
-            approach,
-            multiplier: train.multiplier as u64,
-            step,
-            plan,
-            start,
-            facts,
-            checkpoint_interval: run.checkpoint_interval as u64,
-            mask_interval: run.save_masks.map(|epochs| epochs as u64),
-            quiet: run.quiet,
-        };
-        Ok(Self { config, run: run.clone(), training, name, notes })
-    }
-
     /// First part of the name of the folder of a run, or of several: program, model, data, mask, density, seeds.
     pub fn slug(&self, program: &str, seeds: &str) -> String {
         let word = self.run.save.as_deref().unwrap_or(program);

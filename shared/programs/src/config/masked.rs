@@ -3,53 +3,92 @@
 use er_graphs::density::Density;
 use er_graphs::graph::Mask;
 use er_graphs::registry::Selected;
+use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
 use er_networks::topology::rule::{InitialMask, Method};
+use er_networks::topology::{MaskPlan, MaskWeights};
 use er_training::train::{InitialNetwork, MaskedTraining, TrainingMethod};
 
-use super::{Checks, ExperimentOptions, Setup};
+use super::{ExperimentOptions, MaskSettings, Resolver, Setup};
+use crate::{option, options};
 
 /// What names of folders and summaries say of masks that come from a checkpoint to resume from.
 pub const RESUMED: &str = "resumed";
 
+/// A training in a random mask, as a program sees its options.
+#[derive(Debug)]
+pub struct MaskedRun {
+    /// Whether edges move, and how.
+    pub method: Method,
+    /// The method as it is known by name, where it is.
+    pub by: Option<Selected<dyn TrainingMethod>>,
+    /// The masks to begin with.
+    pub masks: MaskSettings,
+    /// What to do about options of masks where there is none.
+    pub advice: &'static str,
+}
+
 impl ExperimentOptions {
-    /// What these options mean with this method, as options have it, the name it is known `by`, and the masks `given` by a file, if there is one. Without a mask, options of masks
-    /// are problems but for those in `but`, with `advice` on what to do.
-    pub fn moving(
-        &mut self,
-        method: Method,
-        by: Option<Selected<dyn TrainingMethod>>,
-        given: Option<Vec<Mask>>,
-        spec: Option<ModelSpec>,
-        (advice, but): (&str, &[&str]),
-        checks: &mut Checks,
-    ) -> Option<Setup> {
-        let seed = self.train.seed;
-        let init = self.init.resolve(checks);
-        if !self.sparse.sparse {
-            self.sparse.refuse(advice, but, checks);
+    /// The setup of such a training of this network. Where the method has no mask, options of masks that the program has not kept are
+    /// problems.
+    pub fn masked(&self, spec: Option<ModelSpec>, run: MaskedRun, seed: u64, resolver: &mut Resolver) -> Option<Setup> {
+        let MaskedRun { method, by, masks: settings, advice } = run;
+        let init = self.init.method(resolver);
+        let ortho_repair = resolver.keep(option!(self.init.ortho_repair));
+        resolver.keep(option!(self.sparse.sparse));
+        let is_masked = method.start == InitialMask::Drawn || method.moves();
+        let mut masks = None;
+        if is_masked {
+            resolver.keep(option!(self.sparse.fix));
+            masks = self.plan(&settings, init, spec.as_ref(), seed, resolver);
+        } else {
+            let of_masks = self.sparse.mask.ids().into_iter().chain(options![self.sparse.fix]);
+            for option in of_masks {
+                if !resolver.is_kept(option) {
+                    resolver.no_effect(option, "without a mask", advice);
+                }
+            }
         }
-        let mut masks = self.sparse.plan(spec.as_ref(), init, seed, checks);
         let spec = spec?;
         let mut densities = Vec::new();
         if let (Some(_), Some(masks)) = (method.backward, &masks) {
-            densities = checks.take(masks.draw(&spec, None))?.densities_requested;
+            densities = resolver.take(masks.draw(&spec, None))?.densities_requested;
         }
         if let Some(masks) = masks.as_mut().filter(|_| method.start == InitialMask::Full) {
             masks.density = Density::FULL;
         }
-        let contents = given.iter().map(|masks| ("sparse-init", masks.iter().flat_map(Mask::to_bytes).collect()));
-        let contents = contents.collect();
-        let initial = InitialNetwork { masks, given, init, ortho_repair: self.init.ortho_repair, seed };
+        let sparse_init = option!(self.sparse.mask.sparse_init);
+        if let Some(masks) = &settings.of_file {
+            let bytes: Vec<u8> = masks.iter().flat_map(Mask::to_bytes).collect();
+            resolver.keep_content(sparse_init, &bytes);
+        }
+        let initial = InitialNetwork { masks, given: settings.of_file, init, ortho_repair, seed };
         let mut training = MaskedTraining::new(&spec, initial, method, densities);
         training.by = by;
         let (mut name, facts) = (training.name(), training.facts(&spec));
-        if self.train.resume.is_some() && self.sparse.sparse {
+        if self.train.resume.is_some() && is_masked {
             // Its masks are what the checkpoint has.
             RESUMED.clone_into(&mut name);
-            training.asked = checks.asked_density("density", self.sparse.mask.density);
-            training.kind_asked = checks.given.has("sparse-init").then(|| checks.given.show("sparse-init"));
+            training.asked = resolver.asked_density(option!(self.sparse.mask.density), settings.density);
+            training.kind_asked = resolver.is_given(sparse_init).then(|| resolver.show(sparse_init));
         }
-        Some(Setup { spec, approach: Box::new(training), name, facts, contents, notes: Vec::new() })
+        Some(Setup { spec, approach: Box::new(training), name, facts })
+    }
+
+    /// What the masks are drawn from, and whether the way first weights are drawn goes with them.
+    fn plan(
+        &self,
+        settings: &MaskSettings,
+        init: InitMethod,
+        spec: Option<&ModelSpec>,
+        seed: u64,
+        resolver: &mut Resolver,
+    ) -> Option<MaskPlan> {
+        if matches!(settings.init.weights(), MaskWeights::Bring(_)) && init != InitMethod::Default {
+            let (option, name) = (resolver.show(option!(self.init.init_method)), settings.init.name());
+            let what = format!("{option}: {name} brings weights of its own");
+            resolver.problems.add_with_help(what, "leave --init-method at default");
+        }
+        self.sparse.mask.plan(settings, spec?, seed, resolver)
     }
 }

@@ -1,16 +1,19 @@
 //! From words and a file to typed options: every value is checked alone, with its place, then the command line wins over the file
 //! and the file over the defaults.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
 
 use super::problems::Problems;
-use super::table::{Table, accepts, as_word, fold, is_empty_list, is_switch, label, with_word_booleans};
+use super::table::{Table, accepts, as_word, is_empty_list, is_switch, label, with_word_booleans};
 use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
+use super::{OptionId, RunOptions};
+use crate::option_of;
 use er_graphs::error::{Error, Result};
 
 /// Where the value of an option comes from.
@@ -29,41 +32,46 @@ impl fmt::Display for Place {
     }
 }
 
-/// Which options were given, and where. A switch that was given as false and an empty list count as not given.
+/// The options of a command: which were given, and where. A switch that was given as false and an empty list count as not given.
 ///
-/// Code knows an option by its field, with dashes (`data-dir`), users by its long name, which a program may choose (`--data`).
+/// Code knows an option by its field (`data_dir`), users by its long name, which a program may choose (`--data`).
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
-    /// Field and place.
-    places: Vec<(String, Place)>,
-    /// Long names that are not the field's, by field.
-    longs: Vec<(String, String)>,
+    /// By field: the long name, and the place if it was given.
+    options: BTreeMap<String, (String, Option<Place>)>,
 }
 
 impl Provenance {
-    /// Whether the option of this field was given.
-    pub fn has(&self, field: &str) -> bool {
-        self.place(field).is_some()
+    /// Whether an option was given.
+    pub fn has(&self, option: OptionId) -> bool {
+        self.place(option).is_some()
     }
 
     /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
-    pub fn show(&self, field: &str) -> String {
-        format!("{}{}", self.place(field).unwrap_or(&Place::CommandLine), self.long(field))
+    pub fn show(&self, option: OptionId) -> String {
+        format!("{}{}", self.place(option).unwrap_or(&Place::CommandLine), self.long(option))
     }
 
-    /// The same names of options, of which none was given.
+    /// The long name of an option.
+    pub fn long(&self, option: OptionId) -> &str {
+        self.options.get(option.field()).map_or(option.field(), |(long, _)| long)
+    }
+
+    /// The options that are among those of another command.
     #[must_use]
-    pub fn of_none(&self) -> Self {
-        Self { places: Vec::new(), longs: self.longs.clone() }
+    pub(super) fn among(mut self, command: &Command) -> Self {
+        self.options.retain(|field, _| command.get_arguments().any(|arg| arg.get_id() == field));
+        self
     }
 
-    /// The long name of the option of this field.
-    pub fn long<'a>(&'a self, field: &'a str) -> &'a str {
-        self.longs.iter().find(|(id, _)| *id == fold(field)).map_or(field, |(_, long)| long)
+    /// An option that was given, and that nobody read, as a message about its value begins.
+    pub(super) fn unread(&self, is_read: impl Fn(&str) -> bool) -> Option<String> {
+        let unread = self.options.iter().find(|(field, (_, place))| place.is_some() && !is_read(field));
+        unread.and_then(|(_, (long, place))| Some(format!("{}{long}", place.as_ref()?)))
     }
 
-    fn place(&self, field: &str) -> Option<&Place> {
-        self.places.iter().find(|(id, _)| *id == fold(field)).map(|(_, place)| place)
+    fn place(&self, option: OptionId) -> Option<&Place> {
+        self.options.get(option.field()).and_then(|(_, place)| place.as_ref())
     }
 }
 
@@ -93,7 +101,7 @@ pub fn read(command: &Command, words: &[String]) -> Result<Request> {
     let mut problems = Problems::new();
     let mut found: Vec<(&Arg, String, Place)> = Vec::new();
     let typed = words::parse(table, words, &mut problems);
-    let config = typed.iter().rev().find(|w| w.arg.get_long() == Some("config"));
+    let config = typed.iter().rev().find(|w| is_config(w.arg));
     if let Some(config) = config.filter(|w| accepts(w.arg, &w.text).is_ok()) {
         file(table, &config.text, &mut found, &mut problems)?;
     }
@@ -114,15 +122,22 @@ pub fn read(command: &Command, words: &[String]) -> Result<Request> {
     found.retain(|(arg, text, _)| !is_empty_list(arg, text));
     let line: Vec<String> = found.iter().map(|(arg, text, _)| as_word(arg, text)).collect();
     let is_off = |arg: &Arg, text: &str| is_switch(arg) && values::boolean(text) == Ok(false);
-    let field = |arg: &Arg| fold(arg.get_id().as_str());
-    let places = found.iter().filter(|(arg, text, _)| !is_off(arg, text)).map(|(arg, _, place)| (field(arg), place.clone()));
-    let longs = command.get_arguments().map(|arg| (field(arg), long(arg))).filter(|(field, long)| field != long);
-    let given = Provenance { places: places.collect(), longs: longs.collect() };
+    let place = |of: &Arg| {
+        let given = found.iter().find(|(arg, text, _)| arg.get_id() == of.get_id() && !is_off(arg, text));
+        given.map(|(.., place)| place.clone())
+    };
+    let options = command.get_arguments().map(|arg| (arg.get_id().to_string(), (long(arg), place(arg))));
+    let given = Provenance { options: options.collect() };
     let matches = command.clone().no_binary_name(true).try_get_matches_from(line).map_err(|e| {
         let text = e.to_string();
         Error::usage(text.lines().next().unwrap_or_default().trim_start_matches("error: "))
     })?;
     Ok(Request::Run(matches, given))
+}
+
+/// Whether an option names a YAML file of options.
+fn is_config(arg: &Arg) -> bool {
+    arg.get_id() == option_of!(RunOptions, config).field()
 }
 
 /// Adds the entries of a YAML file.
@@ -149,7 +164,7 @@ fn file<'a>(table: Table<'a>, path: &str, values: &mut Vec<(&'a Arg, String, Pla
             }
             continue;
         };
-        if arg.get_long() == Some("config") {
+        if is_config(arg) {
             problems.add(format!("{}: a configuration file cannot name another one", at(entry.key_at)));
             continue;
         }
@@ -175,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::config::values;
+    use crate::options;
 
     #[derive(Debug, Args)]
     struct Options {
@@ -219,10 +235,11 @@ mod tests {
     fn the_command_line_wins_over_the_file_and_the_file_over_defaults() {
         let (options, given) = with_file("density: 0.2\nsparse: Yes\n", &["--density", "0.1"]).unwrap();
         assert!((options.density - 0.1).abs() < 1e-12 && options.sparse && options.epochs == 160);
-        assert!(given.has("density") && given.has("sparse") && !given.has("epochs"));
-        assert_eq!(given.show("density"), "--density");
-        assert!(given.show("sparse").ends_with("run.yaml:2:1: sparse"), "{}", given.show("sparse"));
-        assert!(!run(&["--sparse", "no"]).unwrap().1.has("sparse"));
+        let [density, sparse, epochs] = options![options.density, options.sparse, options.epochs];
+        assert!(given.has(density) && given.has(sparse) && !given.has(epochs));
+        assert_eq!(given.show(density), "--density");
+        assert!(given.show(sparse).ends_with("run.yaml:2:1: sparse"), "{}", given.show(sparse));
+        assert!(!run(&["--sparse", "no"]).unwrap().1.has(sparse));
         let (last, _) = run(&["--epochs", "2", "--epochs", "3"]).unwrap();
         assert_eq!(last.epochs, 3);
     }
@@ -230,16 +247,17 @@ mod tests {
     #[test]
     fn code_knows_the_field_and_users_the_long_name() {
         let (options, given) = with_file("data: here\n", &[]).unwrap();
-        assert!(options.data_dir.as_deref() == Some("here") && given.has("data-dir") && !given.has("data"));
-        assert!(given.show("data-dir").ends_with("run.yaml:1:1: data"), "{}", given.show("data-dir"));
-        assert_eq!((given.long("data-dir"), given.long("density")), ("data", "density"));
-        assert_eq!(run(&[]).unwrap().1.show("data-dir"), "--data");
+        let [data_dir, density] = options![options.data_dir, options.density];
+        assert!(options.data_dir.as_deref() == Some("here") && given.has(data_dir));
+        assert!(given.show(data_dir).ends_with("run.yaml:1:1: data"), "{}", given.show(data_dir));
+        assert_eq!((given.long(data_dir), given.long(density)), ("data", "density"));
+        assert_eq!(run(&[]).unwrap().1.show(data_dir), "--data");
     }
 
     #[test]
     fn an_empty_list_is_none() {
         let (options, given) = with_file("names: []\n", &[]).unwrap();
-        assert!(options.names.is_empty() && !given.has("names"));
+        assert!(options.names.is_empty() && !given.has(option_of!(Options, names)));
         assert_eq!(with_file("names: [a, b]\n", &[]).unwrap().0.names, ["a", "b"]);
         assert!(with_file("names: [a, b]\n", &["--names="]).unwrap().0.names.is_empty());
         assert_eq!(run(&["--config="]).unwrap_err().what(), "--config: the value is empty");

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command};
 
-use super::values;
+use super::{OptionId, values};
 use er_graphs::error::nearest;
 
 /// Turns every `bool` flag into an option that also takes a word: `--sparse`, `--sparse true`, `--sparse=no`.
@@ -25,8 +25,8 @@ pub(crate) fn with_word_booleans(command: Command) -> Command {
 }
 
 /// Turns a `bool` flag into one that is on unless it is given as false. For programs that give a shared option another default.
-pub fn on_unless_switched_off(command: Command, name: &'static str) -> Command {
-    command.mut_arg(name, |arg| {
+pub fn on_unless_switched_off(command: Command, option: OptionId) -> Command {
+    command.mut_arg(option, |arg| {
         let on = arg.action(ArgAction::Set).value_parser(values::boolean).num_args(0..=1);
         on.default_value("true").default_missing_value("true").value_name("BOOL")
     })

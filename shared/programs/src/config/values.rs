@@ -1,11 +1,8 @@
 //! What option values may look like: one parser a kind of value. A parser's error is the end of a sentence that began with the
 //! option's name.
 
-use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
-
-use serde::Serializer;
 
 use er_graphs::density::LayerDensities;
 use er_graphs::error::Error;
@@ -103,20 +100,6 @@ pub fn sparse_init(text: &str) -> Result<SparseInit, String> {
     let densities: Vec<f64> =
         serde_json::from_str(&file).map_err(|e| format!("{} is not a JSON list of one density a layer: {e}", path.display()))?;
     Ok(SparseInit::Densities(LayerDensities::List(densities)))
-}
-
-/// Stores a value as the text that is parsed back to it.
-pub fn display<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-/// [`display`], or nothing.
-#[allow(clippy::ref_option)] // serde passes the field by reference
-pub fn display_option<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
-    }
 }
 
 #[cfg(test)]

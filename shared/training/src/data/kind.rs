@@ -174,6 +174,8 @@ impl DataKind {
     }
 }
 
+er_graphs::names::stored_as_text!(DataKind);
+
 impl fmt::Display for DataKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -8,7 +8,8 @@ use clap::{Args, Command};
 use super::drawn::DrawnOptions;
 use super::exit::Exit;
 use super::output::{TableFormat, print};
-use crate::config::{Checks, Provenance, values};
+use crate::config::{Provenance, Resolver, values};
+use crate::options;
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
 use er_graphs::registry::{Door, Selected};
@@ -90,22 +91,22 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {
-    let Options { drawn, mut counting, measuring, format } = options;
-    let mut checks = Checks::new(given);
-    counting.check(&mut checks);
+    let Options { drawn, counting, measuring, format } = options;
+    let mut resolver = Resolver::new(given);
+    counting.check(&mut resolver);
     if !measuring.measure {
-        for option in ["batch-size", "threads"] {
-            checks.no_effect(option, "without --measure", "add --measure");
+        for option in options![measuring.batch_size, measuring.threads] {
+            resolver.no_effect(option, "without --measure", "add --measure");
         }
         // Times are those of masks that are drawn.
         if counting.expected {
-            for option in ["sampling", "flow-preservation"] {
-                checks.no_effect(option, "with --expected, for which no masks are drawn", "leave one of the two out");
+            for option in options![drawn.mask.drawing.sampling, drawn.mask.drawing.flow_preservation] {
+                resolver.no_effect(option, "with --expected, for which no masks are drawn", "leave one of the two out");
             }
         }
     }
     let seed = drawn.seed;
-    let (spec, drawn) = drawn.draw(checks)?;
+    let (spec, drawn) = drawn.draw(resolver)?;
     let mut report = Report::new(&spec, &drawn, &counting)?;
     if measuring.measure {
         report.measured = Some(measuring.run(&spec, &drawn, seed)?);
@@ -128,17 +129,20 @@ fn cost_of(text: &str) -> Result<CostMethod, String> {
 }
 
 impl Counting {
-    /// Fills in the step at which the density has fallen.
-    fn check(&mut self, checks: &mut Checks) {
-        let (begin, steps) = (self.prune_begin, self.steps);
-        let end = *self.prune_end.get_or_insert((steps * 3 / 4).max(1));
+    /// The step at which the density has fallen.
+    fn prune_end(&self) -> usize {
+        self.prune_end.unwrap_or((self.steps * 3 / 4).max(1))
+    }
+
+    fn check(&self, resolver: &mut Resolver) {
+        let (begin, end, steps) = (self.prune_begin, self.prune_end(), self.steps);
         if begin >= end || end > steps {
             let what = format!("the density would fall from step {begin} to step {end} of {steps}");
-            checks.problems.add_with_help(what, "choose --prune-begin below --prune-end, and that up to --steps");
+            resolver.problems.add_with_help(what, "choose --prune-begin below --prune-end, and that up to --steps");
         }
         if self.update_frequency > steps {
             let what = format!("no update of every {} steps comes in {steps} steps", self.update_frequency);
-            checks.problems.add_with_help(what, "lower --update-frequency or raise --steps");
+            resolver.problems.add_with_help(what, "lower --update-frequency or raise --steps");
         }
     }
 

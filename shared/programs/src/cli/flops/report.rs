@@ -95,7 +95,7 @@ impl Report {
             density,
             interval: counting.update_frequency as u64,
             steps: counting.steps as u64,
-            falls: [counting.prune_begin, counting.prune_end.unwrap_or(counting.steps)].map(|t| t as u64),
+            falls: [counting.prune_begin, counting.prune_end()].map(|t| t as u64),
             initial_density,
             backward_density,
         };

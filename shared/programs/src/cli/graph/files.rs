@@ -6,7 +6,7 @@ use std::path::Path;
 use super::measured::{Answer, Layer};
 use super::subject::{Graphs, Network, Subject};
 use super::training::series;
-use crate::config::Provenance;
+use crate::config::{Provenance, Typed};
 use crate::report::{Cells, Degrees, LayerDensity, MaskPicture, training_picture};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask, View};
@@ -18,16 +18,16 @@ use er_training::run::replace_text;
 const MOST_DRAWN: usize = 1_000_000;
 
 /// One layer as it is asked for by name, else the one with the most weights.
-pub(super) fn chosen(subject: &Subject, name: Option<&str>, given: &Provenance) -> Result<usize> {
+pub(super) fn chosen(subject: &Subject, asked: Typed<'_, Option<String>>, given: &Provenance) -> Result<usize> {
     let Graphs::Network(Network { spec, .. }) = &subject.graphs else { return Ok(0) };
     let layers = || spec.layers().iter().enumerate();
-    let Some(name) = name else {
+    let Some(name) = asked.value else {
         return Ok(layers().rev().max_by_key(|(_, layer)| layer.shape.weights()).map_or(0, |(l, _)| l));
     };
     let plain = |name: &str| name.trim_end_matches(".weight").to_owned();
     let names: Vec<String> = layers().map(|(_, layer)| plain(&layer.name)).collect();
     names.iter().position(|n| *n == plain(name)).ok_or_else(|| {
-        let what = format!("{} {name}: {} has no such layer", given.show("layer"), spec.name());
+        let what = format!("{} {name}: {} has no such layer", given.show(asked.id), spec.name());
         let near = er_graphs::error::nearest(name, names.iter().map(String::as_str));
         Error::usage(what).help(match near {
             Some(near) => format!("did you mean '{near}'?"),

@@ -19,7 +19,8 @@ use super::drawn::DrawnOptions;
 use super::exit::Exit;
 use super::output::{TableFormat, print};
 use super::tables::{csv, rows};
-use crate::config::{Checks, Provenance, values};
+use crate::config::{MaskOptions, Provenance, Resolver, values};
+use crate::{option, option_of};
 use er_graphs::error::Result;
 use er_graphs::graph::View;
 use er_graphs::statistics::bipartite::Effort;
@@ -83,7 +84,9 @@ fn size(text: &str) -> Result<(usize, usize), String> {
 pub(super) fn command() -> Command {
     Options::augment_args(Command::new("graph"))
         .about("Measures masks as graphs: freshly drawn, from a file, or over a run; needs no data")
-        .mut_arg("density", |arg| arg.help("Kept fraction of the weights, in (0, 1]; with --shape, of the pairs"))
+        .mut_arg(option_of!(MaskOptions, density), |arg| {
+            arg.help("Kept fraction of the weights, in (0, 1]; with --shape, of the pairs")
+        })
 }
 
 pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
@@ -91,12 +94,12 @@ pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
     if let Some(threads) = options.threads {
         super::start_threads(threads)?;
     }
-    let mut checks = Checks::new(given);
+    let mut resolver = Resolver::new(given);
     if options.svg.is_none() && options.dot.is_none() && options.edges.is_none() {
-        checks.no_effect("layer", "without --svg, --dot or --edges", "add one of them");
+        resolver.no_effect(option!(options.layer), "without --svg, --dot or --edges", "add one of them");
     }
-    let subject = Subject::new(&options, checks)?;
-    let layer = files::chosen(&subject, options.layer.as_deref(), given)?;
+    let subject = Subject::new(&options, resolver)?;
+    let layer = files::chosen(&subject, option!(options.layer), given)?;
     let effort = Effort { seed: options.drawn.seed, ..Effort::default() };
     let mut answer = Answer::new(&subject, Wanted { view: options.view, spectra: options.spectra, effort });
     if let Graphs::Network(network) = &subject.graphs {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{MOST_EDGES, Options};
 use crate::cli::drawn::DrawnOptions;
-use crate::config::{Checks, MaskOptions, values};
+use crate::config::{MaskOptions, NetworkOptions, OptionId, Resolver, values};
+use crate::options;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask};
 use er_networks::model::{self, ModelSpec};
@@ -53,40 +54,38 @@ pub(super) struct Requested {
     pub(super) dense: Vec<bool>,
 }
 
-/// Options that say how masks are drawn.
-fn refuse_drawing(why: &str, advice: &str, checks: &mut Checks) {
-    for option in MaskOptions::NAMES.into_iter().filter(|o| *o != "density" && *o != "sampling") {
-        checks.no_effect(option, why, advice);
+/// Options that say how masks are drawn, but for these.
+fn refuse_drawing(mask: &MaskOptions, but: &[OptionId], why: &str, resolver: &mut Resolver) {
+    for option in mask.ids().into_iter().filter(|option| !but.contains(option)) {
+        resolver.no_effect(option, why, "leave it out");
     }
 }
 
 impl Subject {
-    /// What the options name. Tells all their problems, and those that `checks` has found before.
+    /// What the options name. Tells all their problems, and those that `resolver` has found before.
     ///
     /// # Errors
     /// One usage error with all problems; files that are missing, damaged, or do not fit.
-    pub(super) fn new(options: &Options, mut checks: Checks) -> Result<Self> {
+    pub(super) fn new(options: &Options, mut resolver: Resolver) -> Result<Self> {
         match (&options.masks, options.shape) {
             (Some(path), None) => {
-                refuse_drawing("with masks from a file", "leave it out", &mut checks);
-                checks.no_effect("density", "with masks from a file", "leave it out");
-                checks.no_effect("sampling", "with masks from a file", "leave it out");
-                Self::of_path(path, &options.drawn, checks)
+                refuse_drawing(&options.drawn.mask, &[], "with masks from a file", &mut resolver);
+                Self::of_path(path, &options.drawn, resolver)
             }
-            (None, Some(shape)) => Self::alone(shape, &options.drawn, checks),
-            (None, None) => Self::drawn(options.drawn.clone(), checks),
+            (None, Some(shape)) => Self::alone(shape, options, resolver),
+            (None, None) => Self::drawn(options.drawn.clone(), resolver),
             (Some(path), Some(_)) => {
                 let what = format!("{} is to be measured, and a graph of --shape: there can be one", path.display());
-                checks.problems.add_with_help(what, "leave one of them out");
-                checks.finish()?;
+                resolver.problems.add_with_help(what, "leave one of them out");
+                resolver.finish()?;
                 unreachable!("there is a problem")
             }
         }
     }
 
-    fn drawn(options: DrawnOptions, checks: Checks) -> Result<Self> {
+    fn drawn(options: DrawnOptions, resolver: Resolver) -> Result<Self> {
         let (init, law, seed) = (options.mask.sparse_init.clone(), options.mask.drawing.sampling, options.seed);
-        let (spec, drawn) = options.draw(checks)?;
+        let (spec, drawn) = options.draw(resolver)?;
         let density = drawn.requested.get();
         Ok(Self {
             source: json!({
@@ -107,20 +106,22 @@ impl Subject {
         })
     }
 
-    fn alone((right, left): (usize, usize), options: &DrawnOptions, mut checks: Checks) -> Result<Self> {
-        for option in ["data", "input", "classes", "model", "view", "against", "layer"] {
-            checks.no_effect(option, "with --shape, a graph without a network", "leave it out");
+    fn alone((right, left): (usize, usize), options: &Options, mut resolver: Resolver) -> Result<Self> {
+        let (why, DrawnOptions { network, mask, seed }) = ("with --shape, a graph without a network", &options.drawn);
+        let of_networks = of_network(network).into_iter().chain(options![options.view, options.against, options.layer]);
+        for option in of_networks {
+            resolver.no_effect(option, why, "leave it out");
         }
-        refuse_drawing("with --shape, a graph without a network", "leave it out", &mut checks);
-        let (density, law, seed) = (options.mask.density.get(), options.mask.drawing.sampling, options.seed);
+        refuse_drawing(mask, &options![mask.density, mask.drawing.sampling], why, &mut resolver);
+        let (density, law, seed) = (mask.density.get(), mask.drawing.sampling, *seed);
         let expected = left as f64 * right as f64 * density;
         if expected > MOST_EDGES {
             let what = format!(
                 "--shape {right}x{left} at density {density} has {expected:.3e} edges: up to {MOST_EDGES:.0e} can be drawn"
             );
-            checks.problems.add_with_help(what, "lower the density or the size");
+            resolver.problems.add_with_help(what, "lower the density or the size");
         }
-        checks.finish()?;
+        resolver.finish()?;
         let graph = Biadjacency::sample(left, right, density, law, seed);
         Ok(Self {
             source: json!({ "kind": "random graph", "density_requested": density, "sampling": law.to_string(), "seed": seed }),
@@ -129,12 +130,12 @@ impl Subject {
         })
     }
 
-    fn of_path(path: &Path, options: &DrawnOptions, mut checks: Checks) -> Result<Self> {
+    fn of_path(path: &Path, options: &DrawnOptions, mut resolver: Resolver) -> Result<Self> {
         let is_run = path.is_dir();
         let file = if is_run { RunFolder::last_in(path)? } else { path.to_owned() };
         let about = MaskFile::read(&file)?;
-        let spec = network_of(path, &about, options, &mut checks)?;
-        checks.finish()?;
+        let spec = network_of(path, &about, options, &mut resolver)?;
+        resolver.finish()?;
         let masks = read_masks(&file, &spec)?;
         let program = about.origin.as_ref().map(|o| o.program.as_str());
         Ok(Self {
@@ -151,18 +152,23 @@ impl Subject {
     }
 }
 
+/// Options that name a network.
+fn of_network(network: &NetworkOptions) -> [OptionId; 4] {
+    options![network.data, network.input, network.classes, network.model]
+}
+
 /// The network of a file: the one it names, or, where it names none, that of the options.
-fn network_of(path: &Path, about: &MaskFile, options: &DrawnOptions, checks: &mut Checks) -> Result<ModelSpec> {
-    let names = ["model", "data", "input", "classes"];
+fn network_of(path: &Path, about: &MaskFile, options: &DrawnOptions, resolver: &mut Resolver) -> Result<ModelSpec> {
+    let network = &options.network;
     let Some(origin) = &about.origin else {
-        if names.iter().any(|name| checks.given.has(name)) {
-            return options.network.clone().resolve();
+        if of_network(network).into_iter().any(|option| resolver.is_given(option)) {
+            return network.network(|usual| network.name(usual));
         }
         let what = format!("{} does not say of which network its masks are", path.display());
         return Err(Error::usage(what).help("say so with --model and --data"));
     };
-    for name in names {
-        checks.no_effect(name, "with a file that names its network", "leave it out");
+    for option in of_network(network) {
+        resolver.no_effect(option, "with a file that names its network", "leave it out");
     }
     let wrong =
         |why: &dyn std::fmt::Display| Error::failure(format!("{} names a network that cannot be built: {why}", path.display()));

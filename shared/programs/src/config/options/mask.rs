@@ -1,22 +1,22 @@
 //! Options about masks.
 
-use clap::Args;
-use serde::Serialize;
+use std::path::Path;
 
-use crate::config::{Checks, listing, values};
+use clap::Args;
+
+use crate::config::{OptionId, Resolver, Typed, listing, values};
+use crate::{option, options};
 use er_graphs::density::{Density, rounded};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Mask, Sampling};
 use er_graphs::registry::Named;
-use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
-use er_networks::topology::{FlowPreservation, MaskPlan, MaskWeights, SparseInit, resolve_dense_layers};
+use er_networks::topology::{FlowPreservation, MaskPlan, SparseInit, resolve_dense_layers};
 use er_training::run::read_masks;
 
 /// Which weights exist.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Mask")]
-#[serde(rename_all = "kebab-case")]
 pub struct MaskOptions {
     /// Kept fraction of the weights, in (0, 1]
     #[arg(long, default_value = "0.05", value_parser = values::parsed::<Density>)]
@@ -26,18 +26,15 @@ pub struct MaskOptions {
           help = format!("How the density is divided among the layers: {}; or one density per layer, as a list like [0.5,0.1,1] or a JSON \
                           file, rescaled to the density; or the masks of a checkpoint or mask file (FILE.safetensors), which decide \
                           the density", listing::names(SparseInit::named().map(|n| n as &dyn Named))))]
-    #[serde(serialize_with = "values::display")]
     pub sparse_init: SparseInit,
     /// How they are drawn.
     #[command(flatten)]
-    #[serde(flatten)]
     pub drawing: DrawingOptions,
 }
 
 /// How the masks of a given density are drawn.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Mask")]
-#[serde(rename_all = "kebab-case")]
 pub struct DrawingOptions {
     /// How edges are drawn: bernoulli (each independently) or exact (a fixed number per layer)
     #[arg(long, default_value = "bernoulli", value_parser = values::parsed::<Sampling>, value_name = "LAW")]
@@ -45,7 +42,6 @@ pub struct DrawingOptions {
     /// Layers that stay dense and outside the density: first, last, linear or names of parameters, separated by
     /// commas
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dense_layers: Vec<String>,
     /// Whether units without edges are given one
     #[arg(long)]
@@ -55,87 +51,127 @@ pub struct DrawingOptions {
     pub flow_keep_density: bool,
 }
 
+/// Which masks are asked for: what options say, or what stands in a file that they name.
+#[derive(Debug, Clone)]
+pub struct MaskSettings {
+    /// How the density is divided among the layers.
+    pub init: SparseInit,
+    /// The density: of a file of masks, that of its masks.
+    pub density: Density,
+    /// Layers that stay dense.
+    pub dense_layers: Vec<String>,
+    /// The masks of the file that `init` names, if it names one.
+    pub of_file: Option<Vec<Mask>>,
+}
+
 impl MaskOptions {
-    /// Names of these options, which a dense run has no use for.
-    pub const NAMES: [&str; 6] = ["density", "sparse-init", "sampling", "dense-layers", "flow-preservation", "flow-keep-density"];
+    /// Which options these are; a dense run has no use for them.
+    pub fn ids(&self) -> [OptionId; 6] {
+        let drawing = &self.drawing;
+        options![
+            self.density,
+            self.sparse_init,
+            drawing.sampling,
+            drawing.dense_layers,
+            drawing.flow_preservation,
+            drawing.flow_keep_density,
+        ]
+    }
+
+    /// Which masks they ask for. A file that they name is read if a network is there for it.
+    ///
+    /// # Errors
+    /// As [`DrawingOptions::settings`].
+    pub fn settings(&self, spec: Option<&ModelSpec>, resolver: &mut Resolver) -> Result<MaskSettings> {
+        self.drawing.settings(&self.sparse_init, option!(self.density), spec, resolver)
+    }
+
+    /// What masks of these settings are drawn from.
+    pub fn plan(&self, settings: &MaskSettings, spec: &ModelSpec, seed: u64, resolver: &mut Resolver) -> Option<MaskPlan> {
+        resolver.keep_as(option!(self.density), settings.density);
+        resolver.keep_as(option!(self.sparse_init), &settings.init);
+        self.drawing.plan(settings, spec, seed, resolver)
+    }
 }
 
 impl DrawingOptions {
     /// Why these options mean nothing with masks from a file.
     pub const FROM_FILE: &str = "with masks from a file, which are taken as they are";
 
-    /// The masks of the file that `init` names, if it names one, whose density then is the `density` that `option` asks for. To be
-    /// called before anything reads the density.
+    /// Which masks are asked for by `init`, by the `density` of an option, and by these options. A file that `init` names is read if a
+    /// network is there for it.
     ///
     /// # Errors
     /// If the file is missing or damaged, does not fit the model, or has no edge.
-    pub fn read(
+    pub fn settings(
+        &self,
         init: &SparseInit,
-        density: &mut Density,
-        option: &str,
-        spec: &ModelSpec,
-        checks: &mut Checks,
-    ) -> Result<Option<Vec<Mask>>> {
-        let SparseInit::File(path) = init else { return Ok(None) };
-        let masks = read_masks(path, spec)?;
-        let masked: Vec<&Mask> = spec.layers().iter().zip(&masks).filter(|(l, _)| !l.depthwise).map(|(_, m)| m).collect();
-        let (edges, weights) = Mask::totals(masked.iter().copied());
-        let found = Density::new(edges as f64 / weights as f64).map_err(|_| {
-            Error::failure(format!("the masks of {} have no edge: nothing passes through the network", path.display()))
-                .help("give a file whose masks have some")
-        })?;
-        // Half an edge a layer is what rounding makes of a density, and six digits are what programs print of it.
-        let rounding = 0.5 * masked.len() as f64 + 1e-6 * weights as f64;
-        if checks.given.has(option) && (density.get() * weights as f64 - edges as f64).abs() > rounding {
-            let asked = format!("{} {density}", checks.given.show(option));
-            let what = format!("{asked}: the masks of {} have density {}", path.display(), rounded(found.get()));
-            checks.problems.add_with_help(what, "leave it out: the file decides");
+        density: Typed<'_, Density>,
+        spec: Option<&ModelSpec>,
+        resolver: &mut Resolver,
+    ) -> Result<MaskSettings> {
+        let (init, dense_layers) = (init.clone(), self.dense_layers.clone());
+        let mut settings = MaskSettings { init, density: *density.value, dense_layers, of_file: None };
+        if let (SparseInit::File(path), Some(spec)) = (&settings.init, spec) {
+            let masks = read_masks(path, spec)?;
+            settings.density = density_of_file(path, &masks, density, spec, resolver)?;
+            settings.of_file = Some(masks);
         }
-        *density = found;
-        Ok(Some(masks))
+        Ok(settings)
     }
 
-    /// What masks of this density are drawn from.
-    pub fn plan(
-        &self,
-        spec: &ModelSpec,
-        init: &SparseInit,
-        density: Density,
-        seed: u64,
-        checks: &mut Checks,
-    ) -> Option<MaskPlan> {
-        let flow = match (self.flow_preservation, self.flow_keep_density) {
+    /// What masks of these settings are drawn from.
+    pub fn plan(&self, settings: &MaskSettings, spec: &ModelSpec, seed: u64, resolver: &mut Resolver) -> Option<MaskPlan> {
+        let MaskSettings { init, density, dense_layers, .. } = settings;
+        resolver.keep_as(option!(self.dense_layers), dense_layers);
+        let law = resolver.keep(option!(self.sampling));
+        let [on, keeps] = [option!(self.flow_preservation), option!(self.flow_keep_density)].map(|flow| resolver.keep(flow));
+        if matches!(init, SparseInit::File(_)) {
+            for option in options![self.sampling, self.dense_layers, self.flow_preservation, self.flow_keep_density] {
+                resolver.no_effect(option, Self::FROM_FILE, "leave it out");
+            }
+        } else if !on {
+            resolver.no_effect(option!(self.flow_keep_density), "without --flow-preservation", "add --flow-preservation");
+        }
+        let flow = match (on, keeps) {
             (false, _) => FlowPreservation::Off,
             (true, false) => FlowPreservation::On,
             (true, true) => FlowPreservation::KeepDensity,
         };
-        if matches!(init, SparseInit::File(_)) {
-            for (option, asked) in [
-                ("sampling", true),
-                ("dense-layers", !self.dense_layers.is_empty()),
-                ("flow-preservation", self.flow_preservation),
-                ("flow-keep-density", self.flow_keep_density),
-            ] {
-                if asked {
-                    checks.no_effect(option, Self::FROM_FILE, "leave it out");
-                } else {
-                    checks.unused(option);
-                }
-            }
-        } else if !self.flow_preservation {
-            checks.no_effect("flow-keep-density", "without --flow-preservation", "add --flow-preservation");
-        }
-        let dense_layers = checks.take(resolve_dense_layers(spec, &self.dense_layers))?;
-        let plan = MaskPlan { init: init.clone(), law: self.sampling, density, dense_layers, flow, seed };
-        checks.take(plan.check(spec))?;
+        let dense_layers = resolver.take(resolve_dense_layers(spec, dense_layers))?;
+        let plan = MaskPlan { init: init.clone(), law, density: *density, dense_layers, flow, seed };
+        resolver.take(plan.check(spec))?;
         Some(plan)
     }
 }
 
+/// The density of the masks of a file, which decides; having asked for another is a problem.
+fn density_of_file(
+    path: &Path,
+    masks: &[Mask],
+    asked: Typed<'_, Density>,
+    spec: &ModelSpec,
+    resolver: &mut Resolver,
+) -> Result<Density> {
+    let masked: Vec<&Mask> = spec.layers().iter().zip(masks).filter(|(l, _)| !l.depthwise).map(|(_, m)| m).collect();
+    let (edges, weights) = Mask::totals(masked.iter().copied());
+    let found = Density::new(edges as f64 / weights as f64).map_err(|_| {
+        Error::failure(format!("the masks of {} have no edge: nothing passes through the network", path.display()))
+            .help("give a file whose masks have some")
+    })?;
+    // Half an edge a layer is what rounding makes of a density, and six digits are what programs print of it.
+    let rounding = 0.5 * masked.len() as f64 + 1e-6 * weights as f64;
+    if resolver.is_given(asked) && (asked.value.get() * weights as f64 - edges as f64).abs() > rounding {
+        let asked = format!("{} {}", resolver.show(asked), asked.value);
+        let what = format!("{asked}: the masks of {} have density {}", path.display(), rounded(found.get()));
+        resolver.problems.add_with_help(what, "leave it out: the file decides");
+    }
+    Ok(found)
+}
+
 /// Whether there is a mask, whether it may change, and which one it is.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Mask")]
-#[serde(rename_all = "kebab-case")]
 pub struct SparseOptions {
     /// Train inside a mask; without it, all weights exist
     #[arg(long)]
@@ -145,40 +181,5 @@ pub struct SparseOptions {
     pub fix: bool,
     /// The mask.
     #[command(flatten)]
-    #[serde(flatten)]
     pub mask: MaskOptions,
-}
-
-impl SparseOptions {
-    /// Options of masks are problems without one, but for those in `but`; `advice` says what to do.
-    pub fn refuse(&self, advice: &str, but: &[&str], checks: &mut Checks) {
-        for option in MaskOptions::NAMES.into_iter().chain(["fix"]).filter(|o| !but.contains(o)) {
-            checks.no_effect(option, "without a mask", advice);
-        }
-    }
-
-    /// The masks of the file that `--sparse-init` names, if there is a mask and it names one: see [`DrawingOptions::read`].
-    ///
-    /// # Errors
-    /// As [`DrawingOptions::read`].
-    pub fn read(&mut self, spec: Option<&ModelSpec>, checks: &mut Checks) -> Result<Option<Vec<Mask>>> {
-        let (Some(spec), true) = (spec, self.sparse) else { return Ok(None) };
-        let MaskOptions { sparse_init, density, .. } = &mut self.mask;
-        DrawingOptions::read(sparse_init, density, "density", spec, checks)
-    }
-
-    /// What the masks are drawn from; none without `--sparse`, and where there is a problem. `init` and `seed` are those of the
-    /// run.
-    pub fn plan(&self, spec: Option<&ModelSpec>, init: InitMethod, seed: u64, checks: &mut Checks) -> Option<MaskPlan> {
-        if !self.sparse {
-            return None;
-        }
-        let brings = matches!(self.mask.sparse_init.weights(), MaskWeights::Bring(_));
-        if brings && init != InitMethod::Default {
-            let name = self.mask.sparse_init.name();
-            let what = format!("{}: {name} brings weights of its own", checks.given.show("init-method"));
-            checks.problems.add_with_help(what, "leave --init-method at default");
-        }
-        self.mask.drawing.plan(spec?, &self.mask.sparse_init, self.mask.density, seed, checks)
-    }
 }

@@ -14,55 +14,48 @@ mod run;
 mod train;
 
 use clap::Args;
-use serde::Serialize;
 
-pub use mask::{DrawingOptions, MaskOptions, SparseOptions};
+pub use mask::{DrawingOptions, MaskOptions, MaskSettings, SparseOptions};
 pub use moving::MovingOptions;
-pub use network::{DataOptions, InitOptions, NetworkOptions, SelectOn};
+pub use network::{DataOptions, Images, InitOptions, NetworkOptions, SelectOn};
 pub use published::PublishedOptions;
 pub use run::{EngineName, RunOptions};
-pub use train::{OptimizerName, TrainingOptions};
+pub use train::{OptimizerName, TrainingOptions, TrainingRecipe};
 
 /// The options that every program has.
 #[derive(Debug)]
 pub struct Shared<'a> {
     /// What to train on.
-    pub data: &'a mut DataOptions,
+    pub data: &'a DataOptions,
     /// How to train.
-    pub train: &'a mut TrainingOptions,
+    pub train: &'a TrainingOptions,
     /// What means nothing here.
     pub published: &'a PublishedOptions,
 }
 
 /// The groups that every program which trains inside a mask has. Its own options come beside them.
-#[derive(Debug, Clone, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Args)]
 pub struct ExperimentOptions {
     /// What to train on.
     #[command(flatten)]
-    #[serde(flatten)]
     pub data: DataOptions,
     /// Which weights exist.
     #[command(flatten)]
-    #[serde(flatten)]
     pub sparse: SparseOptions,
     /// What they begin with.
     #[command(flatten)]
-    #[serde(flatten)]
     pub init: InitOptions,
     /// How they are trained.
     #[command(flatten)]
-    #[serde(flatten)]
     pub train: TrainingOptions,
     /// What means nothing here.
     #[command(flatten)]
-    #[serde(skip)]
     pub published: PublishedOptions,
 }
 
 impl ExperimentOptions {
     /// Those of them that every program has.
-    pub fn shared(&mut self) -> Shared<'_> {
-        Shared { data: &mut self.data, train: &mut self.train, published: &self.published }
+    pub fn shared(&self) -> Shared<'_> {
+        Shared { data: &self.data, train: &self.train, published: &self.published }
     }
 }

@@ -1,33 +1,29 @@
 //! Options about edges that move during training.
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::config::{Checks, listing, values};
+use crate::config::{OptionId, Resolver, listing, values};
+use crate::{option, options};
 use er_graphs::registry::Selected;
 use er_networks::schedule::{Decay, Span, StepSpan};
 use er_networks::topology::rule::{DropScore, Falling, GrowRule, GrownValue, Method, Redistribute};
 
 /// How edges move. What is left out is as the method has it.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Moving edges")]
-#[serde(rename_all = "kebab-case")]
 pub struct MovingOptions {
     /// Which edges are dropped.
     #[arg(long, value_parser = values::parsed::<Selected<dyn DropScore>>, value_name = "NAME",
           help = format!("Which edges are dropped, the least by: {} [default: see show]", listing::all::<dyn DropScore>()))]
-    #[serde(serialize_with = "values::display_option")]
     pub death: Option<Selected<dyn DropScore>>,
     /// Which edges grow.
     #[arg(long, value_parser = values::parsed::<Selected<dyn GrowRule>>, value_name = "NAME",
           help = format!("Which edges grow: {} [default: see show]", listing::all::<dyn GrowRule>()))]
-    #[serde(serialize_with = "values::display_option")]
     pub growth: Option<Selected<dyn GrowRule>>,
     /// How the edges that grow are divided among the layers.
     #[arg(long, value_parser = values::parsed::<Redistribute>, value_name = "NAME",
           help = format!("How the edges that grow are divided among the layers: {} [default: see show]",
                          listing::choices(Redistribute::CHOICES)))]
-    #[serde(serialize_with = "values::display_option")]
     pub redistribution: Option<Redistribute>,
     /// Alpha, the fraction of the edges that is exchanged at first [default: see show]
     #[arg(long, visible_alias = "death-rate", alias = "alpha", value_parser = values::part, value_name = "FRACTION")]
@@ -38,7 +34,6 @@ pub struct MovingOptions {
     /// How it falls.
     #[arg(long, value_parser = values::parsed::<Selected<dyn Decay>>, value_name = "NAME",
           help = format!("How it falls: {} [default: see show]", listing::all::<dyn Decay>()))]
-    #[serde(serialize_with = "values::display_option")]
     pub decay_schedule: Option<Selected<dyn Decay>>,
     /// Delta T, from one update to the next: steps, epochs (1ep) or a part of the training (0.01) [default: see show]
     #[arg(long, visible_alias = "delta", value_parser = values::some_span::<StepSpan>, value_name = "SPAN")]
@@ -63,7 +58,6 @@ pub struct MovingOptions {
     /// First value of edges that grow: zeros, random_normal, random_uniform, grad_scale or grad_sign, the last four with an
     /// optional divisor, such as grad_scale_10 [default: zeros]
     #[arg(long, value_parser = values::parsed::<GrownValue>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display_option")]
     pub grow_init: Option<GrownValue>,
     /// Whether an edge that is dropped and grown in one update starts afresh instead of keeping its weight
     #[arg(long, value_parser = values::boolean, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -75,114 +69,119 @@ pub struct MovingOptions {
 
 impl MovingOptions {
     /// Options about edges that are exchanged.
-    const EXCHANGING: [&str; 10] = [
-        "death",
-        "growth",
-        "redistribution",
-        "prune-rate",
-        "prune-rate-floor",
-        "decay-schedule",
-        "grad-accumulation-n",
-        "update-replaces-step",
-        "grow-init",
-        "reinit-regrown",
-    ];
-
-    /// Options about all edges that move.
-    const MOVING: [&str; 5] = ["update-frequency", "t-begin", "t-end", "t-end-fraction", "flow-at-updates"];
-
-    /// Names of all these options.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        Self::EXCHANGING.into_iter().chain(Self::MOVING)
+    fn exchanging(&self) -> [OptionId; 10] {
+        options![
+            self.death,
+            self.growth,
+            self.redistribution,
+            self.prune_rate,
+            self.prune_rate_floor,
+            self.decay_schedule,
+            self.grad_accumulation_n,
+            self.update_replaces_step,
+            self.grow_init,
+            self.reinit_regrown,
+        ]
     }
 
-    /// Completes the options by the method and the method by the options; those that mean nothing to it are problems. `of` names
-    /// the method in messages.
-    pub fn complete(&mut self, method: &mut Method, of: &str, checks: &mut Checks) {
+    /// Options about all edges that move.
+    fn moving(&self) -> [OptionId; 5] {
+        options![self.update_frequency, self.t_begin, self.t_end, self.t_end_fraction, self.flow_at_updates]
+    }
+
+    /// Which options these are.
+    pub fn ids(&self) -> impl Iterator<Item = OptionId> + use<> {
+        self.exchanging().into_iter().chain(self.moving())
+    }
+
+    /// The method as these options change it; those that mean nothing to it are problems. `of` names the method in messages.
+    #[must_use]
+    pub fn method(&self, mut method: Method, of: &str, resolver: &mut Resolver) -> Method {
         let help = "leave it out, or choose another --method";
         if method.exchange.is_none() {
-            for option in Self::EXCHANGING {
-                checks.no_effect(option, &format!("with {of}: no edges are exchanged"), help);
+            for option in self.exchanging() {
+                resolver.no_effect(option, &format!("with {of}: no edges are exchanged"), help);
             }
         }
         if !method.moves() {
-            for option in Self::MOVING {
-                checks.no_effect(option, &format!("with {of}: no edges move"), help);
+            for option in self.moving() {
+                resolver.no_effect(option, &format!("with {of}: no edges move"), help);
             }
-            return;
+            return method;
         }
-        method.interval = self.update_frequency.get_or_insert(StepSpan(method.interval)).0;
-        method.begin = self.t_begin.get_or_insert(StepSpan(method.begin)).0;
+        method.interval = resolver.keep_or(option!(self.update_frequency), StepSpan(method.interval)).0;
+        method.begin = resolver.keep_or(option!(self.t_begin), StepSpan(method.begin)).0;
         if method.backward.is_some() {
-            checks.no_effect("flow-at-updates", &format!("with {of}: the largest weights are used"), help);
+            resolver.no_effect(option!(self.flow_at_updates), &format!("with {of}: the largest weights are used"), help);
         } else {
-            method.keeps_flow = *self.flow_at_updates.get_or_insert(method.keeps_flow);
+            method.keeps_flow = resolver.keep_or(option!(self.flow_at_updates), method.keeps_flow);
         }
         match &method.prune {
             // Nothing is left to end when the density has fallen.
             Some(prune) if method.exchange.is_none() && prune.by != Falling::Steps => {
-                for option in ["t-end", "t-end-fraction"] {
-                    checks.no_effect(
-                        option,
-                        &format!("with {of}: edges move until the density has fallen"),
-                        "see --final-prune-epoch",
-                    );
+                let why = format!("with {of}: edges move until the density has fallen");
+                for option in options![self.t_end, self.t_end_fraction] {
+                    resolver.no_effect(option, &why, "see --final-prune-epoch");
                 }
             }
-            _ => self.end(method, checks),
+            _ => self.end(&mut method, resolver),
         }
-        let Some(exchange) = &mut method.exchange else { return };
-        exchange.drop.by = *self.death.get_or_insert(exchange.drop.by);
-        exchange.grow = *self.growth.get_or_insert(exchange.grow);
-        exchange.redistribute = *self.redistribution.get_or_insert(exchange.redistribute);
-        exchange.rate = *self.prune_rate.get_or_insert(exchange.rate);
+        let Some(exchange) = &mut method.exchange else { return method };
+        exchange.drop.by = resolver.keep_or(option!(self.death), exchange.drop.by);
+        exchange.grow = resolver.keep_or(option!(self.growth), exchange.grow);
+        exchange.redistribute = resolver.keep_or(option!(self.redistribution), exchange.redistribute);
+        exchange.rate = resolver.keep_or(option!(self.prune_rate), exchange.rate);
         // A floor above the rate would let the fraction rise.
-        exchange.floor = *self.prune_rate_floor.get_or_insert(exchange.floor.min(exchange.rate));
-        exchange.decay = *self.decay_schedule.get_or_insert(exchange.decay);
-        exchange.value = *self.grow_init.get_or_insert(exchange.value);
-        exchange.regrown_keeps = !*self.reinit_regrown.get_or_insert(!exchange.regrown_keeps);
+        exchange.floor = resolver.keep_or(option!(self.prune_rate_floor), exchange.floor.min(exchange.rate));
+        exchange.decay = resolver.keep_or(option!(self.decay_schedule), exchange.decay);
+        exchange.value = resolver.keep_or(option!(self.grow_init), exchange.value);
+        exchange.regrown_keeps = !resolver.keep_or(option!(self.reinit_regrown), !exchange.regrown_keeps);
+        let floor = option!(self.prune_rate_floor);
         if !exchange.decay.falls() {
             let why = format!("with --decay-schedule {}", exchange.decay);
-            checks.no_effect("prune-rate-floor", &why, "leave it out, or choose another --decay-schedule");
+            resolver.no_effect(floor, &why, "leave it out, or choose another --decay-schedule");
         } else if exchange.floor > exchange.rate {
-            let what =
-                format!("{}: {} is above the rate {}", checks.given.show("prune-rate-floor"), exchange.floor, exchange.rate);
-            checks.problems.add_with_help(what, "the part of the edges falls from --prune-rate to --prune-rate-floor");
+            let what = format!("{}: {} is above the rate {}", resolver.show(floor), exchange.floor, exchange.rate);
+            resolver.problems.add_with_help(what, "the part of the edges falls from --prune-rate to --prune-rate-floor");
         }
         let reads_gradient = exchange.grow.reads_gradient();
-        method.replaces_step = *self.update_replaces_step.get_or_insert(method.replaces_step);
-        self.accumulation(method, reads_gradient, checks);
+        method.replaces_step = resolver.keep_or(option!(self.update_replaces_step), method.replaces_step);
+        self.accumulation(&mut method, reads_gradient, resolver);
+        method
     }
 
-    fn end(&mut self, method: &mut Method, checks: &mut Checks) {
-        match (self.t_end, self.t_end_fraction) {
+    fn end(&self, method: &mut Method, resolver: &mut Resolver) {
+        let end = resolver.keep(option!(self.t_end)).map(|end| end.0);
+        match (end, resolver.keep(option!(self.t_end_fraction))) {
             (Some(_), Some(_)) => {
-                checks.problems.add(format!("{} and --t-end-fraction say the same: give one", checks.given.show("t-end")));
+                let what = format!("{} and --t-end-fraction say the same: give one", resolver.show(option!(self.t_end)));
+                resolver.problems.add(what);
             }
-            (Some(StepSpan(Span::Part(part))), None) | (None, Some(part)) => {
+            (Some(Span::Part(part)), None) | (None, Some(part)) => {
                 method.end = (part < 1.0).then_some(Span::Part(part));
             }
-            (Some(end), None) => method.end = Some(end.0),
+            (Some(end), None) => method.end = Some(end),
             (None, None) => match method.end {
-                None => self.t_end_fraction = Some(1.0),
-                Some(Span::Part(part)) => self.t_end_fraction = Some(part),
-                Some(end) => self.t_end = Some(StepSpan(end)),
+                None => resolver.keep_as(option!(self.t_end_fraction), 1.0),
+                Some(Span::Part(part)) => resolver.keep_as(option!(self.t_end_fraction), part),
+                Some(end) => resolver.keep_as(option!(self.t_end), StepSpan(end)),
             },
         }
         if let (Some(Span::Steps(end)), Span::Steps(begin)) = (method.end, method.begin)
             && end <= begin
         {
-            let what = format!("{}: step {end} is not after --t-begin {begin}", checks.given.show("t-end"));
-            checks.problems.add_with_help(what, "updates come from --t-begin on and before --t-end");
+            let what = format!("{}: step {end} is not after --t-begin {begin}", resolver.show(option!(self.t_end)));
+            resolver.problems.add_with_help(what, "updates come from --t-begin on and before --t-end");
         }
     }
 
-    fn accumulation(&mut self, method: &mut Method, reads_gradient: bool, checks: &mut Checks) {
+    fn accumulation(&self, method: &mut Method, reads_gradient: bool, resolver: &mut Resolver) {
+        let option = option!(self.grad_accumulation_n);
         if !reads_gradient {
-            checks.no_effect("grad-accumulation-n", "unless edges grow by gradient", "add --growth gradient, or leave it out");
+            resolver.no_effect(option, "unless edges grow by gradient", "add --growth gradient, or leave it out");
             return;
         }
-        method.accumulate = *self.grad_accumulation_n.get_or_insert(method.accumulate as usize) as u64;
+        method.accumulate = resolver.keep_or(option, method.accumulate as usize) as u64;
         // One batch is that of the update itself, which is there even if every step is one.
         if let Span::Steps(interval) = method.interval
             && method.accumulate > 1
@@ -190,10 +189,10 @@ impl MovingOptions {
         {
             let what = format!(
                 "{}: {} batches are not fewer than the {interval} steps between two updates",
-                checks.given.show("grad-accumulation-n"),
+                resolver.show(option),
                 method.accumulate,
             );
-            checks.problems.add_with_help(what, "lower it, or raise --update-frequency");
+            resolver.problems.add_with_help(what, "lower it, or raise --update-frequency");
         }
     }
 }

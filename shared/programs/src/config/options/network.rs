@@ -3,7 +3,8 @@
 use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
-use crate::config::{Checks, listing, values};
+use crate::config::{Resolver, listing, values};
+use crate::option;
 use er_graphs::error::Result;
 use er_networks::init::InitMethod;
 use er_networks::model::{self, Image, ModelSpec};
@@ -20,17 +21,14 @@ pub enum SelectOn {
 }
 
 /// A network, and the data set whose images and classes it is for.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data and model")]
-#[serde(rename_all = "kebab-case")]
 pub struct NetworkOptions {
     /// Data set: digits (built in), mnist, fashion_mnist, cifar10, cifar100, tiny_imagenet, imagenet or synthetic
     #[arg(long, default_value = "digits", value_parser = values::parsed::<DataKind>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     pub data: DataKind,
     /// Shape of the images; only imagenet and synthetic leave a choice [default: that of the data set]
     #[arg(long, value_parser = values::image, value_name = "CxHxW")]
-    #[serde(serialize_with = "values::display_option")]
     pub input: Option<Image>,
     /// Number of classes; only synthetic leaves a choice [default: that of the data set]
     #[arg(long, value_parser = values::count, value_name = "N")]
@@ -42,29 +40,28 @@ pub struct NetworkOptions {
 }
 
 impl NetworkOptions {
-    /// The network. Fills in the options that were left out.
+    /// The name of the network, where `usual` is the one that suits the images.
+    pub fn name(&self, usual: &str) -> String {
+        self.model.clone().unwrap_or_else(|| usual.to_owned())
+    }
+
+    /// The network that has this name where another is the usual one for the images: see [`NetworkOptions::name`].
     ///
     /// # Errors
     /// A shape or number of classes that the data set does not have; a network that does not exist or does not fit.
-    pub fn resolve(&mut self) -> Result<ModelSpec> {
+    pub fn network(&self, name: impl FnOnce(&str) -> String) -> Result<ModelSpec> {
         let asked = er_training::data::Options { input: self.input, classes: self.classes, ..Default::default() };
         let (image, classes) = asked.shape(self.data)?;
-        (self.input, self.classes) = (Some(image), Some(classes));
-        let name = self.model.get_or_insert_with(|| model::default_for(image).to_owned());
-        let spec = model::build(name, image, classes)?;
-        spec.name().clone_into(name);
-        Ok(spec)
+        model::build(&name(model::default_for(image)), image, classes)
     }
 }
 
 /// What to train on.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Data and model")]
-#[serde(rename_all = "kebab-case")]
 pub struct DataOptions {
     /// The network and its data set.
     #[command(flatten)]
-    #[serde(flatten)]
     pub network: NetworkOptions,
     /// Fraction of the training images held out for validation; 0: validate on the test images [default: 0.1, or 0 for
     /// cifar100, tiny_imagenet and imagenet]
@@ -77,43 +74,54 @@ pub struct DataOptions {
     /// What is subtracted from the pixels and what they are then divided by, channel by channel: own (mean and standard deviation
     /// of the data set) or half (0.5 and 0.5: values from -1 to 1)
     #[arg(long, default_value = "own", value_parser = values::parsed::<Normalise>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     pub normalise: Normalise,
     /// Images on which the best epoch is chosen: validation or test
     #[arg(long, default_value = "validation", ignore_case = true, value_name = "IMAGES")]
     pub select_on: SelectOn,
 }
 
+/// A network and the images that it is trained on.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// The network.
+    pub spec: ModelSpec,
+    /// What to ask the data set for.
+    pub options: er_training::data::Options,
+    /// Fraction of the training images that is held out.
+    pub valid_split: f64,
+    /// Whether the best epoch is chosen on the test images.
+    pub select_on_test: bool,
+}
+
 impl DataOptions {
-    /// The network, and what to ask the data set for. Fills in the options that were left out.
+    /// The network that has this name where another is the usual one for the images; and what to ask the data set for.
     ///
     /// # Errors
-    /// As [`NetworkOptions::resolve`].
-    pub fn resolve(&mut self, seed: u64) -> Result<(ModelSpec, er_training::data::Options)> {
-        self.valid_split.get_or_insert(self.network.data.default_valid_split());
-        let spec = self.network.resolve()?;
-        let NetworkOptions { input, classes, .. } = self.network;
-        let options = er_training::data::Options {
-            input,
-            classes,
-            seed,
-            augment: self.augment,
-            normalise: self.normalise,
-            ..Default::default()
-        };
-        Ok((spec, options))
+    /// As [`NetworkOptions::network`].
+    pub fn resolve(&self, name: impl FnOnce(&str) -> String, seed: u64, resolver: &mut Resolver) -> Result<Images> {
+        let kind = resolver.keep(option!(self.network.data));
+        let valid_split = resolver.keep_or(option!(self.valid_split), kind.default_valid_split());
+        let augment = resolver.keep(option!(self.augment));
+        let normalise = resolver.keep(option!(self.normalise));
+        let select_on = resolver.keep(option!(self.select_on));
+        let spec = self.network.network(name)?;
+        let (input, classes) = (spec.input(), spec.classes());
+        resolver.keep_as(option!(self.network.input), input.to_string());
+        resolver.keep_as(option!(self.network.classes), classes);
+        resolver.keep_as(option!(self.network.model), spec.name());
+        let (input, classes) = (Some(input), Some(classes));
+        let options = er_training::data::Options { input, classes, seed, augment, normalise, ..Default::default() };
+        Ok(Images { spec, options, valid_split, select_on_test: select_on == SelectOn::Test })
     }
 }
 
 /// What the weights that exist begin with.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Initialisation")]
-#[serde(rename_all = "kebab-case")]
 pub struct InitOptions {
     /// First weights: default (the model's own), normal, uniform, bimodal, looks-linear, kaiming-normal, kaiming-uniform,
     /// xavier-normal, xavier-uniform, orthogonal or scaled
     #[arg(long, default_value = "default", value_parser = values::parsed::<InitMethod>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     pub init_method: InitMethod,
     /// Whether the first weights of each layer are moved towards an orthogonal matrix
     #[arg(long)]
@@ -124,17 +132,16 @@ pub struct InitOptions {
 }
 
 impl InitOptions {
-    /// The way weights are drawn, which two options can name. Afterwards `init_method` says so too.
-    pub fn resolve(&mut self, checks: &mut Checks) -> InitMethod {
-        if self.scaled {
-            let other = self.init_method;
-            if checks.given.has("init-method") && other != InitMethod::Scaled {
-                let what = format!("{} means --init-method scaled, but {other} is asked for", checks.given.show("scaled"));
-                checks.problems.add_with_help(what, "give one of the two");
-            }
-            self.init_method = InitMethod::Scaled;
+    /// The way weights are drawn, which two options can name.
+    pub fn method(&self, resolver: &mut Resolver) -> InitMethod {
+        let (method, scaled) = (option!(self.init_method), option!(self.scaled));
+        if self.scaled && resolver.is_given(method) && self.init_method != InitMethod::Scaled {
+            let what = format!("{} means --init-method scaled, but {} is asked for", resolver.show(scaled), self.init_method);
+            resolver.problems.add_with_help(what, "give one of the two");
         }
-        checks.unused("scaled");
-        self.init_method
+        resolver.unused(scaled);
+        let drawn = if self.scaled { InitMethod::Scaled } else { self.init_method };
+        resolver.keep_as(method, drawn);
+        drawn
     }
 }

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::config::{Checks, values};
+use crate::config::{Resolver, values};
+use crate::option;
 
 /// Options of the published programs that are taken so that their commands run, and refused where the answer would be another.
 #[allow(clippy::struct_excessive_bools)] // one field an option
@@ -27,20 +28,24 @@ pub struct PublishedOptions {
 
 impl PublishedOptions {
     /// Each of these that asks for something is a problem.
-    pub fn refuse(&self, checks: &mut Checks) {
+    pub fn refuse(&self, resolver: &mut Resolver) {
+        // It is compared with --device elsewhere.
+        resolver.unused(option!(self.no_cuda));
+        let [fp16, bench, features] = [option!(self.fp16), option!(self.bench), option!(self.save_features)];
         for (asked, option, why, instead) in [
-            (self.fp16, "fp16", "half precision is not implemented", "leave it out: everything is computed in 32 bits"),
-            (self.bench, "bench", "there is no timing of single layers", "see median_step_seconds in summary.json of a run"),
+            (self.fp16, fp16.id, "half precision is not implemented", "leave it out: everything is computed in 32 bits"),
+            (self.bench, bench.id, "there is no timing of single layers", "see median_step_seconds in summary.json of a run"),
             (
                 self.save_features,
-                "save-features",
+                features.id,
                 "activations are not saved",
                 "load checkpoints/best.safetensors of a run in a program of your own",
             ),
-            (self.l1 > Some(0.0), "l1", "there is no L1 penalty", "use --l2, or leave it out"),
+            (self.l1 > Some(0.0), option!(self.l1).id, "there is no L1 penalty", "use --l2, or leave it out"),
         ] {
+            resolver.unused(option);
             if asked {
-                checks.problems.add_with_help(format!("{}: {why}", checks.given.show(option)), instead);
+                resolver.problems.add_with_help(format!("{}: {why}", resolver.show(option)), instead);
             }
         }
     }

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 
-use crate::config::{Checks, values};
+use super::PublishedOptions;
+use crate::config::{Resolver, values};
+use crate::{option, options};
 use er_engine::Device;
 use er_training::Backend;
 
 /// The engines, by name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineName {
     /// Along the edges, on the CPU.
@@ -21,13 +22,11 @@ pub enum EngineName {
 }
 
 /// How, where and how often to run: nothing here changes a result, but that engines and devices round in other ways.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Running")]
-#[serde(rename_all = "kebab-case")]
 pub struct RunOptions {
     /// YAML file of options; options on the command line take precedence
     #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Folder in which each run gets a folder of its own
     #[arg(long, default_value = "runs", value_name = "FOLDER")]
@@ -47,7 +46,6 @@ pub struct RunOptions {
     pub engine: EngineName,
     /// What --engine dense computes on: cpu, cuda (the first GPU) or cuda:N (GPU N, from 0); results agree to rounding
     #[arg(long, default_value = "cpu", value_parser = values::parsed::<Device>, value_name = "NAME")]
-    #[serde(serialize_with = "values::display")]
     pub device: Device,
     /// Steps between two lines of metrics
     #[arg(long, default_value = "100", value_parser = values::count, value_name = "STEPS")]
@@ -64,7 +62,6 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Train this many times, with the seeds --seed, --seed + 1, …, and print the mean and standard deviation
     #[arg(long, default_value = "1", value_parser = values::count, value_name = "N")]
-    #[serde(skip)]
     pub iters: usize,
 }
 
@@ -75,22 +72,40 @@ impl RunOptions {
     }
 
     /// The engine and its device. Whether they are there is for [`Backend::check`] to tell.
-    pub fn backend(&self, checks: &mut Checks) -> Backend {
+    pub fn backend(&self, published: &PublishedOptions, resolver: &mut Resolver) -> Backend {
+        let option = option!(self.device);
         if let Device::Cuda(_) = self.device {
             // As it is usually typed.
             let device = self.device.to_string();
-            let what = format!("{} {}", checks.given.show("device"), device.trim_end_matches(":0"));
+            let what = format!("{} {}", resolver.show(option), device.trim_end_matches(":0"));
             if self.engine == EngineName::Sparse {
                 let problem = format!("{what}: the sparse engine computes on the CPU");
-                checks.problems.add_with_help(problem, "add --engine dense");
+                resolver.problems.add_with_help(problem, "add --engine dense");
             }
-            if checks.given.has("no-cuda") {
-                checks.problems.add_with_help(format!("{what} contradicts --no-cuda"), "give one of the two");
+            if resolver.is_given(option!(published.no_cuda)) {
+                resolver.problems.add_with_help(format!("{what} contradicts --no-cuda"), "give one of the two");
             }
         }
         match self.engine {
             EngineName::Sparse => Backend::Sparse,
             EngineName::Dense => Backend::Dense(self.device),
         }
+    }
+
+    /// Keeps them all: they say how and where to run, but for the file they come from and the number of runs.
+    pub(in crate::config) fn keep(&self, resolver: &mut Resolver) {
+        for option in options![self.config, self.iters] {
+            resolver.unused(option);
+        }
+        resolver.keep_running(option!(self.out), &self.out);
+        resolver.keep_running(option!(self.save), &self.save);
+        resolver.keep_running(option!(self.data_dir), &self.data_dir);
+        resolver.keep_running(option!(self.threads), self.threads);
+        resolver.keep_running(option!(self.engine), self.engine);
+        resolver.keep_running(option!(self.device), self.device.to_string());
+        resolver.keep_running(option!(self.log_interval), self.log_interval);
+        resolver.keep_running(option!(self.checkpoint_interval), self.checkpoint_interval);
+        resolver.keep_running(option!(self.save_masks), self.save_masks);
+        resolver.keep_running(option!(self.quiet), self.quiet);
     }
 }

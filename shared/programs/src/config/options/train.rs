@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
-use crate::config::{Checks, values};
+use crate::config::{Resolver, values};
+use crate::option;
 use er_engine::Optimizer;
 use er_networks::schedule::{EpochSpan, LearningRate, LrPolicy, Span};
 use er_training::run::StartPoint;
@@ -21,9 +22,8 @@ pub enum OptimizerName {
 }
 
 /// How to train.
-#[derive(Debug, Clone, Args, Serialize)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Training")]
-#[serde(rename_all = "kebab-case")]
 pub struct TrainingOptions {
     /// Seed of all random decisions
     #[arg(long, default_value = "17", value_parser = values::seed)]
@@ -49,7 +49,6 @@ pub struct TrainingOptions {
     /// Where multistep multiplies the rate by gamma, separated by commas: epochs counted from 0 (80), steps (2000it) or parts of the
     /// training (0.5) [default: half and three quarters of the epochs, rounded down]
     #[arg(long, value_delimiter = ',', value_parser = values::parsed::<EpochSpan>, value_name = "SPANS")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lr_milestones: Vec<EpochSpan>,
     /// How long it takes until step multiplies the rate by gamma, again and again: epochs, steps (2000it) or a part of the training
     /// (0.25)
@@ -93,71 +92,103 @@ pub struct TrainingOptions {
     pub multiplier: usize,
 }
 
+/// The options of training that a program may choose by options of its own.
+#[derive(Debug, Clone)]
+pub struct TrainingRecipe {
+    /// How the learning rate falls.
+    pub lr_policy: LrPolicy,
+    /// How long it rises at first.
+    pub warmup: EpochSpan,
+    /// Weight decay: λ of the L2 penalty.
+    pub weight_decay: f64,
+}
+
 impl TrainingOptions {
+    /// The recipe as it was typed.
+    pub fn recipe(&self) -> TrainingRecipe {
+        TrainingRecipe { lr_policy: self.lr_policy, warmup: self.warmup_epochs, weight_decay: self.l2 }
+    }
+
     /// The learning rate of every epoch, of which only the options were checked.
-    pub fn learning_rate(&self, checks: &mut Checks) -> LearningRate {
+    pub fn learning_rate(&self, recipe: &TrainingRecipe, resolver: &mut Resolver) -> LearningRate {
         use LrPolicy::{MultiStep, Step};
-        let multiplier = self.multiplier as u64;
+        let epochs = resolver.keep(option!(self.epochs)) as u64;
+        let multiplier = resolver.keep(option!(self.multiplier)) as u64;
+        let base = resolver.keep(option!(self.lr));
+        let milestones = resolver.keep(option!(self.lr_milestones));
+        let every = resolver.keep(option!(self.lr_step_epochs));
+        let frequency = resolver.keep(option!(self.decay_frequency));
+        let gamma = resolver.keep(option!(self.lr_gamma));
+        let TrainingRecipe { lr_policy: policy, warmup, .. } = *recipe;
+        resolver.keep_as(option!(self.lr_policy), policy);
+        resolver.keep_as(option!(self.warmup_epochs), warmup);
         for (option, belongs) in [
-            ("lr-milestones", vec![MultiStep]),
-            ("lr-step-epochs", vec![Step]),
-            ("decay-frequency", vec![Step]),
-            ("lr-gamma", vec![MultiStep, Step]),
+            (option!(self.lr_milestones).id, vec![MultiStep]),
+            (option!(self.lr_step_epochs).id, vec![Step]),
+            (option!(self.decay_frequency).id, vec![Step]),
+            (option!(self.lr_gamma).id, vec![MultiStep, Step]),
         ] {
-            if !belongs.contains(&self.lr_policy) {
+            if !belongs.contains(&policy) {
                 let names: Vec<String> = belongs.iter().map(ToString::to_string).collect();
                 let help = format!("it belongs to --lr-policy {}", names.join(" or "));
-                checks.no_effect(option, &format!("with --lr-policy {}", self.lr_policy), &help);
+                resolver.no_effect(option, &format!("with --lr-policy {policy}"), &help);
             }
         }
-        let epochs = self.epochs as u64;
-        if let Some(late) = self.lr_milestones.iter().find(|m| matches!(m.0, Span::Epochs(m) if m >= epochs as f64)) {
-            let what =
-                format!("{}: milestone {late} is not below the {} epochs", checks.given.show("lr-milestones"), self.epochs);
-            checks
+        if let Some(late) = milestones.iter().find(|m| matches!(m.0, Span::Epochs(m) if m >= epochs as f64)) {
+            let option = resolver.show(option!(self.lr_milestones));
+            let what = format!("{option}: milestone {late} is not below the {epochs} epochs");
+            resolver
                 .problems
                 .add_with_help(what, "milestones are epochs, counted from 0, steps (2000it) or parts of the training (0.5)");
         }
-        if self.decay_frequency.is_some() {
-            checks.no_effect("lr-step-epochs", "with --decay-frequency, which counts steps", "give one of the two");
+        if frequency.is_some() {
+            resolver.no_effect(option!(self.lr_step_epochs), "with --decay-frequency, which counts steps", "give one of the two");
         }
-        let drops = LearningRate::two_drops(self.lr, epochs, multiplier);
-        let stretched = || self.lr_milestones.iter().map(|m| m.0.stretched(multiplier)).collect();
-        let every = self.decay_frequency.map_or(self.lr_step_epochs.0, |steps| Span::Steps(steps as u64));
+        let drops = LearningRate::two_drops(base, epochs, multiplier);
+        let stretched = || milestones.iter().map(|m| m.0.stretched(multiplier)).collect();
+        let every = frequency.map_or(every.0, |steps| Span::Steps(steps as u64));
         LearningRate {
-            policy: self.lr_policy,
-            milestones: if self.lr_milestones.is_empty() { drops.milestones } else { stretched() },
+            policy,
+            milestones: if milestones.is_empty() { drops.milestones } else { stretched() },
             every: every.stretched(multiplier),
-            gamma: self.lr_gamma,
-            warmup: self.warmup_epochs.0,
+            gamma,
+            warmup: warmup.0,
             ..drops
         }
     }
 
     /// What `--resume` and `--start-epoch` ask for.
-    pub fn start(&self, checks: &mut Checks) -> StartPoint {
-        if self.resume.is_none() {
-            checks.no_effect("start-epoch", "without --resume", "name the checkpoint to go on from with --resume");
+    pub fn start(&self, resolver: &mut Resolver) -> StartPoint {
+        let resume = resolver.keep(option!(self.resume));
+        let epoch = resolver.keep(option!(self.start_epoch));
+        if resume.is_none() {
+            let help = "name the checkpoint to go on from with --resume";
+            resolver.no_effect(option!(self.start_epoch), "without --resume", help);
         }
-        StartPoint { resume: self.resume.clone(), epoch: self.start_epoch.map(|epoch| epoch as u64) }
+        StartPoint { resume, epoch: epoch.map(|epoch| epoch as u64) }
     }
 
     /// Everything else that decides a step.
-    pub fn step(&self, checks: &mut Checks) -> er_engine::StepOptions {
-        let optimizer = match self.optimizer {
+    pub fn step(&self, recipe: &TrainingRecipe, resolver: &mut Resolver) -> er_engine::StepOptions {
+        let optimizer = resolver.keep(option!(self.optimizer));
+        let momentum = resolver.keep(option!(self.momentum));
+        let nesterov = resolver.keep(option!(self.nesterov));
+        let label_smoothing = resolver.keep(option!(self.label_smoothing));
+        resolver.keep_as(option!(self.l2), recipe.weight_decay);
+        let optimizer = match optimizer {
             OptimizerName::Sgd => {
-                if self.momentum <= 0.0 {
-                    checks.no_effect("nesterov", "without --momentum", "leave it out");
+                if momentum <= 0.0 {
+                    resolver.no_effect(option!(self.nesterov), "without --momentum", "leave it out");
                 }
-                Optimizer::Sgd { momentum: self.momentum, nesterov: self.nesterov && self.momentum > 0.0 }
+                Optimizer::Sgd { momentum, nesterov: nesterov && momentum > 0.0 }
             }
             OptimizerName::Adam => {
                 // The published programs take it and ignore it.
-                checks.unused("momentum");
-                checks.no_effect("nesterov", "with --optimizer adam", "leave it out");
+                resolver.unused(option!(self.momentum));
+                resolver.no_effect(option!(self.nesterov), "with --optimizer adam", "leave it out");
                 Optimizer::Adam
             }
         };
-        er_engine::StepOptions { optimizer, weight_decay: self.l2, label_smoothing: self.label_smoothing }
+        er_engine::StepOptions { optimizer, weight_decay: recipe.weight_decay, label_smoothing }
     }
 }

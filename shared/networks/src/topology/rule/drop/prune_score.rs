@@ -44,6 +44,8 @@ impl FromStr for PruneScore {
     }
 }
 
+names::stored_as_text!(PruneScore);
+
 impl fmt::Display for PruneScore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();

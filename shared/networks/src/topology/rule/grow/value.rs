@@ -93,6 +93,8 @@ impl FromStr for GrownValue {
     }
 }
 
+er_graphs::names::stored_as_text!(GrownValue);
+
 impl fmt::Display for GrownValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, divisor) = match self {

@@ -1,0 +1,245 @@
+//! From what was typed to what it means: options that go together, options without effect, and every option's final value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use er_graphs::density::Density;
+use er_graphs::error::{Error, Result};
+use er_training::train::AskedDensity;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::problems::Problems;
+use super::resolved::{Resolved, sha256};
+use super::source::Provenance;
+use super::{OptionId, Typed};
+
+/// Collects what the options of one run mean. Whoever reads an option says what has become of it: kept, as typed or with another
+/// value; without use for this run; or wrong.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    given: &'a Provenance,
+    /// What is wrong.
+    pub problems: Problems,
+    /// What is worth a remark.
+    pub remarks: Vec<String>,
+    deciding: BTreeMap<OptionId, Value>,
+    running: BTreeMap<OptionId, Value>,
+    contents: BTreeMap<OptionId, String>,
+    unused: BTreeSet<OptionId>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Nothing read yet of options of which these were given.
+    pub fn new(given: &'a Provenance) -> Self {
+        Self {
+            given,
+            problems: Problems::new(),
+            remarks: Vec::new(),
+            deciding: BTreeMap::new(),
+            running: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            unused: BTreeSet::new(),
+        }
+    }
+
+    /// Whether an option was given. A switch that was given as false and an empty list count as not given.
+    pub fn is_given(&self, option: impl Into<OptionId>) -> bool {
+        self.given.has(option.into())
+    }
+
+    /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
+    pub fn show(&self, option: impl Into<OptionId>) -> String {
+        self.given.show(option.into())
+    }
+
+    /// The option's name for users.
+    pub fn long(&self, option: impl Into<OptionId>) -> &'a str {
+        self.given.long(option.into())
+    }
+
+    /// Keeps an option that decides the result as it was typed.
+    pub fn keep<T: Serialize + Clone>(&mut self, option: Typed<'_, T>) -> T {
+        self.keep_as(option, option.value);
+        option.value.clone()
+    }
+
+    /// [`Resolver::keep`], with a value in place of one that was not typed.
+    pub fn keep_or<T: Serialize + Clone>(&mut self, option: Typed<'_, Option<T>>, default: T) -> T {
+        let value = option.value.clone().unwrap_or(default);
+        self.keep_as(option, &value);
+        value
+    }
+
+    /// Keeps an option that decides the result with this value, whatever was typed.
+    pub fn keep_as(&mut self, option: impl Into<OptionId>, value: impl Serialize) {
+        self.deciding.insert(option.into(), stored(value));
+    }
+
+    /// Keeps an option that says how and where to run.
+    pub fn keep_running(&mut self, option: impl Into<OptionId>, value: impl Serialize) {
+        self.running.insert(option.into(), stored(value));
+    }
+
+    /// Says what decides the result in the file that an option names, whatever its path.
+    pub fn keep_content(&mut self, option: impl Into<OptionId>, content: &[u8]) {
+        self.contents.insert(option.into(), sha256(content));
+    }
+
+    /// Takes the value of a check, or notes its error.
+    pub fn take<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        self.problems.take(result)
+    }
+
+    /// Notes that this run has no use for an option, so that it is neither stored nor part of the run's name.
+    pub fn unused(&mut self, option: impl Into<OptionId>) {
+        self.unused.insert(option.into());
+    }
+
+    /// Whether an option was kept, and is not [unused](Self::unused).
+    pub fn is_kept(&self, option: impl Into<OptionId>) -> bool {
+        let option = option.into();
+        self.deciding.contains_key(&option) && !self.unused.contains(&option)
+    }
+
+    /// As [`Resolver::unused`]; and having given it is a problem: `why` ends the sentence "--option has no effect", `help` says what
+    /// to do.
+    pub fn no_effect(&mut self, option: impl Into<OptionId>, why: &str, help: &str) {
+        let option = option.into();
+        if self.is_given(option) {
+            self.problems.add_with_help(format!("{} has no effect {why}", self.show(option)), help);
+        }
+        self.unused(option);
+    }
+
+    /// As [`Resolver::no_effect`], but having given it is worth a remark only.
+    pub fn remark_no_effect(&mut self, option: impl Into<OptionId>, why: &str) {
+        let option = option.into();
+        if self.is_given(option) {
+            self.remarks.push(format!("{} has no effect {why}", self.show(option)));
+        }
+        self.unused(option);
+    }
+
+    /// A density that an option asks for, if it was given: for masks that come from elsewhere.
+    pub fn asked_density(&self, option: impl Into<OptionId>, density: Density) -> Option<AskedDensity> {
+        let option = option.into();
+        self.is_given(option).then(|| AskedDensity { option: self.show(option), density: density.get() })
+    }
+
+    /// All problems as one error, if there are any. For commands that store no options.
+    ///
+    /// # Errors
+    /// One usage error with all problems.
+    pub fn finish(self) -> Result<()> {
+        self.problems.finish()
+    }
+
+    /// The options of a run of this program, which has these without any word; and remarks.
+    ///
+    /// # Errors
+    /// One usage error with all problems; a failure if an option was given that nobody read.
+    pub(super) fn resolve(self, program: &str, defaults: &Map<String, Value>) -> Result<(Resolved, Vec<String>)> {
+        self.problems.finish()?;
+        let read: BTreeSet<&str> =
+            self.unused.iter().chain(self.deciding.keys()).chain(self.running.keys()).map(|id| id.field()).collect();
+        if let Some(option) = self.given.unread(|field| read.contains(field)) {
+            let what = format!("{option} was given, and nothing here reads it");
+            return Err(Error::failure(what).help("this is a fault of the program; leave the option out"));
+        }
+        let used = |options: BTreeMap<OptionId, Value>| {
+            let used = options.into_iter().filter(|(id, value)| !self.unused.contains(id) && !is_nothing(value));
+            used.map(|(id, value)| (self.given.long(id).to_owned(), value)).collect()
+        };
+        let contents = self.contents.into_iter().map(|(id, content)| (self.given.long(id).to_owned(), content)).collect();
+        let resolved = Resolved {
+            program: program.to_owned(),
+            deciding: used(self.deciding),
+            running: used(self.running),
+            contents,
+            defaults: defaults.clone(),
+        };
+        Ok((resolved, self.remarks))
+    }
+}
+
+/// A value as it is stored: a scalar or a list of scalars.
+fn stored(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// Whether an option without a value, or an empty list, would be stored.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+    use crate::config::{Request, read};
+    use crate::option;
+
+    #[derive(Args)]
+    struct Options {
+        #[arg(long, default_value = "128")]
+        batch_size: usize,
+        #[arg(long = "data")]
+        data_dir: Option<String>,
+        #[arg(long, value_delimiter = ',')]
+        names: Vec<String>,
+        #[arg(long)]
+        settle: Option<f64>,
+    }
+
+    fn resolved(words: &[&str], of: impl Fn(&Options, &mut Resolver)) -> Result<(Resolved, Vec<String>)> {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let command = Options::augment_args(Command::new("test"));
+        let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{words:?} asks for text") };
+        let mut resolver = Resolver::new(&given);
+        of(&Options::from_arg_matches(&matches).unwrap(), &mut resolver);
+        resolver.resolve("test", &Map::new())
+    }
+
+    #[test]
+    fn what_is_kept_is_stored_under_long_names() {
+        let all = |options: &Options, resolver: &mut Resolver| {
+            assert_eq!(resolver.keep(option!(options.batch_size)), 128);
+            assert!(resolver.keep_or(option!(options.settle), 0.5) > 0.4);
+            resolver.keep_as(option!(options.data_dir), "there");
+            resolver.keep(option!(options.names));
+        };
+        let (resolved, remarks) = resolved(&["--data", "here"], all).unwrap();
+        assert!(remarks.is_empty());
+        let names: Vec<&str> = resolved.names().collect();
+        assert_eq!(names, ["batch-size", "data", "settle"]);
+        assert_eq!((resolved.get("data").unwrap(), resolved.get("settle").unwrap()), (&"there".into(), &0.5.into()));
+    }
+
+    #[test]
+    fn what_has_no_use_is_absent_and_told_if_it_was_given() {
+        let unused = |options: &Options, resolver: &mut Resolver| {
+            resolver.no_effect(option!(options.settle), "without --data", "add --data");
+            resolver.remark_no_effect(option!(options.names), "with nothing");
+            // Whoever keeps it later does not change that.
+            resolver.keep(option!(options.settle));
+            resolver.keep(option!(options.batch_size));
+            assert!(resolver.is_kept(option!(options.batch_size)) && !resolver.is_kept(option!(options.settle)));
+        };
+        let (config, remarks) = resolved(&["--names", "a"], unused).unwrap();
+        assert_eq!(
+            (config.names().collect::<Vec<_>>(), remarks),
+            (vec!["batch-size"], vec!["--names has no effect with nothing".to_owned()])
+        );
+        let error = resolved(&["--settle", "1"], unused).unwrap_err();
+        assert_eq!((error.what(), error.help_text()), ("--settle has no effect without --data", Some("add --data")));
+    }
+
+    #[test]
+    fn an_option_that_nobody_reads_is_no_silent_one() {
+        let one = |options: &Options, resolver: &mut Resolver| _ = resolver.keep(option!(options.batch_size));
+        assert!(resolved(&["--batch-size", "3"], one).is_ok());
+        let error = resolved(&["--data", "here"], one).unwrap_err();
+        assert_eq!(error.what(), "--data was given, and nothing here reads it");
+    }
+}
