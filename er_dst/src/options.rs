@@ -5,8 +5,8 @@
 
 use clap::{ArgAction, Args};
 use shared::config::{
-    Common, DrawingOptions, ExperimentOptions, MaskSettings, MaskedRun, MovingOptions, OptionId, ProgramOptions, RESUMED,
-    Resolver, Setup, Shared, TrainingRecipe, listing, values,
+    DrawingOptions, ExperimentOptions, MaskSettings, MaskedRun, MovingOptions, OptionId, ProgramOptions, RESUMED, Resolver,
+    Settled, Setup, SharedOptions, TrainingRecipe, listing, values,
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::model::width_for;
@@ -93,23 +93,15 @@ struct Ignored {
 /// What to do about options of masks where there is none.
 const ADVICE: &str = "leave it out, or choose a --method with a mask";
 
-/// The method of a run.
-struct Chosen {
-    /// The method by name, after `--sparse`, `--is-prune` and `--fix`.
-    name: Selected<dyn TrainingMethod>,
-    /// What it does, with the densities of this run.
-    method: Method,
-}
-
 impl ProgramOptions for Options {
-    fn shared(&self) -> Shared<'_> {
+    fn shared(&self) -> SharedOptions<'_> {
         self.shared.shared()
     }
 
     fn recipe(&self, resolver: &mut Resolver) -> TrainingRecipe {
         let recipe = self.shared.train.recipe();
         let (constant, policy) = (option!(self.own.nolr_scheduler), option!(self.shared.train.lr_policy));
-        resolver.unused(constant);
+        resolver.leave_out(constant);
         if !self.own.nolr_scheduler {
             return recipe;
         }
@@ -120,80 +112,77 @@ impl ProgramOptions for Options {
         TrainingRecipe { lr_policy: LrPolicy::Constant, ..recipe }
     }
 
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
-        let named = common.network;
-        let mut masks = self.shared.sparse.mask.settings(named.as_ref().filter(|_| self.shared.sparse.sparse), resolver)?;
-        let chosen = self.choose(&mut masks, resolver);
-        let density = masks.density;
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let (named, mask) = (settled.network, &self.shared.sparse.mask);
+        let file = match &named {
+            Some(spec) if self.shared.sparse.sparse => mask.read(spec, resolver)?,
+            _ => None,
+        };
+        self.ignored.refuse(resolver);
+        for option in self.naming_dense_layers() {
+            resolver.leave_out(option);
+        }
+        let (name, of) = self.name(resolver);
+        let mut method = method_of(&name);
+        let init = self.initial_mask(&method, &of, resolver);
+        let density = self.density(file.as_ref().map(|file| file.density), name.trains(), &method, resolver);
+        self.densities(density, name.trains(), &of, &mut method, resolver);
+        if method.start == InitialMask::Full {
+            self.full_masks(&method, &init, resolver);
+        }
+        let method = self.moving.method(method, &of, resolver);
+        let own = &self.own;
+        let dense_layers = mask.drawing.dense_layers_and([(own.rm_first, "first"), (own.ignore_linear_layers, "linear")]);
+        let masks = MaskSettings { init: init.clone(), density, dense_layers, of_file: file.map(|file| file.masks) };
         let mut spec = named;
-        if chosen.name.trains() == Trains::Narrower {
-            resolver.keep_as(option!(self.shared.sparse.mask.density), density);
+        if name.trains() == Trains::Narrower {
+            resolver.keep_as(option!(mask.density), density);
             spec = spec.and_then(|wider| {
                 let weights = density.get() * wider.weight_count() as f64;
                 resolver.take(width_for(wider.name(), wider.input(), wider.classes(), weights))
             });
         }
-        let init = masks.init.clone();
-        let run = MaskedRun { method: chosen.method, by: Some(chosen.name), masks, advice: ADVICE };
-        let setup = self.shared.masked(spec, run, common.seed, resolver);
-        Ok(setup.map(|setup| self.complete(&chosen, &init, density, setup, resolver)))
+        let learning_rates = settled.learning_rate.clone().into();
+        let run = MaskedRun { method, by: Some(name), masks, advice: ADVICE, learning_rates };
+        let setup = self.shared.masked(spec, run, settled.seed, resolver);
+        Ok(setup.map(|setup| self.complete(name, &method, &init, density, setup, resolver)))
     }
 }
 
 impl Options {
-    /// The method, and the masks that it begins with.
-    fn choose(&self, masks: &mut MaskSettings, resolver: &mut Resolver) -> Chosen {
-        self.ignored.refuse(resolver);
-        self.dense_layers(masks, resolver);
-        let (name, of) = self.name(resolver);
-        let mut method = method_of(&name);
-        self.masks_of_a_file(&method, &of, masks, resolver);
-        self.densities(name.trains(), &of, &mut method, masks, resolver);
-        if method.start == InitialMask::Full {
-            self.full_masks(&method, masks, resolver);
-        }
-        let method = self.moving.method(method, &of, resolver);
-        Chosen { name, method }
-    }
-
-    /// Layers that options with names of their own keep dense.
-    fn dense_layers(&self, masks: &mut MaskSettings, resolver: &mut Resolver) {
-        for (asked, layers) in [(self.own.rm_first, "first"), (self.own.ignore_linear_layers, "linear")] {
-            if asked && !masks.dense_layers.iter().any(|l| l == layers) {
-                masks.dense_layers.push(layers.to_owned());
-            }
-        }
-        for option in self.naming_dense_layers() {
-            resolver.unused(option);
-        }
-    }
-
     fn naming_dense_layers(&self) -> [OptionId; 2] {
         options![self.own.rm_first, self.own.ignore_linear_layers]
     }
 
-    /// What does not go with masks from a file.
-    fn masks_of_a_file(&self, method: &Method, of: &str, masks: &mut MaskSettings, resolver: &mut Resolver) {
-        if !is_file(&masks.init) {
-            return;
+    /// How the first masks come about, and what does not go with those of a file.
+    fn initial_mask(&self, method: &Method, of: &str, resolver: &mut Resolver) -> SparseInit {
+        let init = option!(self.shared.sparse.mask.sparse_init);
+        if !is_file(init.value()) || !has_mask(method) {
+            return init.value().clone();
         }
         for option in self.naming_dense_layers() {
             resolver.no_effect(option, DrawingOptions::FROM_FILE, "leave it out");
         }
-        if method.start == InitialMask::Full && method.moves() {
-            let option = resolver.show(option!(self.shared.sparse.mask.sparse_init));
-            let what = format!("{option}: {of} begins with all weights, not with given masks");
-            resolver.problems.add_with_help(what, "leave it out, or choose a --method that begins with a mask");
-            // So that nothing else is wrong with the masks.
-            masks.init = SparseInit::Densities(LayerDensities::of(&Uniform));
+        if method.start != InitialMask::Full {
+            return init.value().clone();
         }
+        let what = format!("{}: {of} begins with all weights, not with given masks", resolver.show(init));
+        resolver.problems.add_with_help(what, "leave it out, or choose a --method that begins with a mask");
+        // So that nothing else is wrong with the masks.
+        SparseInit::Densities(LayerDensities::of(&Uniform))
     }
 
     /// Name, facts and remarks of a run.
-    fn complete(&self, chosen: &Chosen, init: &SparseInit, density: Density, mut setup: Setup, resolver: &mut Resolver) -> Setup {
-        let Chosen { name, method, .. } = chosen;
-        let trains = name.trains();
-        let name = name.to_string();
+    fn complete(
+        &self,
+        by: Selected<dyn TrainingMethod>,
+        method: &Method,
+        init: &SparseInit,
+        density: Density,
+        mut setup: Setup,
+        resolver: &mut Resolver,
+    ) -> Setup {
+        let (name, trains) = (by.to_string(), by.trains());
         let [first, last] = &method.densities;
         let begins = if is_file(init) { rounded(*first) } else { *first };
         setup.name = match (trains, method.start) {
@@ -228,7 +217,7 @@ impl Options {
     }
 
     /// Options that mean nothing, or only a remark, where all weights are there at first.
-    fn full_masks(&self, method: &Method, masks: &MaskSettings, resolver: &mut Resolver) {
+    fn full_masks(&self, method: &Method, init: &SparseInit, resolver: &mut Resolver) {
         let mask = &self.shared.sparse.mask;
         if !method.moves() {
             for option in self.naming_dense_layers() {
@@ -240,7 +229,7 @@ impl Options {
                 resolver.no_effect(option, "with --method Top-KAST: the largest weights are used", "leave it out");
             }
         // Unless the masks bring the first weights.
-        } else if !matches!(masks.init.weights(), MaskWeights::Bring(_)) {
+        } else if !matches!(init.weights(), MaskWeights::Bring(_)) {
             let why = format!("with --method {}, which begins with all weights", self.own.method);
             for option in self.of_drawn_masks() {
                 resolver.remark_no_effect(option, &why);
@@ -250,46 +239,53 @@ impl Options {
 
     /// The method after `--sparse`, `--is-prune` and `--fix`, and what messages call it.
     fn name(&self, resolver: &mut Resolver) -> (Selected<dyn TrainingMethod>, String) {
-        let asked = self.own.method;
+        let (asked, sparse) = (self.own.method, &self.shared.sparse);
         let [dense, fixed]: [&'static dyn TrainingMethod; 2] = [&DENSE, &STATIC];
-        let (name, of) = if asked.trains() != Trains::Masked {
-            (asked, format!("--method {asked}"))
-        } else if !self.shared.sparse.sparse {
-            (Selected::new(dense), "--sparse false".to_owned())
-        } else if self.shared.sparse.fix {
-            (Selected::new(fixed), "--fix".to_owned())
-        } else if !self.own.is_prune {
-            (Selected::new(fixed), "--is-prune false".to_owned())
-        } else {
-            (asked, format!("--method {asked}"))
-        };
         let method = option!(self.own.method);
+        let as_asked = format!("{} {asked}", resolver.name(method));
+        let (name, of) = if asked.trains() != Trains::Masked {
+            (asked, as_asked)
+        } else if !sparse.sparse {
+            (Selected::new(dense), format!("{} false", resolver.name(option!(sparse.sparse))))
+        } else if sparse.fix {
+            (Selected::new(fixed), resolver.name(option!(sparse.fix)))
+        } else if !self.own.is_prune {
+            (Selected::new(fixed), format!("{} false", resolver.name(option!(self.own.is_prune))))
+        } else {
+            (asked, as_asked)
+        };
         if name != asked && resolver.is_given(method) && name.trains() == Trains::Dense {
-            let what = format!("--method {asked} needs a mask, and {of} asks for none");
+            let what = format!("{} {asked} needs a mask, and {of} asks for none", resolver.show(method));
             resolver.problems.add_with_help(what, "give one of the two");
         }
         resolver.keep_as(method, name);
         // What they mean is stored as the method.
-        for option in options![self.shared.sparse.sparse, self.shared.sparse.fix, self.own.is_prune] {
-            resolver.unused(option);
+        for option in options![sparse.sparse, sparse.fix, self.own.is_prune] {
+            resolver.leave_out(option);
         }
         (name, of)
     }
 
-    fn densities(&self, trains: Trains, of: &str, method: &mut Method, masks: &mut MaskSettings, resolver: &mut Resolver) {
-        let known = resolver.is_given(option!(self.shared.sparse.mask.density)) || is_file(&masks.init);
-        let [first, last] = &mut method.densities;
-        if known {
-            *first = masks.density.get();
-        } else if trains == Trains::Narrower {
-            // So that nothing else is wrong with the network.
-            masks.density = Density::FULL;
-            let what = "--method small_dense needs --density";
+    /// The first density: that of a file, the one that is asked for, or that of the method.
+    fn density(&self, of_file: Option<Density>, trains: Trains, method: &Method, resolver: &mut Resolver) -> Density {
+        let density = option!(self.shared.sparse.mask.density);
+        let asked = resolver.is_given(density).then_some(*density.value());
+        if let Some(known) = of_file.or(asked) {
+            return known;
+        }
+        if trains == Trains::Narrower {
+            let what = format!("{} small_dense needs {}", resolver.name(option!(self.own.method)), resolver.name(density));
             let help = "give the weights of the narrower network as a fraction of those of the wider";
             resolver.problems.add_with_help(what, help);
-        } else if let Ok(density) = Density::new(*first) {
-            masks.density = density;
+            // So that nothing else is wrong with the network.
+            return Density::FULL;
         }
+        Density::new(method.densities[0]).unwrap_or(*density.value())
+    }
+
+    fn densities(&self, density: Density, trains: Trains, of: &str, method: &mut Method, resolver: &mut Resolver) {
+        let [first, last] = &mut method.densities;
+        *first = density.get();
         if trains == Trains::Narrower {
             (*first, *last) = (1.0, 1.0);
         }
@@ -316,22 +312,27 @@ impl Options {
     /// When and to what the density falls.
     fn pruning(&self, of: &str, method: &mut Method, resolver: &mut Resolver) {
         let own = &self.own;
-        let [first, last] = &mut method.densities;
         let (begin, end, reach) =
             (option!(own.init_prune_epoch), option!(own.final_prune_epoch), option!(own.reach_final_density));
         let final_density = option!(own.final_density);
+        let has_mask = has_mask(method);
+        let [first, last] = &mut method.densities;
         let Some(prune) = &mut method.prune else {
             let why = format!("with {of}, which does not prune");
-            for option in [begin.id, end.id, option!(own.prune).id, reach.id, option!(own.density_schedule).id] {
+            for option in
+                options![own.init_prune_epoch, own.final_prune_epoch, own.prune, own.reach_final_density, own.density_schedule]
+            {
                 resolver.no_effect(option, &why, "leave it out, or choose another --method");
             }
+            if !has_mask {
+                resolver.no_effect(final_density, "without a mask", ADVICE);
             // The published command lines give it for methods of one density, too.
-            if let Some(density) = own.final_density.filter(|d| d.get().to_bits() != first.to_bits()) {
+            } else if let Some(density) = own.final_density.filter(|d| d.get().to_bits() != first.to_bits()) {
                 let what = format!("{}: with {of} the density stays at {first}", resolver.show(final_density));
                 resolver.problems.add_with_help(what, format!("give --density {density}, or choose another --method"));
             }
             *last = *first;
-            resolver.unused(final_density);
+            resolver.leave_out(final_density);
             return;
         };
         if let Ok(usual) = Density::new(*last) {
@@ -344,7 +345,7 @@ impl Options {
         prune.decay = resolver.keep_or(option!(own.density_schedule), prune.decay);
         prune.score = resolver.keep_or(option!(own.prune), prune.score);
         if prune.by == Falling::Steps {
-            for option in [begin.id, end.id] {
+            for option in options![own.init_prune_epoch, own.final_prune_epoch] {
                 resolver.no_effect(option, &format!("with {of}"), "give the steps --t-begin and --t-end");
             }
             resolver.no_effect(reach, &format!("with {of}, which reaches it"), "leave it out");
@@ -368,6 +369,11 @@ impl Options {
     }
 }
 
+/// Whether weights can be missing.
+fn has_mask(method: &Method) -> bool {
+    method.start == InitialMask::Drawn || method.moves()
+}
+
 /// Whether the masks are those of a file.
 fn is_file(init: &SparseInit) -> bool {
     matches!(init, SparseInit::File(_))
@@ -376,10 +382,10 @@ fn is_file(init: &SparseInit) -> bool {
 impl Ignored {
     fn refuse(&self, resolver: &mut Resolver) {
         for (option, instead) in [
-            (option!(self.pruning_rate).id, "the part of the edges that is exchanged is --prune-rate"),
-            (option!(self.batch_size_jac).id, "leave it out"),
+            (option!(self.pruning_rate).id(), "the part of the edges that is exchanged is --prune-rate"),
+            (option!(self.batch_size_jac).id(), "leave it out"),
         ] {
-            resolver.unused(option);
+            resolver.leave_out(option);
             if resolver.is_given(option) {
                 let what = format!("{}: the published program ignores it", resolver.show(option));
                 resolver.problems.add_with_help(what, instead);

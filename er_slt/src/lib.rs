@@ -22,37 +22,33 @@ impl Program for Slt {
                                  stay as they are, scores are trained, and the largest scores choose (edge-popup)";
 
     fn adapt(command: Command) -> Command {
+        let network = format!(
+            "Network, with biases everywhere and normalisations without scale and shift (the network NAME-slt): {} [default: vgg16 for \
+             cifar10, else one that suits the images]",
+            listing::models()
+        );
+        let dense = "Layers in which every weight may be chosen, outside the density of the mask: first, last, linear or names of \
+                     parameters, separated by commas";
+        let policy = "How the learning rate falls, anew in each level: step (epochs count from 1), multistep, cosine or constant";
+        let warmup = "Epochs of each level over which the rate rises to --lr [default: 0; 5 with cosine and constant]";
+        let epochs = "Passes over the training images in each level";
+        let decay = "Weight decay: lambda of the L2 penalty on the scores";
         command
             .mut_arg(option_of!(NetworkOptions, data), |arg| arg.default_value("cifar10").alias("dataset"))
-            .mut_arg(option_of!(NetworkOptions, model), |arg| {
-                let help = format!(
-                    "Network, with biases everywhere and normalisations without scale and shift (the network NAME-slt): {} [default: \
-                     vgg16 for cifar10, else one that suits the images]",
-                    listing::models()
-                );
-                arg.help(help)
-            })
-            .mut_arg(option_of!(DrawingOptions, dense_layers), |arg| {
-                arg.help("Layers in which every weight may be chosen, outside the density of the mask: first, last, linear or names of \
-                          parameters, separated by commas")
-            })
+            .mut_arg(option_of!(NetworkOptions, model), |arg| arg.help(network))
+            .mut_arg(option_of!(DrawingOptions, dense_layers), |arg| arg.help(dense))
             .mut_arg(option_of!(DataOptions, augment), |arg| arg.default_value("false"))
             .mut_arg(option_of!(DataOptions, normalise), |arg| arg.default_value("half"))
             .mut_arg(option_of!(TrainingOptions, seed), |arg| arg.default_value("1"))
-            .mut_arg(option_of!(TrainingOptions, epochs), |arg| arg.default_value("10").help("Passes over the training images in each level"))
+            .mut_arg(option_of!(TrainingOptions, epochs), |arg| arg.default_value("10").help(epochs))
             .mut_arg(option_of!(TrainingOptions, test_batch_size), |arg| arg.default_value("1000"))
             .mut_arg(option_of!(TrainingOptions, lr), |arg| arg.default_value("0.01").help("Learning rate of the scores"))
-            .mut_arg(option_of!(TrainingOptions, lr_policy), |arg| {
-                let help =
-                    "How the learning rate falls, anew in each level: step (epochs count from 1), multistep, cosine or constant";
-                arg.default_value("step").help(help)
-            })
+            .mut_arg(option_of!(TrainingOptions, lr_policy), |arg| arg.default_value("step").help(policy))
             .mut_arg(option_of!(TrainingOptions, warmup_epochs), |arg| {
-                let help = "Epochs of each level over which the rate rises to --lr [default: 0; 5 with cosine and constant]";
-                arg.visible_alias("warmup-length").hide_default_value(true).help(help)
+                arg.visible_alias("warmup-length").hide_default_value(true).help(warmup)
             })
             .mut_arg(option_of!(TrainingOptions, nesterov), |arg| arg.default_value("false"))
-            .mut_arg(option_of!(TrainingOptions, l2), |arg| arg.visible_alias("wd").help("Weight decay: lambda of the L2 penalty on the scores"))
+            .mut_arg(option_of!(TrainingOptions, l2), |arg| arg.visible_alias("wd").help(decay))
             .mut_arg(option_of!(RunOptions, out), |arg| arg.visible_alias("save-file"))
     }
 }

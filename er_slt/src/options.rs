@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use serde_json::{Map, json};
 use shared::config::{
-    Common, DataOptions, DrawingOptions, MaskSettings, ProgramOptions, PublishedOptions, RESUMED, Resolver, Setup, Shared,
-    TrainingOptions, TrainingRecipe, listing, values,
+    DataOptions, DrawingOptions, FileMasks, MaskSettings, ProgramOptions, PublishedOptions, RESUMED, Resolver, Settled, Setup,
+    SharedOptions, TrainingOptions, TrainingRecipe, listing, values,
 };
 use shared::data::DataKind;
 use shared::density::{Density, LayerDensities, Uniform, rounded};
@@ -125,8 +125,8 @@ struct Ignored {
 }
 
 impl ProgramOptions for Options {
-    fn shared(&self) -> Shared<'_> {
-        Shared { data: &self.data, train: &self.train, published: &self.published }
+    fn shared(&self) -> SharedOptions<'_> {
+        SharedOptions { data: &self.data, train: &self.train, published: &self.published }
     }
 
     fn model(&self, usual: &str) -> String {
@@ -143,19 +143,21 @@ impl ProgramOptions for Options {
         recipe
     }
 
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
-        let Common { network, seed, .. } = common;
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let Settled { network, seed, learning_rate, .. } = settled;
         self.ignored.refuse(resolver);
         let Some(spec) = network.and_then(|named| resolver.take(supermask(&named))) else { return Ok(None) };
         let load = self.load(resolver);
-        let masks = match &load {
-            Some(path) => self.masks_of_network(path, &spec)?,
-            None => self.drawing.settings(&self.own.er_method, option!(self.own.er_init_density), Some(&spec), resolver)?,
-        };
-        let allowed = masks.density;
         let (density, method) = (option!(self.own.er_init_density), option!(self.own.er_method));
+        let init = resolver.keep(method);
+        let file = match &load {
+            Some(path) => Some(masks_of_network(path, &spec)?),
+            None => FileMasks::read(&init, density, &spec, resolver)?,
+        };
+        let allowed = file.as_ref().map_or(*density.value(), |file| file.density);
         resolver.keep_as(density, allowed);
-        resolver.keep(method);
+        let (dense_layers, of_file) = (self.drawing.dense_layers.clone(), file.map(|file| file.masks));
+        let masks = MaskSettings { init, density: allowed, dense_layers, of_file };
         let densities = self.densities(allowed, load.as_deref(), resolver);
         if !matches!(masks.init.weights(), MaskWeights::Unread) {
             let what = format!("{}: {} is about weights, and these are --init-bias here", resolver.show(method), masks.init);
@@ -208,18 +210,25 @@ impl ProgramOptions for Options {
             kept_of_uniform,
             seed,
         };
-        Ok(Some(Setup { spec, approach: Box::new(approach), name, facts }))
-    }
-
-    /// The rates of each level; the published program counts its epochs from 1.
-    fn schedule(&self, usual: LearningRate) -> LearningRates {
-        LearningRates(vec![LearningRate { first_epoch: 1, ..usual }; self.own.levels])
+        // The published program counts the epochs of each level from 1.
+        let rates = LearningRate { first_epoch: 1, ..learning_rate.clone() };
+        let learning_rates = LearningRates(vec![rates; self.own.levels]);
+        Ok(Some(Setup { spec, approach: Box::new(approach), name, facts, learning_rates }))
     }
 }
 
 /// Whether all layers have the same density.
 fn is_uniform(method: &SparseInit) -> bool {
     *method == SparseInit::Densities(LayerDensities::of(&Uniform))
+}
+
+/// The masks of a network of this program, whose density is what they allow.
+fn masks_of_network(path: &Path, spec: &ModelSpec) -> Result<FileMasks> {
+    let masks = allowed_masks(path, spec)?;
+    let edges: usize = masks.iter().map(Mask::edges).sum();
+    let density = Density::new(edges as f64 / spec.weight_count() as f64)
+        .map_err(|_| Error::failure(format!("{} allows no weight: there is nothing to choose", path.display())))?;
+    Ok(FileMasks { masks, density })
 }
 
 /// What is chosen without regard to other options.
@@ -248,16 +257,6 @@ impl Choices {
 }
 
 impl Options {
-    /// The masks of a network of this program, whose density is what they allow.
-    fn masks_of_network(&self, path: &Path, spec: &ModelSpec) -> Result<MaskSettings> {
-        let masks = allowed_masks(path, spec)?;
-        let edges: usize = masks.iter().map(Mask::edges).sum();
-        let density = Density::new(edges as f64 / spec.weight_count() as f64)
-            .map_err(|_| Error::failure(format!("{} allows no weight: there is nothing to choose", path.display())))?;
-        let (init, dense_layers) = (self.own.er_method.clone(), self.drawing.dense_layers.clone());
-        Ok(MaskSettings { init, density, dense_layers, of_file: Some(masks) })
-    }
-
     /// The kept fraction of each level. `load` is the file to begin with.
     fn densities(&self, allowed: Density, load: Option<&Path>, resolver: &mut Resolver) -> Vec<f64> {
         let own = &self.own;
@@ -268,7 +267,7 @@ impl Options {
             let who = match (load, &own.er_method) {
                 (Some(path), _) => path.display().to_string(),
                 (None, SparseInit::File(path)) => path.display().to_string(),
-                _ => "--er-init-density".to_owned(),
+                _ => resolver.name(option!(own.er_init_density)),
             };
             let sparsity = resolver.show(option!(own.sparsity));
             let what = format!("{sparsity} {last}: more than the {} that {who} allows", rounded(allowed));
@@ -281,7 +280,7 @@ impl Options {
         }
         let start = resolver.keep_or(option, START);
         if start < last {
-            let what = format!("{} {start}: below the {last} of --sparsity", resolver.show(option));
+            let what = format!("{} {start}: below the {last} of {}", resolver.show(option), resolver.name(option!(own.sparsity)));
             resolver.problems.add_with_help(what, "the kept fraction falls from --sparsity-start to --sparsity");
         }
         kept_fractions(start, last, allowed, levels)
@@ -316,7 +315,8 @@ impl Options {
         }
         // A switch that is off does not count as given.
         if !own.er_mask_bias {
-            resolver.problems.add_with_help(format!("--er-mask-bias false has no effect {BROUGHT}"), "leave it out");
+            let what = format!("{} false has no effect {BROUGHT}", resolver.show(option!(own.er_mask_bias)));
+            resolver.problems.add_with_help(what, "leave it out");
         }
         path
     }
@@ -325,13 +325,15 @@ impl Options {
 impl Ignored {
     fn refuse(&self, resolver: &mut Resolver) {
         for option in options![self.save_model, self.plant_model, self.plant_path] {
-            resolver.unused(option);
+            resolver.leave_out(option);
         }
         if !self.save_model {
-            resolver.problems.add_with_help("--save-model false: the best network of each level is always saved", "leave it out");
+            let what =
+                format!("{} false: the best network of each level is always saved", resolver.show(option!(self.save_model)));
+            resolver.problems.add_with_help(what, "leave it out");
         }
         if self.plant_model || self.plant_path.is_some() {
-            let option = if self.plant_model { option!(self.plant_model).id } else { option!(self.plant_path).id };
+            let option = if self.plant_model { option!(self.plant_model).id() } else { option!(self.plant_path).id() };
             let what =
                 format!("{}: the program that plants a network among frozen weights was never published", resolver.show(option));
             resolver.problems.add_with_help(what, "leave --plant-model and --plant-path out");

@@ -14,7 +14,7 @@ pub(crate) struct Ignored {
     /// Accepted: one thread readies batches while others compute
     #[arg(long, short = 'j', hide = true, value_parser = values::whole)]
     workers: Option<usize>,
-    /// Accepted: this program runs on the CPU
+    /// Accepted: this program runs on one device, which --device names
     #[arg(long, hide = true, value_delimiter = ',', value_parser = values::whole)]
     multigpu: Vec<usize>,
     /// Accepted: constant is all there is
@@ -48,24 +48,24 @@ impl Ignored {
     /// Each of these that asks for something is a problem.
     pub(crate) fn refuse(&self, resolver: &mut Resolver) {
         for option in options![self.workers, self.multigpu, self.s_init_type] {
-            resolver.unused(option);
+            resolver.leave_out(option);
         }
         let never = "it never had an effect";
         for (asked, option, why, instead) in [
-            (!self.warmup, option!(self.warmup).id, "there is warm-up unless it has no epochs", "use --warmup-epochs 0"),
-            (self.random_mask, option!(self.random_mask).id, never, "leave it out"),
-            (self.one_batch, option!(self.one_batch).id, never, "leave it out; --max-steps ends a run early"),
-            (self.prune_random_structured, option!(self.prune_random_structured).id, never, "leave it out"),
-            (self.fix_first_last_structured, option!(self.fix_first_last_structured).id, never, "leave it out"),
+            (!self.warmup, option!(self.warmup).id(), "there is warm-up unless it has no epochs", "use --warmup-epochs 0"),
+            (self.random_mask, option!(self.random_mask).id(), never, "leave it out"),
+            (self.one_batch, option!(self.one_batch).id(), never, "leave it out; --max-steps ends a run early"),
+            (self.prune_random_structured, option!(self.prune_random_structured).id(), never, "leave it out"),
+            (self.fix_first_last_structured, option!(self.fix_first_last_structured).id(), never, "leave it out"),
             (
                 self.dense_conv_model,
-                option!(self.dense_conv_model).id,
+                option!(self.dense_conv_model).id(),
                 "checkpoints hold the weights that are used, S(W, s), so there is nothing to convert",
                 "use the checkpoint as it is: --pretrained FILE --conv-type DenseConv",
             ),
-            (self.hessian, option!(self.hessian).id, "the trace of the Hessian is not computed", "leave it out"),
+            (self.hessian, option!(self.hessian).id(), "the trace of the Hessian is not computed", "leave it out"),
         ] {
-            resolver.unused(option);
+            resolver.leave_out(option);
             if asked {
                 resolver.problems.add_with_help(format!("{}: {why}", resolver.show(option)), instead);
             }

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use shared::config::{
-    Common, DataOptions, DrawingOptions, MaskSettings, OptimizerName, ProgramOptions, PublishedOptions, RESUMED, Resolver, Setup,
-    Shared, TrainingOptions, TrainingRecipe, values,
+    DataOptions, DrawingOptions, FileMasks, MaskSettings, OptimizerName, ProgramOptions, PublishedOptions, RESUMED, Resolver,
+    Settled, Setup, SharedOptions, TrainingOptions, TrainingRecipe, values,
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
 use shared::model::{self as models, ModelSpec};
 use shared::run::read_masks;
-use shared::schedule::{EpochSpan, GmpRate, LearningRate, LearningRates, LrPolicy, Span};
+use shared::schedule::{EpochSpan, GmpRate, LrPolicy, Span};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
 use shared::train::{Approach, Published, Reparameterisation, ReparameterisedTraining};
@@ -179,8 +179,8 @@ struct Masks {
 }
 
 impl ProgramOptions for Options {
-    fn shared(&self) -> Shared<'_> {
-        Shared { data: &self.data, train: &self.train, published: &self.published }
+    fn shared(&self) -> SharedOptions<'_> {
+        SharedOptions { data: &self.data, train: &self.train, published: &self.published }
     }
 
     fn model(&self, usual: &str) -> String {
@@ -207,17 +207,22 @@ impl ProgramOptions for Options {
         recipe
     }
 
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
-        let Common { network, seed, recipe, run } = common;
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+        let Settled { network, seed, learning_rate, run } = settled;
         self.ignored.refuse(resolver);
-        let pruning = self.pruning_of(recipe, resolver);
+        let pruning = self.pruning_of(learning_rate, resolver);
         self.network(resolver);
         let Some(spec) = network.and_then(|named| resolver.take(self.form(named))) else { return Ok(None) };
         resolver.keep_as(option!(self.data.network.model), spec.name());
         let dense_layers = self.dense_layers(resolver);
         let Some(types) = self.types(&dense_layers, &spec, resolver) else { return Ok(None) };
         self.layers(&types, resolver);
-        let Some(masks) = self.masks(dense_layers, &types, &spec, seed, resolver)? else { return Ok(None) };
+        let masks = if types.iter().any(|of| of.is_masked()) {
+            let Some(masks) = self.masks(&types, &spec, seed, resolver)? else { return Ok(None) };
+            Some(masks)
+        } else {
+            None
+        };
         let laws = self.laws(&types, &spec, resolver)?;
         self.keep_contents(masks.as_ref(), resolver)?;
         let own = &self.own;
@@ -240,7 +245,7 @@ impl ProgramOptions for Options {
             init,
             pretrained: resolver.keep(option!(own.pretrained)).filter(|_| !spares),
             laws,
-            threshold_decay: resolver.keep(option!(own.st_decay)),
+            threshold_decay: resolver.keep(option!(own.st_decay)).filter(|_| types.iter().any(|of| of.is_soft())),
             spare_norms: resolver.keep(option!(own.no_bn_decay)),
             freeze: resolver.keep(option!(own.freeze_weights)),
             settle_batches: resolver.keep(option!(own.settle)),
@@ -254,25 +259,23 @@ impl ProgramOptions for Options {
             asked,
             seed,
         };
-        let approach: Box<dyn Approach> = match pruning {
-            Some(pruning) => {
+        let (approach, learning_rates): (Box<dyn Approach>, _) = match pruning {
+            Some(levels) => {
                 // What is wrong with options is told before what is wrong with files.
                 if resolver.problems.is_empty() {
                     self.pruning.keep_contents(resolver)?;
                 }
-                Box::new(pruning.approach(approach, own.final_prune_epoch as u64))
+                let level_epochs = own.final_prune_epoch as u64;
+                let rates = levels.rates(learning_rate, level_epochs);
+                (Box::new(levels.approach(approach, level_epochs)), rates)
             }
-            None => Box::new(approach),
+            None => (Box::new(approach), self.pruning.without_levels(learning_rate)),
         };
-        Ok(Some(Setup { spec, approach, name, facts }))
+        Ok(Some(Setup { spec, approach, name, facts, learning_rates }))
     }
 
     fn evaluates(&self) -> Option<&Path> {
         self.own.pretrained.as_deref().filter(|_| self.own.evaluate)
-    }
-
-    fn schedule(&self, usual: LearningRate) -> LearningRates {
-        self.pruning.schedule(usual, self.own.final_prune_epoch)
     }
 }
 
@@ -287,17 +290,12 @@ impl Options {
 
     /// Names of layers that stay dense.
     fn dense_layers(&self, resolver: &mut Resolver) -> Vec<String> {
-        let (own, named) = (&self.own, option!(self.drawing.dense_layers));
-        let mut dense = named.value.clone();
-        for (asked, name) in [(own.first_layer_dense, "first"), (own.last_layer_dense, "last")] {
-            if asked && !dense.iter().any(|n| n == name) {
-                dense.push(name.to_owned());
-            }
-        }
+        let own = &self.own;
         for option in options![own.first_layer_dense, own.last_layer_dense] {
-            resolver.unused(option);
+            resolver.leave_out(option);
         }
-        resolver.keep_as(named, &dense);
+        let dense = self.drawing.dense_layers_and([(own.first_layer_dense, "first"), (own.last_layer_dense, "last")]);
+        resolver.keep_as(option!(self.drawing.dense_layers), &dense);
         dense
     }
 
@@ -321,24 +319,10 @@ impl Options {
         Some(types)
     }
 
-    /// The masks: none where no layer has one; nothing at all if there are problems.
-    #[allow(clippy::option_option)] // no masks, or a problem
-    fn masks(
-        &self,
-        dense_layers: Vec<String>,
-        types: &[ConvType],
-        spec: &ModelSpec,
-        seed: u64,
-        resolver: &mut Resolver,
-    ) -> Result<Option<Option<Masks>>> {
+    /// The masks of the layers that have one; none if there are problems.
+    fn masks(&self, types: &[ConvType], spec: &ModelSpec, seed: u64, resolver: &mut Resolver) -> Result<Option<Masks>> {
         let own = &self.own;
         let (density, method) = (option!(own.er_sparse_init), option!(own.er_sparse_method));
-        resolver.keep(density);
-        resolver.keep(method);
-        resolver.keep(option!(own.er_sparsity_file));
-        if !types.iter().any(|t| t.is_masked()) {
-            return Ok(Some(None));
-        }
         let mut of = own.er_sparse_method.clone();
         if self.pruning.loads_masks() {
             if of != ErMethod::Construction && resolver.is_given(method) {
@@ -348,45 +332,53 @@ impl Options {
             // What resets go back to has all weights.
             of = ErMethod::Construction;
         }
-        let mut asked = density;
+        let mut asked = own.er_sparse_init;
         let init = match &of {
             ErMethod::Of(init) => init.clone(),
             ErMethod::Construction => {
                 if own.conv_type == ConvType::Mask {
-                    asked.value = &Density::FULL;
-                    resolver.unused(density);
+                    if asked < Density::FULL {
+                        let why = format!("with {} and {} none", own.conv_type, resolver.name(method));
+                        let loaded = "with the masks of a file";
+                        resolver.remark_no_effect(density, if self.pruning.loads_masks() { loaded } else { &why });
+                    }
+                    resolver.leave_out(density);
+                    asked = Density::FULL;
                 }
                 SparseInit::Densities(LayerDensities::of(&Uniform))
             }
             ErMethod::StrInduced => {
-                let Some(path) = &own.er_sparsity_file else {
-                    let what = format!("{} str-induced-er needs --er-sparsity-file", resolver.show(method));
+                let file = option!(own.er_sparsity_file);
+                let Some(path) = file.value() else {
+                    let what = format!("{} str-induced-er needs {}", resolver.show(method), resolver.name(file));
                     let help = "name layerwise_sparsity/NAME.json in the folder of an er_str run";
                     resolver.problems.add_with_help(what, help);
-                    return Ok(Some(None));
+                    return Ok(None);
                 };
                 SparseInit::Densities(str_induced(path, spec, |l| types[l].is_masked() && !spec.layers()[l].depthwise)?)
             }
         };
+        let file = FileMasks::read(&init, density, spec, resolver)?;
+        let density_of_masks = file.as_ref().map_or(asked, |file| file.density);
         resolver.keep_as(method, &of);
-        let settings = self.drawing.settings(&init, asked, Some(spec), resolver)?;
-        let settings = MaskSettings { dense_layers, ..settings };
-        resolver.keep_as(density, settings.density);
-        let plan = self.drawing.plan(&settings, spec, seed, resolver);
-        let dense_layers = (0..types.len()).filter(|l| !types[*l].is_masked()).collect();
-        let MaskSettings { density, of_file, .. } = settings;
-        Ok(plan.map(|plan| Some(Masks { plan: MaskPlan { dense_layers, ..plan }, of_file, density, method: of })))
+        resolver.keep_as(density, density_of_masks);
+        let (density, of_file) = (density_of_masks, file.map(|file| file.masks));
+        let dense = (0..types.len()).filter(|l| !types[*l].is_masked()).collect();
+        let settings = MaskSettings { init, density, dense_layers: Vec::new(), of_file };
+        let plan = self.drawing.plan_with_dense(&settings, dense, spec, seed, resolver);
+        Ok(plan.map(|plan| Masks { plan, of_file: settings.of_file, density, method: of }))
     }
 
     /// What becomes of the weights of each layer.
     fn laws(&self, types: &[ConvType], spec: &ModelSpec, resolver: &mut Resolver) -> Result<Vec<Option<Reparameterisation>>> {
         let own = &self.own;
         let budget = match &own.pretrained {
-            Some(path) if resolver.keep(option!(own.use_budget)) => Some(read_masks(path, spec)?),
+            Some(path) if own.use_budget => Some(read_masks(path, spec)?),
             _ => None,
         };
-        if budget.is_some() {
-            resolver.no_effect(option!(own.prune_rate), "with --use-budget", "the file decides");
+        if budget.is_some() && !self.init.scale_fan {
+            let with_budget = format!("with {}", resolver.name(option!(own.use_budget)));
+            resolver.no_effect(option!(own.prune_rate), &with_budget, "the file decides");
         }
         let rate = |l: usize| budget.as_ref().map_or(own.prune_rate, |masks| 1.0 - masks[l].density());
         let function = resolver.keep(option!(own.sparse_function));

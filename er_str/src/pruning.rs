@@ -113,6 +113,10 @@ pub(crate) struct Levels {
     pruner: Pruner,
     densities: Vec<Density>,
     warmup_epochs: u64,
+    scheduler: PruneScheduler,
+    constant_rate: f64,
+    /// Lowest rate of cosines.
+    lowest_rate: f64,
     load: Option<Load>,
     reset: Reset,
     masks_of: Option<PathBuf>,
@@ -123,9 +127,37 @@ pub(crate) struct Levels {
 impl Levels {
     /// The experiment: this training after levels of so many epochs.
     pub(crate) fn approach(self, of: ReparameterisedTraining, level_epochs: u64) -> IterativePruning {
-        let Self { pruner, densities, warmup_epochs, load, reset, masks_of, signs_of, prune_dead } = self;
+        let Self { pruner, densities, warmup_epochs, load, reset, masks_of, signs_of, prune_dead, .. } = self;
         IterativePruning { of, load, pruner, densities, warmup_epochs, level_epochs, reset, masks_of, signs_of, prune_dead }
     }
+}
+
+impl Levels {
+    /// The learning rates of all phases; `last` is that of the training after the levels, each of which has so many epochs.
+    pub(crate) fn rates(&self, last: &LearningRate, level_epochs: u64) -> LearningRates {
+        let lowest = self.lowest_rate;
+        let last = ending_at(lowest, last);
+        let warmup = self.warmup_epochs;
+        // Levels without epochs are refused elsewhere.
+        let level_epochs = level_epochs.max(1);
+        let phase = LearningRate { warmup: Span::epochs(0), floor: 0.0, epochs: level_epochs, ..last.clone() };
+        let level = match self.scheduler {
+            PruneScheduler::Cosine => LearningRate { policy: LrPolicy::Cosine, floor: lowest, ..phase.clone() },
+            PruneScheduler::Constant => LearningRate { policy: LrPolicy::Constant, base: self.constant_rate, ..phase.clone() },
+            PruneScheduler::Step => {
+                LearningRate { policy: LrPolicy::Step, every: Span::epochs(STEP_EPOCHS), gamma: STEP_GAMMA, ..phase.clone() }
+            }
+        };
+        let rises = LearningRate { policy: LrPolicy::Constant, warmup: Span::epochs(warmup), epochs: warmup, ..phase };
+        let before = std::iter::once(rises).filter(|_| warmup > 0);
+        let levels = std::iter::repeat_n(level, self.densities.len());
+        LearningRates(before.chain(levels).chain([last]).collect())
+    }
+}
+
+/// A cosine that ends at this rate; other policies have no lowest one.
+fn ending_at(lowest: f64, rate: &LearningRate) -> LearningRate {
+    LearningRate { floor: if rate.policy == LrPolicy::Cosine { lowest } else { 0.0 }, ..rate.clone() }
 }
 
 impl Pruning {
@@ -184,6 +216,11 @@ impl Pruning {
         }
     }
 
+    /// The learning rate of a training without levels.
+    pub(crate) fn without_levels(&self, rate: &LearningRate) -> LearningRates {
+        ending_at(self.lr_min.unwrap_or_default(), rate).into()
+    }
+
     /// The levels; `policy` and `lr` are those of the training after them.
     pub(crate) fn levels(&self, pruner: Pruner, policy: LrPolicy, lr: Typed<'_, f64>, resolver: &mut Resolver) -> Levels {
         let list = option!(self.threshold_list);
@@ -194,13 +231,16 @@ impl Pruning {
             resolver.problems.add_with_help(what, "edges that are pruned do not come back: let densities fall");
         }
         let scheduler = resolver.keep(option!(self.prune_scheduler));
-        resolver.keep(option!(self.constant_prune_lr));
+        let constant_rate = resolver.keep(option!(self.constant_prune_lr));
         let has_cosine = scheduler == PruneScheduler::Cosine || policy == LrPolicy::Cosine;
         let floor = option!(self.lr_min);
-        let lowest = resolver.keep_or(floor, LR_MIN);
-        if *lr.value < lowest && !resolver.is_given(floor) && has_cosine {
-            let what = format!("{} {}: below {lowest}, where cosines end with --pruner", resolver.show(lr), lr.value);
+        let mut lowest_rate = resolver.keep_or(floor, LR_MIN);
+        if *lr.value() < lowest_rate && !resolver.is_given(floor) && has_cosine {
+            let (asked, pruner) = (resolver.show(lr), resolver.name(option!(self.pruner)));
+            let what = format!("{asked} {}: below {lowest_rate}, where cosines end with {pruner}", lr.value());
             resolver.problems.add_with_help(what, "choose a lower end with --lr-min, such as 0");
+            // So that nothing else is wrong with the rates.
+            lowest_rate = 0.0;
         }
         if scheduler != PruneScheduler::Constant {
             resolver.no_effect(option!(self.constant_prune_lr), "without --prune-scheduler constant", "leave it out");
@@ -211,7 +251,7 @@ impl Pruning {
         let target = option!(self.target_expt_name);
         let masks_of = resolver.keep(target);
         if pruner == Pruner::MaskRef && masks_of.is_none() {
-            let what = format!("{} mask-ref needs --target-expt-name", self.shown(resolver));
+            let what = format!("{} mask-ref needs {}", self.shown(resolver), resolver.name(target));
             resolver.problems.add_with_help(what, "name the folder of a run with --pruner and as many levels");
         } else if pruner != Pruner::MaskRef {
             resolver.no_effect(target, "without --pruner mask-ref", "leave it out");
@@ -225,16 +265,19 @@ impl Pruning {
             signs: self.load_expt_sign.clone().filter(|_| is_signed(mode)),
         });
         let warmup = option!(self.prune_warmup_epochs);
-        if mode.is_some() && resolver.is_given(warmup) && *warmup.value > 0 {
-            let what = format!("{} {} trains weights that a file then replaces", resolver.show(warmup), warmup.value);
+        if mode.is_some() && resolver.is_given(warmup) && *warmup.value() > 0 {
+            let what = format!("{} {} trains weights that a file then replaces", resolver.show(warmup), warmup.value());
             resolver.problems.add_with_help(what, "use --warmup-epochs 0");
         }
-        let warmup_epochs = self.warmup_epochs();
+        let warmup_epochs = if mode.is_some() { 0 } else { *warmup.value() as u64 };
         resolver.keep_as(warmup, warmup_epochs);
         Levels {
             pruner,
             densities,
             warmup_epochs,
+            scheduler,
+            constant_rate,
+            lowest_rate,
             load,
             reset: self.reset(resolver),
             masks_of,
@@ -253,7 +296,7 @@ impl Pruning {
         if self.reset_weight_sign && !self.reset_weights {
             resolver.no_effect(other_signs, "without --reset-weights", "add --reset-weights");
         }
-        match (signed || self.reset_weight_sign, signs.value) {
+        match (signed || self.reset_weight_sign, signs.value()) {
             (false, _) => resolver.no_effect(signs, "without an option that reads signs", "leave it out"),
             (true, None) => {
                 let what = format!("{} is missing", resolver.show(signs));
@@ -265,7 +308,7 @@ impl Pruning {
             }
             (true, Some(_)) => {}
         }
-        match (mode, model.value) {
+        match (mode, model.value()) {
             (None, _) => {
                 for option in [model, masks] {
                     resolver.no_effect(option, "without an option that says what to load", "add --load-before-prune");
@@ -297,19 +340,10 @@ impl Pruning {
         one_of(self.modes(), "the options --load-... that say what to begin with", resolver)
     }
 
-    /// What is loaded.
-    fn loads(&self) -> Option<LoadMode> {
-        self.modes().into_iter().find_map(|(asked, mode)| asked.value.then_some(mode)).filter(|_| self.is_on())
-    }
-
     /// Whether the masks to begin with are those of a file.
     pub(crate) fn loads_masks(&self) -> bool {
-        self.loads().is_some_and(|mode| mode != LoadMode::Weights)
-    }
-
-    /// Epochs before the first level.
-    fn warmup_epochs(&self) -> u64 {
-        if self.loads().is_some() { 0 } else { self.prune_warmup_epochs as u64 }
+        let loads = self.modes().into_iter().any(|(asked, mode)| *asked.value() && mode != LoadMode::Weights);
+        self.is_on() && loads
     }
 
     /// What is reset; two answers are a problem.
@@ -336,41 +370,12 @@ impl Pruning {
             (option!(self.target_expt_name), true),
             (option!(self.load_expt_sign), self.reset_weight_sign),
         ] {
-            let Some(path) = option.value else { continue };
+            let Some(path) = option.value() else { continue };
             let files = if of_run { after_levels(path, self.threshold_list.len())? } else { vec![path.clone()] };
             let content = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?.concat();
             resolver.keep_content(option, &content);
         }
         Ok(())
-    }
-
-    /// The learning rates of all phases; `last` is that of the training after the levels.
-    pub(crate) fn schedule(&self, last: LearningRate, level_epochs: usize) -> LearningRates {
-        // A rate below the usual end of cosines is a problem that is told elsewhere.
-        let usual = if self.is_on() && last.base >= LR_MIN { LR_MIN } else { 0.0 };
-        let lowest = self.lr_min.unwrap_or(usual);
-        let floor = if last.policy == LrPolicy::Cosine { lowest } else { 0.0 };
-        let last = LearningRate { floor, ..last };
-        if !self.is_on() {
-            return last.into();
-        }
-        let warmup = self.warmup_epochs();
-        // Levels without epochs are refused elsewhere.
-        let level_epochs = level_epochs.max(1) as u64;
-        let phase = LearningRate { warmup: Span::epochs(0), floor: 0.0, epochs: level_epochs, ..last.clone() };
-        let level = match self.prune_scheduler {
-            PruneScheduler::Cosine => LearningRate { policy: LrPolicy::Cosine, floor: lowest, ..phase.clone() },
-            PruneScheduler::Constant => {
-                LearningRate { policy: LrPolicy::Constant, base: self.constant_prune_lr, ..phase.clone() }
-            }
-            PruneScheduler::Step => {
-                LearningRate { policy: LrPolicy::Step, every: Span::epochs(STEP_EPOCHS), gamma: STEP_GAMMA, ..phase.clone() }
-            }
-        };
-        let rises = LearningRate { policy: LrPolicy::Constant, warmup: Span::epochs(warmup), epochs: warmup, ..phase };
-        let before = std::iter::once(rises).filter(|_| warmup > 0);
-        let levels = std::iter::repeat_n(level, self.threshold_list.len());
-        LearningRates(before.chain(levels).chain([last]).collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use shared::Result;
 use shared::config::{
-    Common, ExperimentOptions, MaskedRun, MovingOptions, ProgramOptions, Resolver, Setup, Shared, SparseOptions,
+    ExperimentOptions, MaskedRun, MovingOptions, ProgramOptions, Resolver, Settled, Setup, SharedOptions, SparseOptions,
 };
 use shared::density::Density;
 use shared::registry::Selected;
@@ -20,16 +20,21 @@ pub(crate) struct Options {
 }
 
 impl ProgramOptions for Options {
-    fn shared(&self) -> Shared<'_> {
+    fn shared(&self) -> SharedOptions<'_> {
         self.shared.shared()
     }
 
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
         let SparseOptions { sparse, fix, mask } = &self.shared.sparse;
-        let masks = mask.settings(common.network.as_ref().filter(|_| *sparse), resolver)?;
+        let file = match &settled.network {
+            Some(spec) if *sparse => mask.read(spec, resolver)?,
+            _ => None,
+        };
+        let masks = mask.settings(file);
         let method = self.method(masks.density, resolver);
-        let run = MaskedRun { method, by: None, masks, advice: "add --sparse --fix to train inside a mask" };
-        let Some(mut setup) = self.shared.masked(common.network, run, common.seed, resolver) else { return Ok(None) };
+        let advice = "add --sparse --fix to train inside a mask";
+        let run = MaskedRun { method, by: None, masks, advice, learning_rates: settled.learning_rate.clone().into() };
+        let Some(mut setup) = self.shared.masked(settled.network, run, settled.seed, resolver) else { return Ok(None) };
         if *sparse && !fix {
             setup.name.push_str("-moving");
         }

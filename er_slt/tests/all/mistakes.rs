@@ -61,6 +61,15 @@ fn names_that_are_none() {
     }
 }
 
+/// A switch that is off counts as not given, and still has a place.
+#[test]
+fn switches_that_are_off_are_told_with_their_place() {
+    let place = Place::new();
+    let file = place.write("run.yaml", "levels: 1\nsave-model: no\n");
+    let line = format!("{}:2:1: save-model false: the best network of each level is always saved", file.display());
+    place.refused(&format!("{SHORT} --config {}", file.display()), 2, &line);
+}
+
 #[test]
 fn several_problems_are_told_at_once() {
     let ran =

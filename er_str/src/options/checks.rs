@@ -1,7 +1,7 @@
 //! Options that only some layers, or some trainings, have a use for.
 
-use shared::config::{Resolver, TrainingRecipe};
-use shared::density::Density;
+use shared::config::Resolver;
+use shared::schedule::LearningRate;
 use shared::{option, options};
 
 use super::Options;
@@ -11,21 +11,21 @@ use crate::pruning::Levels;
 
 impl Options {
     /// Iterative pruning, checked against the options of layers and of training.
-    pub(super) fn pruning_of(&self, recipe: &TrainingRecipe, resolver: &mut Resolver) -> Option<Levels> {
+    pub(super) fn pruning_of(&self, rate: &LearningRate, resolver: &mut Resolver) -> Option<Levels> {
         let Some(pruner) = self.pruning.pruner(resolver) else {
-            self.pruning.refuse(recipe.lr_policy, resolver);
+            self.pruning.refuse(rate.policy, resolver);
             return None;
         };
         let (own, asks) = (&self.own, self.pruning.shown(resolver));
         if own.conv_type != ConvType::Mask {
-            let what = format!("{asks} prunes ConvMask, and --conv-type is {}", own.conv_type);
+            let what = format!("{asks} prunes ConvMask, and {} is {}", resolver.name(option!(own.conv_type)), own.conv_type);
             resolver.problems.add_with_help(what, "use --conv-type ConvMask");
         }
         if own.first_layer_type.is_some_and(|first| !matches!(first, ConvType::Mask | ConvType::Dense)) {
             let what = format!("{} does not go with --pruner", resolver.show(option!(own.first_layer_type)));
             resolver.problems.add_with_help(what, "leave it out, or use DenseConv");
         }
-        Some(self.pruning.levels(pruner, recipe.lr_policy, option!(self.train.lr), resolver))
+        Some(self.pruning.levels(pruner, rate.policy, option!(self.train.lr), resolver))
     }
 
     /// Checks options that together name the network.
@@ -41,7 +41,7 @@ impl Options {
         }
         // They are in the name of the network.
         for option in options![own.width_mult, own.resnet_type, own.width, own.bn_type] {
-            resolver.unused(option);
+            resolver.leave_out(option);
         }
     }
 
@@ -63,12 +63,6 @@ impl Options {
             for option in options![drawing.sampling, drawing.flow_preservation, drawing.flow_keep_density] {
                 resolver.no_effect(option, &without, "it is about random masks: leave it out");
             }
-        }
-        let all = own.conv_type == ConvType::Mask && own.er_sparse_method == ErMethod::Construction;
-        let density = option!(own.er_sparse_init);
-        if all && resolver.is_given(density) && own.er_sparse_init < Density::FULL {
-            let what = format!("{} has no effect {without} and --er-sparse-method none", resolver.show(density));
-            resolver.remarks.push(what);
         }
         if own.er_sparse_method != ErMethod::StrInduced || !any(ConvType::is_masked) {
             let why = "without --er-sparse-method str-induced-er";
@@ -97,7 +91,9 @@ impl Options {
             }
         }
         // It decides what is done, not what comes of it.
-        resolver.unused(option!(own.evaluate));
+        resolver.leave_out(option!(own.evaluate));
+        resolver.keep(option!(own.er_sparsity_file));
+        resolver.keep(option!(own.use_budget));
     }
 
     /// Checks when the part that is left out grows, and how long levels are.

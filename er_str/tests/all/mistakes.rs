@@ -156,6 +156,8 @@ fn checkpoints_of_others() {
 
     let line = "--prune-rate has no effect with --use-budget";
     place.refused(&format!("{SHORT} --conv-type DNWConv --prune-rate 0.5 --use-budget --pretrained {best}"), 2, line);
+    // The fan of first weights is scaled by it, whoever decides what is left out.
+    place.done(&format!("show {SHORT} --conv-type DNWConv --prune-rate 0.5 --use-budget --scale-fan --pretrained {best}"));
     place.refused(&format!("{SHORT} --use-budget --pretrained {best}"), 2, "--use-budget has no effect with STRConvER");
     let other = format!("{SHORT} --arch mlp-8 --conv-type DNWConv --use-budget --pretrained {best}");
     place.fails(&other, 1, &["mask of shape 8×64 has 256 bytes, expected 64"]);

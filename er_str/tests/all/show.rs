@@ -209,3 +209,29 @@ fn options_without_use_are_remarked() {
     let hash = |words: &str| place.shown(&format!("{SMALL} {words}"))["config_hash"].clone();
     assert_eq!(hash("--conv-type DenseConv"), hash(&format!("--conv-type DenseConv {ordinary}")));
 }
+
+/// What is left out of a run does nothing in it.
+#[test]
+fn what_has_no_effect_has_none() {
+    let place = Place::new();
+    let [checkpoint, _] = first(&place);
+    let text = place.done(&format!("show {SMALL} --conv-type DNWConv --prune-rate 0.5 --st-decay 1"));
+    assert!(!text.contains("decay of thresholds"), "{text}");
+    let loads = format!("{PRUNED} --warmup-epochs 0 --load-before-prune --load-model-name {checkpoint}");
+    let ran = place.run(&format!("show {SMALL} {loads} --er-sparse-init 0.3"));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), "note: --er-sparse-init has no effect with the masks of a file\n"));
+}
+
+/// Layers stay dense among masks of a file, too: their types are this program's own.
+#[test]
+fn dense_layers_among_masks_of_a_file() {
+    let place = Place::new();
+    let file = place.trained(&format!("{SMALL} --epochs 1 --quiet")).join("checkpoints/best.safetensors");
+    let of = |words: &str| place.shown(&format!("{SMALL} --er-sparse-method {} {words}", file.display()));
+    let dense = |words: &str| of(words)["layers"].as_array().unwrap().iter().map(|l| l["dense"] == true).collect::<Vec<_>>();
+    assert_eq!([dense(""), dense("--first-layer-dense")], [[false, false], [true, false]]);
+    let hash = |words: &str| of(words)["config_hash"].clone();
+    assert_eq!(hash("--first-layer-dense"), hash("--dense-layers first"));
+    assert_ne!(hash("--first-layer-dense"), hash(""));
+    assert_ne!(hash("--first-layer-dense"), hash("--last-layer-dense"));
+}

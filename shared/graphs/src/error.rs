@@ -12,7 +12,7 @@ pub enum Kind {
 }
 
 /// A failure, as the user reads it: one line on what is wrong, one on what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
     what: String,
@@ -81,6 +81,15 @@ impl fmt::Display for Error {
         Ok(())
     }
 }
+
+/// As it is displayed: what `main` returns is written like this, and is for users, too.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
 
 /// The candidate nearest to `typed` (edit distance, case and `-`/`_` ignored), if it is near enough to be what was meant.
 ///

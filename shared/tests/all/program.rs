@@ -2,8 +2,8 @@
 
 use clap::{Args, Command};
 use shared::config::{
-    CommandLine, Common, Experiment, ExperimentOptions, MaskedRun, ProgramOptions, Request, Resolver, RunOptions, Setup, Shared,
-    read, values,
+    Experiment, ExperimentOptions, MaskedRun, ProgramOptions, Request, Resolver, RunOptions, Settled, Setup, SharedOptions,
+    TypedOptions, read, values,
 };
 use shared::engine::{Backend, Device};
 use shared::run::{Invocation, Machine, Signals};
@@ -22,11 +22,11 @@ struct Options {
 }
 
 impl ProgramOptions for Options {
-    fn shared(&self) -> Shared<'_> {
+    fn shared(&self) -> SharedOptions<'_> {
         self.shared.shared()
     }
 
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
         let (option, sparse) = (option!(self.period), self.shared.sparse.sparse);
         let period = resolver.keep(option);
         let often = Method { interval: Span::Steps(period as u64), ..method_named("SET").unwrap() };
@@ -34,9 +34,10 @@ impl ProgramOptions for Options {
         if !sparse {
             resolver.no_effect(option, "without --sparse", "add --sparse");
         }
-        let masks = self.shared.sparse.mask.settings(common.network.as_ref(), resolver)?;
-        let run = MaskedRun { method, by: None, masks, advice: "add --sparse" };
-        let Some(mut setup) = self.shared.masked(common.network, run, common.seed, resolver) else { return Ok(None) };
+        let masks = self.shared.sparse.mask.settings(None);
+        let run =
+            MaskedRun { method, by: None, masks, advice: "add --sparse", learning_rates: settled.learning_rate.clone().into() };
+        let Some(mut setup) = self.shared.masked(settled.network, run, settled.seed, resolver) else { return Ok(None) };
         setup.name.push_str("-often");
         setup.facts.insert("period".into(), period.into());
         if resolver.is_given(option) {
@@ -50,7 +51,7 @@ fn experiment(line: &str, seed: u64) -> Result<Experiment> {
     let command = RunOptions::augment_args(Options::augment_args(Command::new("program")));
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
-    CommandLine::<Options>::new("program", &command, &matches, given).unwrap().experiment(seed)
+    TypedOptions::<Options>::new("program", &command, &matches, given).unwrap().experiment(seed)
 }
 
 #[test]

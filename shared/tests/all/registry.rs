@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use clap::{Args, Command};
 use proptest::prelude::*;
 use shared::config::{
-    CommandLine, Common, ExperimentOptions, MaskedRun, MovingOptions, ProgramOptions, Request, Resolver, RunOptions, Setup,
-    Shared, read, values,
+    ExperimentOptions, MaskedRun, MovingOptions, ProgramOptions, Request, Resolver, RunOptions, Settled, Setup, SharedOptions,
+    TypedOptions, read, values,
 };
 use shared::density::{Density, Distribution, LayerDensities, Reach, Solution, fill};
 use shared::graph::{LayerShape, LayerState, Mask, Numbers, Sampling, sample};
@@ -299,17 +299,23 @@ struct Options {
 }
 
 impl ProgramOptions for Options {
-    fn shared(&self) -> Shared<'_> {
+    fn shared(&self) -> SharedOptions<'_> {
         self.shared.shared()
     }
 
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
         let name = resolver.keep(option!(self.method));
         let method = self.moving.method(method_of(&name), "this program", resolver);
-        let masks = self.shared.sparse.mask.settings(common.network.as_ref(), resolver)?;
+        let masks = self.shared.sparse.mask.settings(None);
         let method = Method { densities: [masks.density.get(); 2], ..method };
-        let run = MaskedRun { method, by: Some(name), masks, advice: "add --sparse" };
-        Ok(self.shared.masked(common.network, run, common.seed, resolver))
+        let run = MaskedRun {
+            method,
+            by: Some(name),
+            masks,
+            advice: "add --sparse",
+            learning_rates: settled.learning_rate.clone().into(),
+        };
+        Ok(self.shared.masked(settled.network, run, settled.seed, resolver))
     }
 }
 
@@ -333,7 +339,7 @@ fn a_training_uses_what_is_added() {
     let run = |more: &[&str]| {
         let words = [&["--config", yaml.to_str().unwrap(), "--out", folder], more].concat();
         let Request::Run(matches, given) = request(&words) else { panic!("{words:?} asks for text") };
-        let line = CommandLine::<Options>::new("program", &command(), &matches, given).unwrap();
+        let line = TypedOptions::<Options>::new("program", &command(), &matches, given).unwrap();
         let experiment = line.experiment(5).unwrap();
         let training = &experiment.training;
         let device = Machine::this(1, training.backend);

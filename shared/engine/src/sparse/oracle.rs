@@ -77,7 +77,7 @@ struct Net<'a> {
     n: usize,
 }
 
-/// All taps of a convolution: (weight, input pixel or none, output pixel), for every output pixel of every sample.
+/// All taps of a convolution: (weight, input pixel, output pixel) where the input pixel is inside the image, for every sample.
 fn taps(
     n: usize,
     from: Image,
@@ -88,19 +88,22 @@ fn taps(
 ) {
     for s in 0..n {
         for o in 0..to.channels {
-            for y in 0..to.height {
-                for x in 0..to.width {
-                    for i in 0..shape.inp {
-                        for ky in 0..shape.kernel[0] {
-                            for kx in 0..shape.kernel[1] {
-                                let (iy, ix) = (y * stride + ky, x * stride + kx);
-                                if iy < padding || ix < padding || iy - padding >= from.height || ix - padding >= from.width {
+            for i in 0..shape.inp {
+                let from_plane = (s * from.channels + o / (shape.out / groups) * shape.inp + i) * from.height;
+                let to_plane = (s * to.channels + o) * to.height;
+                for ky in 0..shape.kernel[0] {
+                    for kx in 0..shape.kernel[1] {
+                        let k = ((o * shape.inp + i) * shape.kernel[0] + ky) * shape.kernel[1] + kx;
+                        for y in 0..to.height {
+                            let Some(iy) = (y * stride + ky).checked_sub(padding).filter(|&iy| iy < from.height) else {
+                                continue;
+                            };
+                            let (input, output) = ((from_plane + iy) * from.width, (to_plane + y) * to.width);
+                            for x in 0..to.width {
+                                let Some(ix) = (x * stride + kx).checked_sub(padding).filter(|&ix| ix < from.width) else {
                                     continue;
-                                }
-                                let c = o / (shape.out / groups) * shape.inp + i;
-                                let input = ((s * from.channels + c) * from.height + iy - padding) * from.width + ix - padding;
-                                let output = ((s * to.channels + o) * to.height + y) * to.width + x;
-                                f(((o * shape.inp + i) * shape.kernel[0] + ky) * shape.kernel[1] + kx, input, output);
+                                };
+                                f(k, input + ix, output + x);
                             }
                         }
                     }

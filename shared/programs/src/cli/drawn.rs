@@ -32,7 +32,7 @@ impl DrawnOptions {
             resolver.finish()?;
             unreachable!("no network is a problem");
         };
-        let settings = self.mask.settings(Some(&spec), &mut resolver)?;
+        let settings = self.mask.settings(self.mask.read(&spec, &mut resolver)?);
         let masks = self.mask.plan(&settings, &spec, self.seed, &mut resolver);
         resolver.finish()?;
         let init = InitMethod::Default;

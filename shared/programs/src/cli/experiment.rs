@@ -9,7 +9,7 @@ use super::Program;
 use super::exit::Exit;
 use super::output::print;
 use super::show::Shown;
-use crate::config::{CommandLine, Experiment, ProgramOptions};
+use crate::config::{Experiment, ProgramOptions, TypedOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_training::run::{self, Machine, Signals, Stop, Sums};
@@ -22,7 +22,7 @@ type Row = (u64, PathBuf, Option<f64>);
 ///
 /// # Errors
 /// Options that do not fit together, and everything that can go wrong in a run.
-pub(super) fn run<P: Program>(line: &CommandLine<P::Options>, words: &[String]) -> Result<Exit> {
+pub(super) fn run<P: Program>(line: &TypedOptions<P::Options>, words: &[String]) -> Result<Exit> {
     let (run, seed) = (&line.run, line.seed());
     let more = run.iters as u64 - 1;
     let last = seed.checked_add(more).ok_or_else(|| Error::usage(format!("--seed {seed}: seed {seed} + {more} is too large")))?;
@@ -76,7 +76,7 @@ pub(super) fn run<P: Program>(line: &CommandLine<P::Options>, words: &[String]) 
 ///
 /// # Errors
 /// Options that do not fit together.
-pub(super) fn show(line: &CommandLine<impl ProgramOptions + Args>) -> Result<Shown> {
+pub(super) fn show(line: &TypedOptions<impl ProgramOptions + Args>) -> Result<Shown> {
     let Experiment { config, training, remarks, .. } = line.experiment(line.seed())?;
     let Training { spec, approach, start, .. } = training;
     for text in &remarks {

@@ -15,13 +15,13 @@ mod tables;
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command};
+use clap::{Arg, ArgAction, Args, Command};
 
 pub use exit::Exit;
 pub use output::{Format, print};
 
 use self::show::ShowOptions;
-use crate::config::{CommandLine, ProgramOptions, Request, RunOptions, read, with_word_booleans};
+use crate::config::{ProgramOptions, Request, RunOptions, TypedOptions, read, values_of, with_word_booleans};
 use er_graphs::error::{Error, Result, nearest};
 
 /// A program: its name and its options, which say what it does.
@@ -73,17 +73,17 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         Request::Run(matches, given) => (matches, given),
     };
     match called.get_name() {
-        "data" => data::run(&options(&matches)?),
+        "data" => data::run(&values_of(&matches)?),
         "graph" => graph::run(&matches, &given),
-        "flops" => flops::run(options(&matches)?, &given),
-        "completions" => completions::run::<P>(options(&matches)?),
-        "man" => man::run::<P>(&options(&matches)?),
+        "flops" => flops::run(values_of(&matches)?, &given),
+        "completions" => completions::run::<P>(values_of(&matches)?),
+        "man" => man::run::<P>(&values_of(&matches)?),
         "show" => {
-            let ShowOptions { format } = options(&matches)?;
-            let line = CommandLine::<P::Options>::new(P::NAME, &command, &matches, given)?;
+            let ShowOptions { format } = values_of(&matches)?;
+            let line = TypedOptions::<P::Options>::new(P::NAME, &command, &matches, given)?;
             show::run(&experiment::show(&line)?, format)
         }
-        _ => experiment::run::<P>(&CommandLine::new(P::NAME, &command, &matches, given)?, words),
+        _ => experiment::run::<P>(&TypedOptions::new(P::NAME, &command, &matches, given)?, words),
     }
 }
 
@@ -91,10 +91,6 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
 fn start_threads(threads: usize) -> Result<()> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     pool.map_err(|e| Error::failure(format!("cannot start {threads} threads: {e}")))
-}
-
-fn options<O: Args>(matches: &ArgMatches) -> Result<O> {
-    O::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
 }
 
 fn command<P: Program>() -> Command {

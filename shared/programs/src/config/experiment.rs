@@ -10,7 +10,7 @@ use er_training::run::RunFolder;
 use er_training::train::{Approach, Contest, Destination, Plan, Training};
 use serde_json::{Map, Value, json};
 
-use super::{Provenance, Request, Resolved, Resolver, RunOptions, Shared, TrainingRecipe, read};
+use super::{Provenance, Request, Resolved, Resolver, RunOptions, SharedOptions, TrainingRecipe, read};
 use crate::option;
 
 /// What the options of a program mean.
@@ -24,17 +24,19 @@ pub struct Setup {
     pub name: String,
     /// What the summary says besides the results.
     pub facts: Map<String, Value>,
+    /// The learning rates, phase by phase.
+    pub learning_rates: LearningRates,
 }
 
 /// What is settled before a program looks at options of its own.
 #[derive(Debug)]
-pub struct Common<'a> {
+pub struct Settled<'a> {
     /// The network that the options name; none if they name none, which is a problem already told.
     pub network: Option<ModelSpec>,
     /// The seed of this run.
     pub seed: u64,
-    /// The recipe of training.
-    pub recipe: &'a TrainingRecipe,
+    /// The learning rate that the shared options ask for.
+    pub learning_rate: &'a LearningRate,
     /// How and where the run goes.
     pub run: &'a RunOptions,
 }
@@ -42,14 +44,14 @@ pub struct Common<'a> {
 /// The options of a program that decide a result, as they were typed: those it shares with others, its own, and what they mean.
 pub trait ProgramOptions {
     /// The options that every program has.
-    fn shared(&self) -> Shared<'_>;
+    fn shared(&self) -> SharedOptions<'_>;
 
     /// The name of the network, where `usual` is the one that suits the images.
     fn model(&self, usual: &str) -> String {
         self.shared().data.network.name(usual)
     }
 
-    /// The recipe of training, some of which a program may choose by other options.
+    /// The recipe of training, parts of which a program may choose by other options.
     fn recipe(&self, _: &mut Resolver) -> TrainingRecipe {
         self.shared().train.recipe()
     }
@@ -58,22 +60,17 @@ pub trait ProgramOptions {
     ///
     /// # Errors
     /// Files that are missing or do not fit.
-    fn setup(&self, common: Common<'_>, resolver: &mut Resolver) -> Result<Option<Setup>>;
+    fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>>;
 
     /// The checkpoint to evaluate instead of training, if that is asked for.
     fn evaluates(&self) -> Option<&Path> {
         None
     }
-
-    /// The learning rates of the program, phase by phase, from those that the shared options ask for.
-    fn schedule(&self, usual: LearningRate) -> LearningRates {
-        usual.into()
-    }
 }
 
 /// The options of a program as they were typed, for any number of seeds.
 #[derive(Debug)]
-pub struct CommandLine<O> {
+pub struct TypedOptions<O> {
     /// Name of the program.
     pub program: &'static str,
     /// What decides the result.
@@ -85,24 +82,23 @@ pub struct CommandLine<O> {
     defaults: Map<String, Value>,
 }
 
-impl<O: ProgramOptions + Args> CommandLine<O> {
-    /// What was typed for this command, and what the same command means without any word.
+impl<O: ProgramOptions + Args> TypedOptions<O> {
+    /// What was typed for this command, and what the same command means without any word. Where it means nothing without one, there are
+    /// no defaults, and all options name its runs.
     ///
     /// # Errors
-    /// None that a checked command line has.
+    /// If values cannot be read, which a checked command line excludes.
     pub fn new(program: &'static str, command: &Command, matches: &ArgMatches, given: Provenance) -> Result<Self> {
         let Request::Run(nothing, none_given) = read(command, &[])? else { unreachable!("nothing is asked") };
         // What a command is asked besides, such as how to write its answer, is not about the run.
         let of_runs = RunOptions::augment_args(O::augment_args(Command::new("run")));
         let given = given.among(&of_runs);
         let of = |matches: &ArgMatches, given, defaults| {
-            let told = |e: clap::Error| Error::usage(e.to_string().lines().next().unwrap_or_default());
-            let options = O::from_arg_matches(matches).map_err(told)?;
-            let run = RunOptions::from_arg_matches(matches).map_err(told)?;
+            let (options, run) = (values_of(matches)?, values_of(matches)?);
             Ok(Self { program, options, run, given, defaults })
         };
         let alone = of(&nothing, none_given, Map::new())?;
-        let defaults = alone.experiment(alone.seed())?.config.deciding();
+        let defaults = alone.experiment(alone.seed()).map(|of| of.config.deciding()).unwrap_or_default();
         of(matches, given, defaults)
     }
 
@@ -118,7 +114,7 @@ impl<O: ProgramOptions + Args> CommandLine<O> {
     pub fn experiment(&self, seed: u64) -> Result<Experiment> {
         let Self { program, options, run, given, defaults } = self;
         let mut resolver = Resolver::new(given);
-        let Shared { data, train, published } = options.shared();
+        let SharedOptions { data, train, published } = options.shared();
         published.refuse(&mut resolver);
         run.keep(&mut resolver);
         resolver.keep_as(option!(train.seed), seed);
@@ -126,24 +122,28 @@ impl<O: ProgramOptions + Args> CommandLine<O> {
         let images = resolver.take(images);
         let recipe = options.recipe(&mut resolver);
         let network = images.as_ref().map(|images| images.spec.clone());
-        let setup = options.setup(Common { network, seed, recipe: &recipe, run }, &mut resolver)?;
-        let learning_rate = options.schedule(train.learning_rate(&recipe, &mut resolver));
-        resolver.take(learning_rate.check());
-        let plan = Plan {
-            epochs: learning_rate.total_epochs(),
-            max_steps: resolver.keep(option!(train.max_steps)).map(|n| n as u64),
-            log_interval: run.log_interval as u64,
-            learning_rate,
-            contest: Contest::All,
-        };
+        let learning_rate = train.learning_rate(&recipe, &mut resolver);
+        let settled = Settled { network, seed, learning_rate: &learning_rate, run };
+        let setup = options.setup(settled, &mut resolver)?;
+        if let Some(setup) = &setup {
+            resolver.take(setup.learning_rates.check());
+        }
+        let max_steps = resolver.keep(option!(train.max_steps)).map(|n| n as u64);
         let batch_size = resolver.keep(option!(train.batch_size));
         let test_batch_size = resolver.keep(option!(train.test_batch_size));
         let step = train.step(&recipe, &mut resolver);
         let start = train.start(&mut resolver);
         let backend = run.backend(published, &mut resolver);
         let (config, remarks) = resolver.resolve(program, defaults)?;
-        let (Some(Setup { spec, approach, name, facts: more }), Some(images)) = (setup, images) else {
+        let (Some(Setup { spec, approach, name, facts: more, learning_rates }), Some(images)) = (setup, images) else {
             unreachable!("what means nothing is a problem")
+        };
+        let plan = Plan {
+            epochs: learning_rates.total_epochs(),
+            max_steps,
+            log_interval: run.log_interval as u64,
+            learning_rate: learning_rates,
+            contest: Contest::All,
         };
         let mut facts = Map::from_iter([
             ("program".to_owned(), json!(program)),
@@ -178,6 +178,14 @@ impl<O: ProgramOptions + Args> CommandLine<O> {
         };
         Ok(Experiment { config, run: run.clone(), training, name, remarks })
     }
+}
+
+/// The values of a struct of options.
+///
+/// # Errors
+/// If there is one that it cannot have, which a checked command line excludes.
+pub(crate) fn values_of<O: FromArgMatches>(matches: &ArgMatches) -> Result<O> {
+    O::from_arg_matches(matches).map_err(|e| Error::usage(e.to_string().lines().next().unwrap_or_default()))
 }
 
 /// A training with the options it is from.

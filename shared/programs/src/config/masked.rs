@@ -5,6 +5,7 @@ use er_graphs::graph::Mask;
 use er_graphs::registry::Selected;
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
+use er_networks::schedule::LearningRates;
 use er_networks::topology::rule::{InitialMask, Method};
 use er_networks::topology::{MaskPlan, MaskWeights};
 use er_training::train::{InitialNetwork, MaskedTraining, TrainingMethod};
@@ -26,13 +27,15 @@ pub struct MaskedRun {
     pub masks: MaskSettings,
     /// What to do about options of masks where there is none.
     pub advice: &'static str,
+    /// The learning rates.
+    pub learning_rates: LearningRates,
 }
 
 impl ExperimentOptions {
     /// The setup of such a training of this network. Where the method has no mask, options of masks that the program has not kept are
     /// problems.
     pub fn masked(&self, spec: Option<ModelSpec>, run: MaskedRun, seed: u64, resolver: &mut Resolver) -> Option<Setup> {
-        let MaskedRun { method, by, masks: settings, advice } = run;
+        let MaskedRun { method, by, masks: settings, advice, learning_rates } = run;
         let init = self.init.method(resolver);
         let ortho_repair = resolver.keep(option!(self.init.ortho_repair));
         resolver.keep(option!(self.sparse.sparse));
@@ -72,7 +75,7 @@ impl ExperimentOptions {
             training.asked = resolver.asked_density(option!(self.sparse.mask.density), settings.density);
             training.kind_asked = resolver.is_given(sparse_init).then(|| resolver.show(sparse_init));
         }
-        Some(Setup { spec, approach: Box::new(training), name, facts })
+        Some(Setup { spec, approach: Box::new(training), name, facts, learning_rates })
     }
 
     /// What the masks are drawn from, and whether the way first weights are drawn goes with them.

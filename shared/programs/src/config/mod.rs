@@ -1,5 +1,5 @@
 //! Options in two steps. What was typed, on the command line or in a YAML file, is a struct of fields that `clap` fills, and one field is
-//! one option: names, help, default. What it means, a [`CommandLine`] resolves for a seed to an [`Experiment`]: the training with every
+//! one option: names, help, default. What it means, a [`TypedOptions`] resolves for a seed to an [`Experiment`]: the training with every
 //! default filled in, and the options as they are stored, shown and hashed.
 
 mod experiment;
@@ -16,12 +16,13 @@ pub mod values;
 mod words;
 mod yaml;
 
-pub use experiment::{CommandLine, Common, Experiment, ProgramOptions, Setup};
+pub(crate) use experiment::values_of;
+pub use experiment::{Experiment, ProgramOptions, Settled, Setup, TypedOptions};
 pub use masked::{MaskedRun, RESUMED};
 pub use options::{
-    DataOptions, DrawingOptions, EngineName, ExperimentOptions, Images, InitOptions, MaskOptions, MaskSettings, MovingOptions,
-    NetworkOptions, OptimizerName, PublishedOptions, RunOptions, SelectOn, Shared, SparseOptions, TrainingOptions,
-    TrainingRecipe,
+    DataOptions, DrawingOptions, EngineName, ExperimentOptions, FileMasks, Images, InitOptions, MaskOptions, MaskSettings,
+    MovingOptions, NetworkOptions, OptimizerName, PublishedOptions, RunOptions, SelectOn, SharedOptions, SparseOptions,
+    TrainingOptions, TrainingRecipe,
 };
 pub use problems::Problems;
 pub use resolved::Resolved;

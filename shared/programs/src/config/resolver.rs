@@ -14,7 +14,8 @@ use super::source::Provenance;
 use super::{OptionId, Typed};
 
 /// Collects what the options of one run mean. Whoever reads an option says what has become of it: kept, as typed or with another
-/// value; without use for this run; or wrong.
+/// value; left out; or wrong. What is left out stays so, whoever keeps it before or afterwards, and of several values kept the last
+/// counts.
 #[derive(Debug)]
 pub struct Resolver<'a> {
     given: &'a Provenance,
@@ -25,7 +26,7 @@ pub struct Resolver<'a> {
     deciding: BTreeMap<OptionId, Value>,
     running: BTreeMap<OptionId, Value>,
     contents: BTreeMap<OptionId, String>,
-    unused: BTreeSet<OptionId>,
+    left_out: BTreeSet<OptionId>,
 }
 
 impl<'a> Resolver<'a> {
@@ -38,7 +39,7 @@ impl<'a> Resolver<'a> {
             deciding: BTreeMap::new(),
             running: BTreeMap::new(),
             contents: BTreeMap::new(),
-            unused: BTreeSet::new(),
+            left_out: BTreeSet::new(),
         }
     }
 
@@ -52,20 +53,20 @@ impl<'a> Resolver<'a> {
         self.given.show(option.into())
     }
 
-    /// The option's name for users.
-    pub fn long(&self, option: impl Into<OptionId>) -> &'a str {
-        self.given.long(option.into())
+    /// The option as messages about others name it: `--density`.
+    pub fn name(&self, option: impl Into<OptionId>) -> String {
+        format!("--{}", self.given.long(option.into()))
     }
 
     /// Keeps an option that decides the result as it was typed.
     pub fn keep<T: Serialize + Clone>(&mut self, option: Typed<'_, T>) -> T {
-        self.keep_as(option, option.value);
-        option.value.clone()
+        self.keep_as(option, option.value());
+        option.value().clone()
     }
 
     /// [`Resolver::keep`], with a value in place of one that was not typed.
     pub fn keep_or<T: Serialize + Clone>(&mut self, option: Typed<'_, Option<T>>, default: T) -> T {
-        let value = option.value.clone().unwrap_or(default);
+        let value = option.value().clone().unwrap_or(default);
         self.keep_as(option, &value);
         value
     }
@@ -90,25 +91,26 @@ impl<'a> Resolver<'a> {
         self.problems.take(result)
     }
 
-    /// Notes that this run has no use for an option, so that it is neither stored nor part of the run's name.
-    pub fn unused(&mut self, option: impl Into<OptionId>) {
-        self.unused.insert(option.into());
+    /// Leaves an option out of what is stored and shown and of the run's name: this run has no use for it, or what it means is kept
+    /// as another option.
+    pub fn leave_out(&mut self, option: impl Into<OptionId>) {
+        self.left_out.insert(option.into());
     }
 
-    /// Whether an option was kept, and is not [unused](Self::unused).
+    /// Whether an option was kept, and is not [left out](Self::leave_out).
     pub fn is_kept(&self, option: impl Into<OptionId>) -> bool {
         let option = option.into();
-        self.deciding.contains_key(&option) && !self.unused.contains(&option)
+        self.deciding.contains_key(&option) && !self.left_out.contains(&option)
     }
 
-    /// As [`Resolver::unused`]; and having given it is a problem: `why` ends the sentence "--option has no effect", `help` says what
+    /// As [`Resolver::leave_out`]; and having given it is a problem: `why` ends the sentence "--option has no effect", `help` says what
     /// to do.
     pub fn no_effect(&mut self, option: impl Into<OptionId>, why: &str, help: &str) {
         let option = option.into();
         if self.is_given(option) {
             self.problems.add_with_help(format!("{} has no effect {why}", self.show(option)), help);
         }
-        self.unused(option);
+        self.leave_out(option);
     }
 
     /// As [`Resolver::no_effect`], but having given it is worth a remark only.
@@ -117,13 +119,14 @@ impl<'a> Resolver<'a> {
         if self.is_given(option) {
             self.remarks.push(format!("{} has no effect {why}", self.show(option)));
         }
-        self.unused(option);
+        self.leave_out(option);
     }
 
-    /// A density that an option asks for, if it was given: for masks that come from elsewhere.
+    /// A density that an option asks for, if it was given and is kept: for masks that come from elsewhere.
     pub fn asked_density(&self, option: impl Into<OptionId>, density: Density) -> Option<AskedDensity> {
         let option = option.into();
-        self.is_given(option).then(|| AskedDensity { option: self.show(option), density: density.get() })
+        (self.is_given(option) && self.is_kept(option))
+            .then(|| AskedDensity { option: self.show(option), density: density.get() })
     }
 
     /// All problems as one error, if there are any. For commands that store no options.
@@ -137,20 +140,22 @@ impl<'a> Resolver<'a> {
     /// The options of a run of this program, which has these without any word; and remarks.
     ///
     /// # Errors
-    /// One usage error with all problems; a failure if an option was given that nobody read.
+    /// One usage error with all problems; a failure if there is an option that nobody read.
     pub(super) fn resolve(self, program: &str, defaults: &Map<String, Value>) -> Result<(Resolved, Vec<String>)> {
         self.problems.finish()?;
         let read: BTreeSet<&str> =
-            self.unused.iter().chain(self.deciding.keys()).chain(self.running.keys()).map(|id| id.field()).collect();
-        if let Some(option) = self.given.unread(|field| read.contains(field)) {
-            let what = format!("{option} was given, and nothing here reads it");
-            return Err(Error::failure(what).help("this is a fault of the program; leave the option out"));
+            self.left_out.iter().chain(self.deciding.keys()).chain(self.running.keys()).map(|id| id.field()).collect();
+        if let Some((_, long)) = self.given.all().find(|(field, _)| !read.contains(field)) {
+            let help = "this is a fault of the program: what reads the option has to keep it or to leave it out";
+            return Err(Error::failure(format!("nothing in {program} says what becomes of --{long}")).help(help));
         }
+        let is_in = |id: &OptionId| !self.left_out.contains(id);
+        let named = |id: OptionId| self.given.long(id).to_owned();
         let used = |options: BTreeMap<OptionId, Value>| {
-            let used = options.into_iter().filter(|(id, value)| !self.unused.contains(id) && !is_nothing(value));
-            used.map(|(id, value)| (self.given.long(id).to_owned(), value)).collect()
+            let used = options.into_iter().filter(|(id, value)| is_in(id) && !is_nothing(value));
+            used.map(|(id, value)| (named(id), value)).collect()
         };
-        let contents = self.contents.into_iter().map(|(id, content)| (self.given.long(id).to_owned(), content)).collect();
+        let contents = self.contents.into_iter().filter(|(id, _)| is_in(id)).map(|(id, content)| (named(id), content)).collect();
         let resolved = Resolved {
             program: program.to_owned(),
             deciding: used(self.deciding),
@@ -178,7 +183,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Request, read};
-    use crate::option;
+    use crate::{option, options};
 
     #[derive(Args)]
     struct Options {
@@ -223,6 +228,7 @@ mod tests {
             resolver.remark_no_effect(option!(options.names), "with nothing");
             // Whoever keeps it later does not change that.
             resolver.keep(option!(options.settle));
+            resolver.leave_out(option!(options.data_dir));
             resolver.keep(option!(options.batch_size));
             assert!(resolver.is_kept(option!(options.batch_size)) && !resolver.is_kept(option!(options.settle)));
         };
@@ -236,10 +242,38 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_nobody_reads_is_no_silent_one() {
-        let one = |options: &Options, resolver: &mut Resolver| _ = resolver.keep(option!(options.batch_size));
-        assert!(resolved(&["--batch-size", "3"], one).is_ok());
-        let error = resolved(&["--data", "here"], one).unwrap_err();
-        assert_eq!(error.what(), "--data was given, and nothing here reads it");
+    fn an_option_that_nobody_reads_is_a_fault() {
+        let three = |options: &Options, resolver: &mut Resolver| {
+            resolver.keep(option!(options.batch_size));
+            resolver.keep(option!(options.settle));
+            resolver.leave_out(option!(options.names));
+        };
+        for words in [&[][..], &["--data", "here"]] {
+            let error = resolved(words, three).unwrap_err();
+            assert_eq!(error.what(), "nothing in test says what becomes of --data");
+        }
+        let all = |options: &Options, resolver: &mut Resolver| {
+            three(options, resolver);
+            resolver.keep_running(option!(options.data_dir), "here");
+        };
+        assert!(resolved(&[], all).is_ok());
+    }
+
+    #[test]
+    fn what_is_left_out_asks_for_nothing() {
+        let density = Density::FULL;
+        let asked = |options: &Options, resolver: &mut Resolver| {
+            let option = option!(options.settle);
+            assert!(resolver.asked_density(option, density).is_none());
+            resolver.keep(option);
+            assert!(resolver.asked_density(option, density).is_some());
+            resolver.leave_out(option);
+            resolver.keep_content(option, b"content");
+            assert!(resolver.asked_density(option, density).is_none());
+            for option in options![options.batch_size, options.data_dir, options.names] {
+                resolver.leave_out(option);
+            }
+        };
+        assert_eq!(resolved(&["--settle", "1"], asked).unwrap().0.contents().count(), 0);
     }
 }

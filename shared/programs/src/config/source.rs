@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, Command};
 
 use super::problems::Problems;
-use super::table::{Table, accepts, as_word, is_empty_list, is_switch, label, with_word_booleans};
+use super::table::{Table, accepts, as_word, is_empty_list, is_question, is_switch, label, with_word_booleans};
 use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
@@ -37,24 +37,35 @@ impl fmt::Display for Place {
 /// Code knows an option by its field (`data_dir`), users by its long name, which a program may choose (`--data`).
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
-    /// By field: the long name, and the place if it was given.
-    options: BTreeMap<String, (String, Option<Place>)>,
+    /// By field.
+    options: BTreeMap<String, Known>,
+}
+
+/// An option of a command.
+#[derive(Debug, Clone)]
+struct Known {
+    long: String,
+    /// Where it was written, if it was.
+    place: Option<Place>,
+    /// Whether it was written as a switch that is off.
+    is_off: bool,
 }
 
 impl Provenance {
     /// Whether an option was given.
     pub fn has(&self, option: OptionId) -> bool {
-        self.place(option).is_some()
+        self.options.get(option.field()).is_some_and(|known| known.place.is_some() && !known.is_off)
     }
 
     /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
     pub fn show(&self, option: OptionId) -> String {
-        format!("{}{}", self.place(option).unwrap_or(&Place::CommandLine), self.long(option))
+        let place = self.options.get(option.field()).and_then(|known| known.place.as_ref());
+        format!("{}{}", place.unwrap_or(&Place::CommandLine), self.long(option))
     }
 
     /// The long name of an option.
     pub fn long(&self, option: OptionId) -> &str {
-        self.options.get(option.field()).map_or(option.field(), |(long, _)| long)
+        self.options.get(option.field()).map_or(option.field(), |known| &known.long)
     }
 
     /// The options that are among those of another command.
@@ -64,14 +75,9 @@ impl Provenance {
         self
     }
 
-    /// An option that was given, and that nobody read, as a message about its value begins.
-    pub(super) fn unread(&self, is_read: impl Fn(&str) -> bool) -> Option<String> {
-        let unread = self.options.iter().find(|(field, (_, place))| place.is_some() && !is_read(field));
-        unread.and_then(|(_, (long, place))| Some(format!("{}{long}", place.as_ref()?)))
-    }
-
-    fn place(&self, option: OptionId) -> Option<&Place> {
-        self.options.get(option.field()).and_then(|(_, place)| place.as_ref())
+    /// The fields of all options, and their long names.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.options.iter().map(|(field, known)| (field.as_str(), known.long.as_str()))
     }
 }
 
@@ -122,11 +128,12 @@ pub fn read(command: &Command, words: &[String]) -> Result<Request> {
     found.retain(|(arg, text, _)| !is_empty_list(arg, text));
     let line: Vec<String> = found.iter().map(|(arg, text, _)| as_word(arg, text)).collect();
     let is_off = |arg: &Arg, text: &str| is_switch(arg) && values::boolean(text) == Ok(false);
-    let place = |of: &Arg| {
-        let given = found.iter().find(|(arg, text, _)| arg.get_id() == of.get_id() && !is_off(arg, text));
-        given.map(|(.., place)| place.clone())
+    let known = |of: &Arg| {
+        let written = found.iter().find(|(arg, ..)| arg.get_id() == of.get_id());
+        let place = written.map(|(.., place)| place.clone());
+        Known { long: long(of), place, is_off: written.is_some_and(|(arg, text, _)| is_off(arg, text)) }
     };
-    let options = command.get_arguments().map(|arg| (arg.get_id().to_string(), (long(arg), place(arg))));
+    let options = command.get_arguments().filter(|arg| !is_question(arg)).map(|arg| (arg.get_id().to_string(), known(arg)));
     let given = Provenance { options: options.collect() };
     let matches = command.clone().no_binary_name(true).try_get_matches_from(line).map_err(|e| {
         let text = e.to_string();

@@ -58,10 +58,7 @@ fn names(arg: &Arg) -> impl Iterator<Item = &str> {
 impl<'a> Table<'a> {
     /// Every option; `--help` and `--version` are questions instead.
     fn options(self) -> impl Iterator<Item = &'a Arg> {
-        let asks = |a: &&Arg| {
-            matches!(a.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version)
-        };
-        self.0.get_arguments().filter(move |a| !asks(a))
+        self.0.get_arguments().filter(|arg| !is_question(arg))
     }
 
     /// The option with this long name (or alias).
@@ -105,6 +102,11 @@ impl<'a> Table<'a> {
 pub(super) fn label(arg: &Arg) -> String {
     let value = || arg.get_value_names().and_then(|names| names.first()).map_or(arg.get_id().as_str(), |name| name.as_str());
     arg.get_long().map_or_else(|| value().to_owned(), |long| format!("--{long}"))
+}
+
+/// Whether this is `--help` or `--version`.
+pub(super) fn is_question(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong | ArgAction::Version)
 }
 
 /// Whether an option may stand without a value.

@@ -1,4 +1,4 @@
-//! Options as code speaks of them: by the field that holds what was typed, so that the compiler knows every option there is.
+//! Options as code speaks of them: by the field that holds what was typed, so that the compiler knows that there is such an option.
 
 use std::fmt;
 
@@ -8,8 +8,7 @@ use std::fmt;
 pub struct OptionId(&'static str);
 
 impl OptionId {
-    /// The option held by the field that an expression like `self.mask.density` ends in. For the macros, which make sure that there
-    /// is one.
+    /// The option held by the field that a path like `mask.density` ends in. For the macros, which make sure that there is one.
     #[doc(hidden)]
     #[must_use]
     pub fn of_field(path: &'static str) -> Self {
@@ -44,10 +43,29 @@ impl<T> From<Typed<'_, T>> for OptionId {
 /// An option as it was typed: its value, or the default in its place, and which option it is.
 #[derive(Debug)]
 pub struct Typed<'a, T> {
+    id: OptionId,
+    value: &'a T,
+}
+
+impl<'a, T> Typed<'a, T> {
+    /// For [`option!`](crate::option).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new(path: &'static str, value: &'a T) -> Self {
+        Self { id: OptionId::of_field(path), value }
+    }
+
     /// Which option.
-    pub id: OptionId,
+    #[must_use]
+    pub fn id(self) -> OptionId {
+        self.id
+    }
+
     /// What was typed.
-    pub value: &'a T,
+    #[must_use]
+    pub fn value(self) -> &'a T {
+        self.value
+    }
 }
 
 impl<T> Clone for Typed<'_, T> {
@@ -61,16 +79,16 @@ impl<T> Copy for Typed<'_, T> {}
 /// The option in a field, with what was typed: `option!(self.density)`.
 #[macro_export]
 macro_rules! option {
-    ($field:expr) => {
-        $crate::config::Typed { id: $crate::config::OptionId::of_field(stringify!($field)), value: &$field }
+    ($of:ident . $($field:ident).+) => {
+        $crate::config::Typed::new(stringify!($($field).+), &$of.$($field).+)
     };
 }
 
 /// Which options the fields hold: `options![self.density, self.sampling]`.
 #[macro_export]
 macro_rules! options {
-    ($($field:expr),* $(,)?) => {
-        [$($crate::config::OptionId::from($crate::option!($field))),*]
+    ($($of:ident . $($field:ident).+),* $(,)?) => {
+        [$($crate::option!($of . $($field).+).id()),*]
     };
 }
 
@@ -98,7 +116,7 @@ mod tests {
     fn an_option_is_named_by_its_field() {
         let outer = Outer { inner: Inner { batch_size: 3 }, lr: 0.1 };
         let typed = option!(outer.inner.batch_size);
-        assert_eq!((typed.id.field(), *typed.value), ("batch_size", 3));
+        assert_eq!((typed.id().field(), *typed.value()), ("batch_size", 3));
         assert_eq!(options![outer.lr, outer.inner.batch_size].map(super::OptionId::field), ["lr", "batch_size"]);
         assert_eq!(option_of!(Outer, lr), option!(outer.lr).into());
     }

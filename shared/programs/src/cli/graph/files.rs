@@ -21,13 +21,13 @@ const MOST_DRAWN: usize = 1_000_000;
 pub(super) fn chosen(subject: &Subject, asked: Typed<'_, Option<String>>, given: &Provenance) -> Result<usize> {
     let Graphs::Network(Network { spec, .. }) = &subject.graphs else { return Ok(0) };
     let layers = || spec.layers().iter().enumerate();
-    let Some(name) = asked.value else {
+    let Some(name) = asked.value() else {
         return Ok(layers().rev().max_by_key(|(_, layer)| layer.shape.weights()).map_or(0, |(l, _)| l));
     };
     let plain = |name: &str| name.trim_end_matches(".weight").to_owned();
     let names: Vec<String> = layers().map(|(_, layer)| plain(&layer.name)).collect();
     names.iter().position(|n| *n == plain(name)).ok_or_else(|| {
-        let what = format!("{} {name}: {} has no such layer", given.show(asked.id), spec.name());
+        let what = format!("{} {name}: {} has no such layer", given.show(asked.id()), spec.name());
         let near = er_graphs::error::nearest(name, names.iter().map(String::as_str));
         Error::usage(what).help(match near {
             Some(near) => format!("did you mean '{near}'?"),

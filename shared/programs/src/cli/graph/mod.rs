@@ -19,7 +19,7 @@ use super::drawn::DrawnOptions;
 use super::exit::Exit;
 use super::output::{TableFormat, print};
 use super::tables::{csv, rows};
-use crate::config::{MaskOptions, Provenance, Resolver, values};
+use crate::config::{MaskOptions, Provenance, Resolver, values, values_of};
 use crate::{option, option_of};
 use er_graphs::error::Result;
 use er_graphs::graph::View;
@@ -90,7 +90,7 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
-    let options: Options = super::options(matches)?;
+    let options: Options = values_of(matches)?;
     if let Some(threads) = options.threads {
         super::start_threads(threads)?;
     }

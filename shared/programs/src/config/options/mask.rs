@@ -1,7 +1,5 @@
 //! Options about masks.
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::config::{OptionId, Resolver, Typed, listing, values};
@@ -51,7 +49,7 @@ pub struct DrawingOptions {
     pub flow_keep_density: bool,
 }
 
-/// Which masks are asked for: what options say, or what stands in a file that they name.
+/// Which masks a run begins with.
 #[derive(Debug, Clone)]
 pub struct MaskSettings {
     /// How the density is divided among the layers.
@@ -62,6 +60,41 @@ pub struct MaskSettings {
     pub dense_layers: Vec<String>,
     /// The masks of the file that `init` names, if it names one.
     pub of_file: Option<Vec<Mask>>,
+}
+
+/// The masks of a file, which decide their density.
+#[derive(Debug)]
+pub struct FileMasks {
+    /// The masks, layer by layer.
+    pub masks: Vec<Mask>,
+    /// Their density, of all layers that count for it.
+    pub density: Density,
+}
+
+impl FileMasks {
+    /// The masks of the file that `init` names, if it names one. Having asked for another density than theirs, by this option, is a
+    /// problem.
+    ///
+    /// # Errors
+    /// If the file is missing or damaged, does not fit the model, or has no edge.
+    pub fn read(init: &SparseInit, asked: Typed<'_, Density>, spec: &ModelSpec, resolver: &mut Resolver) -> Result<Option<Self>> {
+        let SparseInit::File(path) = init else { return Ok(None) };
+        let masks = read_masks(path, spec)?;
+        let masked: Vec<&Mask> = spec.layers().iter().zip(&masks).filter(|(l, _)| !l.depthwise).map(|(_, m)| m).collect();
+        let (edges, weights) = Mask::totals(masked.iter().copied());
+        let density = Density::new(edges as f64 / weights as f64).map_err(|_| {
+            Error::failure(format!("the masks of {} have no edge: nothing passes through the network", path.display()))
+                .help("give a file whose masks have some")
+        })?;
+        // Half an edge a layer is what rounding makes of a density, and six digits are what programs print of it.
+        let rounding = 0.5 * masked.len() as f64 + 1e-6 * weights as f64;
+        if resolver.is_given(asked) && (asked.value().get() * weights as f64 - edges as f64).abs() > rounding {
+            let asked = format!("{} {}", resolver.show(asked), asked.value());
+            let what = format!("{asked}: the masks of {} have density {}", path.display(), rounded(density.get()));
+            resolver.problems.add_with_help(what, "leave it out: the file decides");
+        }
+        Ok(Some(Self { masks, density }))
+    }
 }
 
 impl MaskOptions {
@@ -78,12 +111,19 @@ impl MaskOptions {
         ]
     }
 
-    /// Which masks they ask for. A file that they name is read if a network is there for it.
+    /// The masks of the file that they name, if they name one: see [`FileMasks::read`].
     ///
     /// # Errors
-    /// As [`DrawingOptions::settings`].
-    pub fn settings(&self, spec: Option<&ModelSpec>, resolver: &mut Resolver) -> Result<MaskSettings> {
-        self.drawing.settings(&self.sparse_init, option!(self.density), spec, resolver)
+    /// As [`FileMasks::read`].
+    pub fn read(&self, spec: &ModelSpec, resolver: &mut Resolver) -> Result<Option<FileMasks>> {
+        FileMasks::read(&self.sparse_init, option!(self.density), spec, resolver)
+    }
+
+    /// Which masks they ask for, where these are those of the file that they name.
+    pub fn settings(&self, file: Option<FileMasks>) -> MaskSettings {
+        let density = file.as_ref().map_or(self.density, |file| file.density);
+        let (init, dense_layers) = (self.sparse_init.clone(), self.drawing.dense_layers.clone());
+        MaskSettings { init, density, dense_layers, of_file: file.map(|file| file.masks) }
     }
 
     /// What masks of these settings are drawn from.
@@ -98,75 +138,55 @@ impl DrawingOptions {
     /// Why these options mean nothing with masks from a file.
     pub const FROM_FILE: &str = "with masks from a file, which are taken as they are";
 
-    /// Which masks are asked for by `init`, by the `density` of an option, and by these options. A file that `init` names is read if a
-    /// network is there for it.
-    ///
-    /// # Errors
-    /// If the file is missing or damaged, does not fit the model, or has no edge.
-    pub fn settings(
-        &self,
-        init: &SparseInit,
-        density: Typed<'_, Density>,
-        spec: Option<&ModelSpec>,
-        resolver: &mut Resolver,
-    ) -> Result<MaskSettings> {
-        let (init, dense_layers) = (init.clone(), self.dense_layers.clone());
-        let mut settings = MaskSettings { init, density: *density.value, dense_layers, of_file: None };
-        if let (SparseInit::File(path), Some(spec)) = (&settings.init, spec) {
-            let masks = read_masks(path, spec)?;
-            settings.density = density_of_file(path, &masks, density, spec, resolver)?;
-            settings.of_file = Some(masks);
+    /// The layers named by `--dense-layers`, and those that options with names of their own ask for, where they do.
+    pub fn dense_layers_and(&self, others: [(bool, &str); 2]) -> Vec<String> {
+        let mut layers = self.dense_layers.clone();
+        for (asked, other) in others {
+            if asked && !layers.iter().any(|layer| layer == other) {
+                layers.push(other.to_owned());
+            }
         }
-        Ok(settings)
+        layers
     }
 
     /// What masks of these settings are drawn from.
     pub fn plan(&self, settings: &MaskSettings, spec: &ModelSpec, seed: u64, resolver: &mut Resolver) -> Option<MaskPlan> {
-        let MaskSettings { init, density, dense_layers, .. } = settings;
-        resolver.keep_as(option!(self.dense_layers), dense_layers);
+        resolver.keep_as(option!(self.dense_layers), &settings.dense_layers);
+        if matches!(settings.init, SparseInit::File(_)) {
+            resolver.no_effect(option!(self.dense_layers), Self::FROM_FILE, "leave it out");
+        }
+        let dense_layers = resolver.take(resolve_dense_layers(spec, &settings.dense_layers))?;
+        self.plan_with_dense(settings, dense_layers, spec, seed, resolver)
+    }
+
+    /// [`DrawingOptions::plan`], where the caller says which layers are dense, and what becomes of `--dense-layers`.
+    pub fn plan_with_dense(
+        &self,
+        settings: &MaskSettings,
+        dense_layers: Vec<usize>,
+        spec: &ModelSpec,
+        seed: u64,
+        resolver: &mut Resolver,
+    ) -> Option<MaskPlan> {
         let law = resolver.keep(option!(self.sampling));
         let [on, keeps] = [option!(self.flow_preservation), option!(self.flow_keep_density)].map(|flow| resolver.keep(flow));
-        if matches!(init, SparseInit::File(_)) {
-            for option in options![self.sampling, self.dense_layers, self.flow_preservation, self.flow_keep_density] {
+        if matches!(settings.init, SparseInit::File(_)) {
+            for option in options![self.sampling, self.flow_preservation, self.flow_keep_density] {
                 resolver.no_effect(option, Self::FROM_FILE, "leave it out");
             }
         } else if !on {
-            resolver.no_effect(option!(self.flow_keep_density), "without --flow-preservation", "add --flow-preservation");
+            let without = format!("without {}", resolver.name(option!(self.flow_preservation)));
+            resolver.no_effect(option!(self.flow_keep_density), &without, "add --flow-preservation");
         }
         let flow = match (on, keeps) {
             (false, _) => FlowPreservation::Off,
             (true, false) => FlowPreservation::On,
             (true, true) => FlowPreservation::KeepDensity,
         };
-        let dense_layers = resolver.take(resolve_dense_layers(spec, dense_layers))?;
-        let plan = MaskPlan { init: init.clone(), law, density: *density, dense_layers, flow, seed };
+        let plan = MaskPlan { init: settings.init.clone(), law, density: settings.density, dense_layers, flow, seed };
         resolver.take(plan.check(spec))?;
         Some(plan)
     }
-}
-
-/// The density of the masks of a file, which decides; having asked for another is a problem.
-fn density_of_file(
-    path: &Path,
-    masks: &[Mask],
-    asked: Typed<'_, Density>,
-    spec: &ModelSpec,
-    resolver: &mut Resolver,
-) -> Result<Density> {
-    let masked: Vec<&Mask> = spec.layers().iter().zip(masks).filter(|(l, _)| !l.depthwise).map(|(_, m)| m).collect();
-    let (edges, weights) = Mask::totals(masked.iter().copied());
-    let found = Density::new(edges as f64 / weights as f64).map_err(|_| {
-        Error::failure(format!("the masks of {} have no edge: nothing passes through the network", path.display()))
-            .help("give a file whose masks have some")
-    })?;
-    // Half an edge a layer is what rounding makes of a density, and six digits are what programs print of it.
-    let rounding = 0.5 * masked.len() as f64 + 1e-6 * weights as f64;
-    if resolver.is_given(asked) && (asked.value.get() * weights as f64 - edges as f64).abs() > rounding {
-        let asked = format!("{} {}", resolver.show(asked), asked.value);
-        let what = format!("{asked}: the masks of {} have density {}", path.display(), rounded(found.get()));
-        resolver.problems.add_with_help(what, "leave it out: the file decides");
-    }
-    Ok(found)
 }
 
 /// Whether there is a mask, whether it may change, and which one it is.

@@ -15,7 +15,7 @@ mod train;
 
 use clap::Args;
 
-pub use mask::{DrawingOptions, MaskOptions, MaskSettings, SparseOptions};
+pub use mask::{DrawingOptions, FileMasks, MaskOptions, MaskSettings, SparseOptions};
 pub use moving::MovingOptions;
 pub use network::{DataOptions, Images, InitOptions, NetworkOptions, SelectOn};
 pub use published::PublishedOptions;
@@ -24,7 +24,7 @@ pub use train::{OptimizerName, TrainingOptions, TrainingRecipe};
 
 /// The options that every program has.
 #[derive(Debug)]
-pub struct Shared<'a> {
+pub struct SharedOptions<'a> {
     /// What to train on.
     pub data: &'a DataOptions,
     /// How to train.
@@ -55,7 +55,7 @@ pub struct ExperimentOptions {
 
 impl ExperimentOptions {
     /// Those of them that every program has.
-    pub fn shared(&self) -> Shared<'_> {
-        Shared { data: &self.data, train: &self.train, published: &self.published }
+    pub fn shared(&self) -> SharedOptions<'_> {
+        SharedOptions { data: &self.data, train: &self.train, published: &self.published }
     }
 }

@@ -154,7 +154,8 @@ impl MovingOptions {
         let end = resolver.keep(option!(self.t_end)).map(|end| end.0);
         match (end, resolver.keep(option!(self.t_end_fraction))) {
             (Some(_), Some(_)) => {
-                let what = format!("{} and --t-end-fraction say the same: give one", resolver.show(option!(self.t_end)));
+                let [end, fraction] = [option!(self.t_end).id(), option!(self.t_end_fraction).id()];
+                let what = format!("{} and {} say the same: give one", resolver.show(end), resolver.name(fraction));
                 resolver.problems.add(what);
             }
             (Some(Span::Part(part)), None) | (None, Some(part)) => {
@@ -170,7 +171,8 @@ impl MovingOptions {
         if let (Some(Span::Steps(end)), Span::Steps(begin)) = (method.end, method.begin)
             && end <= begin
         {
-            let what = format!("{}: step {end} is not after --t-begin {begin}", resolver.show(option!(self.t_end)));
+            let (late, early) = (resolver.show(option!(self.t_end)), resolver.name(option!(self.t_begin)));
+            let what = format!("{late}: step {end} is not after {early} {begin}");
             resolver.problems.add_with_help(what, "updates come from --t-begin on and before --t-end");
         }
     }

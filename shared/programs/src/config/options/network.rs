@@ -139,7 +139,7 @@ impl InitOptions {
             let what = format!("{} means --init-method scaled, but {} is asked for", resolver.show(scaled), self.init_method);
             resolver.problems.add_with_help(what, "give one of the two");
         }
-        resolver.unused(scaled);
+        resolver.leave_out(scaled);
         let drawn = if self.scaled { InitMethod::Scaled } else { self.init_method };
         resolver.keep_as(method, drawn);
         drawn

@@ -30,20 +30,29 @@ impl PublishedOptions {
     /// Each of these that asks for something is a problem.
     pub fn refuse(&self, resolver: &mut Resolver) {
         // It is compared with --device elsewhere.
-        resolver.unused(option!(self.no_cuda));
-        let [fp16, bench, features] = [option!(self.fp16), option!(self.bench), option!(self.save_features)];
+        resolver.leave_out(option!(self.no_cuda));
         for (asked, option, why, instead) in [
-            (self.fp16, fp16.id, "half precision is not implemented", "leave it out: everything is computed in 32 bits"),
-            (self.bench, bench.id, "there is no timing of single layers", "see median_step_seconds in summary.json of a run"),
+            (
+                self.fp16,
+                option!(self.fp16).id(),
+                "half precision is not implemented",
+                "leave it out: everything is computed in 32 bits",
+            ),
+            (
+                self.bench,
+                option!(self.bench).id(),
+                "there is no timing of single layers",
+                "see median_step_seconds in summary.json of a run",
+            ),
             (
                 self.save_features,
-                features.id,
+                option!(self.save_features).id(),
                 "activations are not saved",
                 "load checkpoints/best.safetensors of a run in a program of your own",
             ),
-            (self.l1 > Some(0.0), option!(self.l1).id, "there is no L1 penalty", "use --l2, or leave it out"),
+            (self.l1 > Some(0.0), option!(self.l1).id(), "there is no L1 penalty", "use --l2, or leave it out"),
         ] {
-            resolver.unused(option);
+            resolver.leave_out(option);
             if asked {
                 resolver.problems.add_with_help(format!("{}: {why}", resolver.show(option)), instead);
             }

@@ -95,7 +95,7 @@ impl RunOptions {
     /// Keeps them all: they say how and where to run, but for the file they come from and the number of runs.
     pub(in crate::config) fn keep(&self, resolver: &mut Resolver) {
         for option in options![self.config, self.iters] {
-            resolver.unused(option);
+            resolver.leave_out(option);
         }
         resolver.keep_running(option!(self.out), &self.out);
         resolver.keep_running(option!(self.save), &self.save);

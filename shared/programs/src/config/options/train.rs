@@ -123,10 +123,10 @@ impl TrainingOptions {
         resolver.keep_as(option!(self.lr_policy), policy);
         resolver.keep_as(option!(self.warmup_epochs), warmup);
         for (option, belongs) in [
-            (option!(self.lr_milestones).id, vec![MultiStep]),
-            (option!(self.lr_step_epochs).id, vec![Step]),
-            (option!(self.decay_frequency).id, vec![Step]),
-            (option!(self.lr_gamma).id, vec![MultiStep, Step]),
+            (option!(self.lr_milestones).id(), vec![MultiStep]),
+            (option!(self.lr_step_epochs).id(), vec![Step]),
+            (option!(self.decay_frequency).id(), vec![Step]),
+            (option!(self.lr_gamma).id(), vec![MultiStep, Step]),
         ] {
             if !belongs.contains(&policy) {
                 let names: Vec<String> = belongs.iter().map(ToString::to_string).collect();
@@ -184,7 +184,7 @@ impl TrainingOptions {
             }
             OptimizerName::Adam => {
                 // The published programs take it and ignore it.
-                resolver.unused(option!(self.momentum));
+                resolver.leave_out(option!(self.momentum));
                 resolver.no_effect(option!(self.nesterov), "with --optimizer adam", "leave it out");
                 Optimizer::Adam
             }
