@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Epoch, Hook, Step};
+use super::{FinishedEpoch, FinishedStep, Hook};
 use er_engine::Engine;
 use er_graphs::error::Result;
 
@@ -45,7 +45,7 @@ impl Display {
 }
 
 impl Hook for Display {
-    fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
+    fn after_step(&mut self, step: &FinishedStep, _: &mut dyn Engine) -> Result<()> {
         let clock = step.progress.clock;
         // Batches of the epoch so far, this one included.
         let batch = clock.step - (clock.epochs_begun() - 1) * clock.batches_per_epoch;
@@ -68,7 +68,7 @@ impl Hook for Display {
         Ok(())
     }
 
-    fn after_epoch(&mut self, epoch: &Epoch, _: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, epoch: &FinishedEpoch, _: &mut dyn Engine) -> Result<()> {
         let progress = epoch.progress;
         let percent = |accuracy: Option<f64>| 100.0 * accuracy.unwrap_or_default();
         self.line(&format!(

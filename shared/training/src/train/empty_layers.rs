@@ -6,7 +6,7 @@ use er_engine::{Engine, ModelState};
 use er_graphs::error::Result;
 use er_networks::model::ModelSpec;
 
-use super::{Hook, Step, remark};
+use super::{FinishedStep, Hook, remark};
 
 /// Names each layer that is left without an edge once, when it happens.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl EmptyLayers {
 }
 
 impl Hook for EmptyLayers {
-    fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
+    fn after_step(&mut self, step: &FinishedStep, _: &mut dyn Engine) -> Result<()> {
         let empty = step.event.map(|event| event.empty_layers()).unwrap_or_default();
         let new: Vec<&str> = empty.into_iter().filter(|name| !self.named.contains(*name)).collect();
         if !new.is_empty() {

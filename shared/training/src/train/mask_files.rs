@@ -1,6 +1,6 @@
 //! Files of masks along a training.
 
-use super::{Epoch, Hook, Stepper};
+use super::{FinishedEpoch, Hook, Stepper};
 use crate::run::{Origin, Progress, RunFolder, create_folder, write_masks};
 use er_engine::Engine;
 use er_graphs::error::Result;
@@ -34,7 +34,7 @@ impl<'a> MaskFiles<'a> {
 }
 
 impl Hook for MaskFiles<'_> {
-    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, epoch: &FinishedEpoch, engine: &mut dyn Engine) -> Result<()> {
         if epoch.progress.clock.epochs_begun().is_multiple_of(self.epochs) {
             self.write(epoch.progress, engine, epoch.stepper)?;
         }

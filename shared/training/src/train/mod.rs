@@ -140,7 +140,7 @@ impl Plan {
 }
 
 /// What a hook learns after a step.
-pub struct Step<'a> {
+pub struct FinishedStep<'a> {
     /// Progress, this step included.
     pub progress: &'a Progress,
     /// Learning rate of the step.
@@ -162,7 +162,7 @@ pub struct Step<'a> {
 }
 
 /// What a hook learns after an epoch.
-pub struct Epoch<'a> {
+pub struct FinishedEpoch<'a> {
     /// Progress, this epoch and its evaluation included.
     pub progress: &'a Progress,
     /// Learning rate of the epoch.
@@ -177,7 +177,7 @@ pub struct Epoch<'a> {
     pub stepper: &'a dyn Stepper,
 }
 
-impl Epoch<'_> {
+impl FinishedEpoch<'_> {
     /// Writes a checkpoint of the network after this epoch.
     ///
     /// # Errors
@@ -192,12 +192,12 @@ impl Epoch<'_> {
 /// training.
 pub trait Hook {
     /// After each step.
-    fn after_step(&mut self, _step: &Step, _engine: &mut dyn Engine) -> Result<()> {
+    fn after_step(&mut self, _step: &FinishedStep, _engine: &mut dyn Engine) -> Result<()> {
         Ok(())
     }
 
     /// After each epoch and its evaluation.
-    fn after_epoch(&mut self, _epoch: &Epoch, _engine: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, _epoch: &FinishedEpoch, _engine: &mut dyn Engine) -> Result<()> {
         Ok(())
     }
 
@@ -294,7 +294,7 @@ impl<'a> TrainingLoop<'a> {
                 let ends_epoch = progress.clock.batch() == 0 || self.plan.stops_at(step);
                 let interval = step.is_multiple_of(self.plan.log_interval).then(|| std::mem::take(&mut progress.interval));
                 let (stepper, event) = (&*stepper, event.as_deref());
-                let step = Step { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, event, stepper };
+                let step = FinishedStep { progress, rate, outcome, seconds: took, waited, interval, ends_epoch, event, stepper };
                 self.hooks.iter_mut().try_for_each(|hook| hook.after_step(&step, engine))?;
                 if ends_epoch {
                     break rate;
@@ -306,7 +306,7 @@ impl<'a> TrainingLoop<'a> {
             };
             stepper.settle(engine, data, progress.clock.epochs_begun() - 1, &mut batch)?;
             let is_best = end_epoch(engine, data, self.plan, progress, &mut batch)?;
-            let epoch = Epoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
+            let epoch = FinishedEpoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
             self.hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
             if let Some(stop) = self.signals.stop().filter(|_| !self.plan.is_done(progress)) {
                 return Ok(Ended::Stopped(stop));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Epoch, Hook, Step, Stepper};
+use super::{FinishedEpoch, FinishedStep, Hook, Stepper};
 use crate::run::{Checkpoint, Lines, Origin, Progress, RunFolder, not_finite};
 use er_engine::Engine;
 use er_graphs::error::{Error, Result};
@@ -116,7 +116,7 @@ impl<'a> Recorder<'a> {
 }
 
 impl Hook for Recorder<'_> {
-    fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
+    fn after_step(&mut self, step: &FinishedStep, engine: &mut dyn Engine) -> Result<()> {
         let clock = step.progress.clock;
         if let Some(event) = step.event {
             let (kind, fields) = (event.kind(), event.fields());
@@ -139,7 +139,7 @@ impl Hook for Recorder<'_> {
         Ok(())
     }
 
-    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, epoch: &FinishedEpoch, engine: &mut dyn Engine) -> Result<()> {
         let progress = epoch.progress;
         self.metrics.append(&EpochLine {
             kind: "epoch",

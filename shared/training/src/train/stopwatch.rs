@@ -1,6 +1,6 @@
 //! How long steps take.
 
-use super::{Hook, Step};
+use super::{FinishedStep, Hook};
 use er_engine::Engine;
 use er_graphs::error::Result;
 
@@ -47,7 +47,7 @@ pub fn median(seconds: &[f64]) -> Option<f64> {
 }
 
 impl Hook for Stopwatch {
-    fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
+    fn after_step(&mut self, step: &FinishedStep, _: &mut dyn Engine) -> Result<()> {
         self.seconds.push(step.seconds);
         self.waited.push(step.waited);
         self.largest_batch = self.largest_batch.max(step.outcome.samples);

@@ -129,7 +129,7 @@ fn folder_of(out: &std::path::Path, hash: &str) -> RunFolder {
 fn run(out: &std::path::Path, kills: &[u64]) -> (Results, Vec<u8>, String) {
     struct Kill(u64);
     impl Hook for Kill {
-        fn after_step(&mut self, step: &Step, _: &mut dyn Engine) -> Result<()> {
+        fn after_step(&mut self, step: &FinishedStep, _: &mut dyn Engine) -> Result<()> {
             if step.progress.clock.step == self.0 { Err(Error::failure("killed")) } else { Ok(()) }
         }
     }
@@ -182,7 +182,7 @@ fn a_killed_and_resumed_run_equals_an_uninterrupted_one() {
 fn the_best_epoch_is_tested_and_ties_go_to_the_first() {
     struct Set<'a>(&'a [f32]);
     impl Hook for Set<'_> {
-        fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
+        fn after_step(&mut self, step: &FinishedStep, engine: &mut dyn Engine) -> Result<()> {
             let mut state = engine.state().unwrap();
             state.layers[0].weights[0] = self.0[step.progress.clock.epochs_begun() as usize - 1];
             engine.load_state(state)
@@ -216,7 +216,7 @@ fn a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_checkpoint() {
 fn weights_that_are_not_finite_are_never_saved() {
     struct Poison;
     impl Hook for Poison {
-        fn after_step(&mut self, step: &Step, engine: &mut dyn Engine) -> Result<()> {
+        fn after_step(&mut self, step: &FinishedStep, engine: &mut dyn Engine) -> Result<()> {
             let mut state = engine.state().unwrap();
             if step.progress.clock.step == 6 {
                 state.layers[0].weights[0] = f32::NAN;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::TicketSearch;
 use crate::run::{Checkpoint, Origin, RunFolder, create_folder, replace_text};
-use crate::train::{Data, Epoch, Hook, TrainingContext, evaluate};
+use crate::train::{Data, FinishedEpoch, Hook, TrainingContext, evaluate};
 use er_engine::{Batch, Engine};
 use er_graphs::error::{Error, Result};
 
@@ -65,7 +65,7 @@ impl Tickets {
 }
 
 impl Hook for Tickets {
-    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, epoch: &FinishedEpoch, engine: &mut dyn Engine) -> Result<()> {
         let progress = epoch.progress;
         let before = progress.clock.epochs_begun() - 1;
         let (level, of_level) = ((before / self.level_epochs) as usize, before % self.level_epochs + 1);

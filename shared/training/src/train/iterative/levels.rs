@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::run::{Checkpoint, Origin, RunFolder, create_folder};
-use crate::train::{Data, Epoch, Hook, evaluate};
+use crate::train::{Data, FinishedEpoch, Hook, evaluate};
 use er_engine::{Batch, Engine};
 use er_graphs::error::Result;
 
@@ -27,7 +27,7 @@ impl Levels {
 }
 
 impl Hook for Levels {
-    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, epoch: &FinishedEpoch, engine: &mut dyn Engine) -> Result<()> {
         let (clock, [warmup, level, last]) = (epoch.progress.clock, self.epochs);
         let trained = clock.epoch().saturating_sub(warmup);
         // A level that was cut short has not ended.

@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 
 use super::Note;
 use crate::run::{Checkpoint, Origin, RunFolder, clean, create_folder, now, pretty, replace_text};
-use crate::train::{Epoch, Hook};
+use crate::train::{FinishedEpoch, Hook};
 use er_engine::Engine;
 use er_graphs::error::Result;
 use er_networks::model::ModelSpec;
@@ -84,7 +84,7 @@ impl EveryEpochs {
 }
 
 impl Hook for EveryEpochs {
-    fn after_epoch(&mut self, epoch: &Epoch, engine: &mut dyn Engine) -> Result<()> {
+    fn after_epoch(&mut self, epoch: &FinishedEpoch, engine: &mut dyn Engine) -> Result<()> {
         let number = epoch.progress.clock.epochs_begun();
         if !number.is_multiple_of(self.epochs) {
             return Ok(());
