@@ -2,7 +2,7 @@
 """Follows docs/extending.md to the letter in a copy of the toolkit: adds the distribution, method, score and model of its recipes as files of the
 toolkit, each with its line in the list that the recipe names, and runs the tests that it names.
 
-    scripts/extending.py            # in a temporary folder, about five minutes on two cores
+    scripts/extending.py            # in a temporary folder, five to ten minutes on two cores
     scripts/extending.py FOLDER     # in this folder, which is left there
 """
 
