@@ -157,7 +157,7 @@ impl Options {
     /// How the first masks come about, and what does not go with those of a file.
     fn initial_mask(&self, method: &Method, of: &str, resolver: &mut Resolver) -> SparseInit {
         let init = option!(self.shared.sparse.mask.sparse_init);
-        if !is_file(init.value()) || !has_mask(method) {
+        if !is_file(init.value()) || !method.has_mask() {
             return init.value().clone();
         }
         for option in self.naming_dense_layers() {
@@ -315,7 +315,7 @@ impl Options {
         let (begin, end, reach) =
             (option!(own.init_prune_epoch), option!(own.final_prune_epoch), option!(own.reach_final_density));
         let final_density = option!(own.final_density);
-        let has_mask = has_mask(method);
+        let has_mask = method.has_mask();
         let [first, last] = &mut method.densities;
         let Some(prune) = &mut method.prune else {
             let why = format!("with {of}, which does not prune");
@@ -367,11 +367,6 @@ impl Options {
             resolver.problems.add_with_help(what, "it must end after it begins, and before the training does");
         }
     }
-}
-
-/// Whether weights can be missing.
-fn has_mask(method: &Method) -> bool {
-    method.start == InitialMask::Drawn || method.moves()
 }
 
 /// Whether the masks are those of a file.

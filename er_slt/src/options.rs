@@ -185,15 +185,16 @@ impl ProgramOptions for Options {
         let kept_of_uniform = (even && allowed < Density::FULL).then(|| (kept.get() * spec.weight_count() as f64) as usize);
         // Other masks than uniform ones may leave no choice in some layers.
         if even && own.mask_biases && densities.iter().all(|d| *d >= allowed.get()) {
-            let what =
-                format!("--sparsity keeps all that --er-init-density allows ({allowed}): there is next to nothing to choose");
-            resolver.remarks.push(what);
+            let [keeps, allows] = options![self.own.sparsity, self.own.er_init_density].map(|option| resolver.name(option));
+            resolver
+                .remarks
+                .push(format!("{keeps} keeps all that {allows} allows ({allowed}): there is next to nothing to choose"));
         }
         if let Some(path) = &load {
             let content = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
             resolver.keep_content(option!(self.own.model_to_load), &content);
         } else if let Some(masks) = &given {
-            resolver.keep_content(method, &masks.iter().flat_map(Mask::to_bytes).collect::<Vec<u8>>());
+            resolver.keep_masks(method, masks);
         }
         let approach = TicketSearch {
             masks: plan,

@@ -405,8 +405,7 @@ impl Options {
         }
         let Some(masks) = masks else { return Ok(()) };
         if let Some(given) = &masks.of_file {
-            let bytes: Vec<u8> = given.iter().flat_map(Mask::to_bytes).collect();
-            resolver.keep_content(option!(own.er_sparse_method), &bytes);
+            resolver.keep_masks(option!(own.er_sparse_method), given);
         }
         if let Some(path) = own.er_sparsity_file.as_deref().filter(|_| masks.method == ErMethod::StrInduced) {
             resolver.keep_content(option!(own.er_sparsity_file), &read(path)?);

@@ -130,9 +130,7 @@ impl Levels {
         let Self { pruner, densities, warmup_epochs, load, reset, masks_of, signs_of, prune_dead, .. } = self;
         IterativePruning { of, load, pruner, densities, warmup_epochs, level_epochs, reset, masks_of, signs_of, prune_dead }
     }
-}
 
-impl Levels {
     /// The learning rates of all phases; `last` is that of the training after the levels, each of which has so many epochs.
     pub(crate) fn rates(&self, last: &LearningRate, level_epochs: u64) -> LearningRates {
         let lowest = self.lowest_rate;

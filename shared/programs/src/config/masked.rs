@@ -1,7 +1,6 @@
 //! What options of masks and of edges that move mean: a training in a random mask whose edges stay or move by a rule.
 
 use er_graphs::density::Density;
-use er_graphs::graph::Mask;
 use er_graphs::registry::Selected;
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
@@ -39,7 +38,7 @@ impl ExperimentOptions {
         let init = self.init.method(resolver);
         let ortho_repair = resolver.keep(option!(self.init.ortho_repair));
         resolver.keep(option!(self.sparse.sparse));
-        let is_masked = method.start == InitialMask::Drawn || method.moves();
+        let is_masked = method.has_mask();
         let mut masks = None;
         if is_masked {
             resolver.keep(option!(self.sparse.fix));
@@ -62,8 +61,7 @@ impl ExperimentOptions {
         }
         let sparse_init = option!(self.sparse.mask.sparse_init);
         if let Some(masks) = &settings.of_file {
-            let bytes: Vec<u8> = masks.iter().flat_map(Mask::to_bytes).collect();
-            resolver.keep_content(sparse_init, &bytes);
+            resolver.keep_masks(sparse_init, masks);
         }
         let initial = InitialNetwork { masks, given: settings.of_file, init, ortho_repair, seed };
         let mut training = MaskedTraining::new(&spec, initial, method, densities);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use er_graphs::density::Density;
 use er_graphs::error::{Error, Result};
+use er_graphs::graph::Mask;
 use er_training::train::AskedDensity;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -84,6 +85,11 @@ impl<'a> Resolver<'a> {
     /// Says what decides the result in the file that an option names, whatever its path.
     pub fn keep_content(&mut self, option: impl Into<OptionId>, content: &[u8]) {
         self.contents.insert(option.into(), sha256(content));
+    }
+
+    /// [`Resolver::keep_content`] of a file of masks.
+    pub fn keep_masks(&mut self, option: impl Into<OptionId>, masks: &[Mask]) {
+        self.keep_content(option, &masks.iter().flat_map(Mask::to_bytes).collect::<Vec<u8>>());
     }
 
     /// Takes the value of a check, or notes its error.

@@ -198,6 +198,12 @@ impl Method {
         self.prune.is_some() || self.exchange.is_some() || self.backward.is_some()
     }
 
+    /// Whether weights can be missing: at first, or later.
+    #[must_use]
+    pub fn has_mask(&self) -> bool {
+        self.start == InitialMask::Drawn || self.moves()
+    }
+
     /// The rule for a training of this length; none if no edges are pruned or exchanged.
     ///
     /// # Errors
