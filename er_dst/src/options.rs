@@ -202,6 +202,16 @@ impl Options {
         if trains == Trains::Narrower {
             setup.facts.insert("weights_requested".into(), density.get().into());
         }
+        let asks = |option: OptionId| resolver.is_given(option);
+        let [density, final_density] = [option!(self.shared.sparse.mask.density).id(), option!(self.own.final_density).id()];
+        if method.start == InitialMask::Drawn && method.prune.is_some() && asks(density) && first <= last {
+            let what =
+                format!("{} {first}: nothing is pruned, since it is the density at first of {name}", resolver.show(density));
+            resolver.remarks.push(format!("{what}, and the last, {}, is {last}, too", resolver.name(final_density)));
+        } else if method.start == InitialMask::Drawn && method.prune.is_some() && asks(density) && !asks(final_density) {
+            let what = format!("{} {first}: the density at first of {name}", resolver.show(density));
+            resolver.remarks.push(format!("{what}; it falls to the {last} of {}", resolver.name(final_density)));
+        }
         if method.start == InitialMask::Full && method.prune.is_some() && *first < 1.0 {
             let asked = resolver.show(option!(self.shared.sparse.mask.density));
             let what = format!("{asked} {first}: {name} begins with all weights, so the first update prunes to about {first}");

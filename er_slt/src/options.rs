@@ -144,10 +144,11 @@ impl ProgramOptions for Options {
     }
 
     fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {
-        let Settled { network, seed, learning_rate, .. } = settled;
+        let Settled { network, seed, learning_rate, run } = settled;
         self.ignored.refuse(resolver);
         let Some(spec) = network.and_then(|named| resolver.take(supermask(&named))) else { return Ok(None) };
         let load = self.load(resolver);
+        run.remark_same_network(option!(self.own.model_to_load), resolver);
         let (density, method) = (option!(self.own.er_init_density), option!(self.own.er_method));
         let init = resolver.keep(method);
         let file = match &load {
@@ -245,6 +246,10 @@ struct Choices {
 impl Choices {
     fn of(own: &Own, resolver: &mut Resolver) -> Self {
         let (init, bias_factor) = (resolver.keep(option!(own.init_bias)), resolver.keep(option!(own.bfac)));
+        // The published command lines give it with any.
+        if !init.reads_bias_factor() && !own.load_model {
+            resolver.remark_no_effect(option!(own.bfac), &format!("with --init-bias {init}, whose biases have no such factor"));
+        }
         let scale_density = resolver.keep(option!(own.scale_fan)).then(|| own.sparsity.get());
         Self {
             anneal: resolver.keep(option!(own.anneal)),

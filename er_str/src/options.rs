@@ -227,6 +227,9 @@ impl ProgramOptions for Options {
         self.keep_contents(masks.as_ref(), resolver)?;
         let own = &self.own;
         let resumes = self.train.resume.is_some();
+        if !own.ignore_pretrained_weights {
+            run.remark_same_network(option!(own.pretrained), resolver);
+        }
         let density = masks.as_ref().map_or(own.er_sparse_init, |masks| masks.density);
         let asked = resumes.then(|| resolver.asked_density(option!(own.er_sparse_init), density)).flatten();
         let (name, facts) = self.name_and_facts(masks.as_ref());
@@ -265,6 +268,7 @@ impl ProgramOptions for Options {
                 if resolver.problems.is_empty() {
                     self.pruning.keep_contents(resolver)?;
                 }
+                self.pruning.remark_same_network(run, resolver);
                 let level_epochs = own.final_prune_epoch as u64;
                 let rates = levels.rates(learning_rate, level_epochs);
                 (Box::new(levels.approach(approach, level_epochs)), rates)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use shared::config::{OptionId, Resolver, Typed, values};
+use shared::config::{OptionId, Resolver, RunOptions, Typed, values};
 use shared::density::Density;
 use shared::schedule::{LearningRate, LearningRates, LrPolicy, Span};
 use shared::topology::iterative::{Pruner, Reset};
@@ -354,6 +354,11 @@ impl Pruning {
             (option!(self.reset_only_weight_sign), Reset::Signs),
         ];
         one_of(resets, "the options --reset-...", resolver).unwrap_or_default()
+    }
+
+    /// A remark where all seeds begin with the weights of a file.
+    pub(crate) fn remark_same_network(&self, run: &RunOptions, resolver: &mut Resolver) {
+        run.remark_same_network(option!(self.load_model_name), resolver);
     }
 
     /// What in files decides the result.

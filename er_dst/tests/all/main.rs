@@ -17,5 +17,6 @@ mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;
+mod says;
 mod show;
 mod trace;

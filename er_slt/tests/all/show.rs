@@ -20,7 +20,7 @@ fn the_published_command() {
     assert_eq!(model["parameters"], 11_169_162);
     let expected = r#"{
         "sparsity": 0.2, "er-init-density": 0.5, "er-method": "uniform", "er-mask-bias": true, "levels": 5, "anneal": false,
-        "init-bias": "kn-zero-bias", "bfac": 0.05, "scale-fan": false, "score-init": "kaiming-uniform", "scaling": false,
+        "init-bias": "kn-zero-bias", "scale-fan": false, "score-init": "kaiming-uniform", "scaling": false,
         "load-model": false, "sampling": "bernoulli", "flow-preservation": false, "optimizer": "sgd", "lr": 0.1, "lr-policy": "step",
         "lr-step-epochs": 30, "lr-gamma": 0.1, "warmup-epochs": 0, "l2": 0.0005, "momentum": 0.9, "nesterov": false, "epochs": 100,
         "batch-size": 128, "test-batch-size": 1000, "valid-split": 0.1, "data": "cifar10", "model": "resnet18", "seed": 2, "settle": 0,
@@ -111,7 +111,7 @@ fn every_published_option_is_understood() {
         ("--epochs 7", "epochs", json!(7)),
         ("--initBias ortho-bias-special", "init-bias", json!("ortho-bias-special")),
         ("--init-bias signed-const-with-bias", "init-bias", json!("signed-const-with-bias")),
-        ("--bfac 0.1", "bfac", json!(0.1)),
+        ("--init-bias kn-nonzero-bias --bfac 0.1", "bfac", json!(0.1)),
         ("--scale-fan", "scale-fan", json!(true)),
         ("--scaling", "scaling", json!(true)),
         ("--batch-size 64", "batch-size", json!(64)),
@@ -158,7 +158,8 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
                       --lr-policy multistep --lr-milestones 1 --flow-preservation";
     // What asks something, what stands for several runs, what belongs to another choice.
     let others = "help version config iters decay-frequency";
-    place.holds_documented_options(&[&loading, everything, "--data digits --model mlp-8"], others);
+    let biased = "--data digits --model mlp-8 --init-bias kn-nonzero-bias";
+    place.holds_documented_options(&[&loading, everything, biased], others);
 }
 
 #[test]
@@ -177,6 +178,18 @@ fn loaded_networks_bring_what_is_allowed() {
     assert_eq!(shown["method"][1], "allowed: the edges above, and those biases that the file allows");
     let [asked, found] = ["density_requested", "density"].map(|key| shown[key].as_f64().unwrap());
     assert!((asked - found).abs() < 1e-12 && (asked - 0.5).abs() < 0.1, "{asked} {found}");
+}
+
+#[test]
+fn a_factor_of_biases_that_are_none_is_remarked() {
+    let note = |words: &str| Place::new().run(&format!("show --data digits --model mlp-8 --sparsity 0.4 --bfac 0.7 {words}")).err;
+    for init in ["kn-zero-bias", "signed-const-zero-bias", "signed-const-with-bias", "ortho-zero-bias"] {
+        let message = format!("note: --bfac has no effect with --init-bias {init}, whose biases have no such factor\n");
+        assert_eq!(note(&format!("--init-bias {init}")), message);
+    }
+    for init in ["kn-nonzero-bias", "ortho-nonzero-bias", "ortho-bias-special"] {
+        assert_eq!(note(&format!("--init-bias {init}")), "");
+    }
 }
 
 #[test]

@@ -58,6 +58,12 @@ impl Trace {
         self.updates.iter().map(|u| u["edges"].as_u64().unwrap() as usize).collect()
     }
 
+    /// The lines at the ends of epochs.
+    pub(crate) fn epochs(&self) -> Vec<Value> {
+        let lines = self.metrics.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["kind"] == "epoch").collect()
+    }
+
     /// What holds for every run with updates: documented fields, sums over layers, what was ever active only grows.
     pub(crate) fn is_consistent(&self) {
         let mut ever = 0.0;

@@ -50,6 +50,22 @@ fn is_consistent(run: &Path, spec: &ModelSpec, pruner: &str) {
     assert!(summary["best_epoch"].as_u64().unwrap() > 7, "of the last training: {summary}");
 }
 
+#[test]
+fn levels_that_prune_nothing_are_told() {
+    let place = Place::new();
+    let words = format!("{PLAIN} --epochs 1 --warmup-epochs 0 --final-prune-epoch 1 --pruner mag").replace("none", "uniform");
+    let of = |more: &str| {
+        let ran = place.run(&format!("{words} --sampling exact --er-sparse-init 0.25 {more}"));
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.err.lines().filter(|line| line.starts_with("note: level")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let what = |level: u32, asks: f64, left: f64| {
+        format!("note: level {level} of 3 prunes nothing: it asks for density {asks}, and {left} is left")
+    };
+    assert_eq!(of("--threshold-list 0.3,0.2,0.2"), [what(1, 0.3, 0.25), what(3, 0.2, 0.2)]);
+    assert!(of("--threshold-list 0.2,0.1,0.05").is_empty());
+}
+
 /// Each level's masks are what the pruner leaves of the network that the level has trained.
 #[test]
 fn every_pruner_leaves_what_its_rule_says() {

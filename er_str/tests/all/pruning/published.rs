@@ -81,6 +81,7 @@ fn the_configuration_of_the_digits_trains() {
     let run = place.trained(&format!("--config {} --quiet --epochs 2 --final-prune-epoch 1", configuration("digits-imp.yaml")));
     let levels: Vec<f64> = super::lines(&run, "pruned").iter().map(|line| line["density_target"].as_f64().unwrap()).collect();
     assert_eq!(levels, [0.4, 0.3, 0.2, 0.1, 0.05]);
+    assert!(super::lines(&run, "pruned").iter().all(|line| line["pruned"].as_u64() > Some(0)), "each level prunes");
     assert!(super::summary(&run)["test_accuracy"].as_f64().unwrap() > 0.8);
 }
 

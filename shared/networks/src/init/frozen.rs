@@ -54,6 +54,12 @@ impl FrozenInit {
         choice(Self::OrthoBiasSpecial, "ortho-bias-special", "mirrored orthogonal blocks, biases that cancel in pairs of layers"),
     ];
 
+    /// Whether there are biases with [`FrozenOptions::bias_factor`].
+    #[must_use]
+    pub fn reads_bias_factor(self) -> bool {
+        matches!(self, Self::KnNonzeroBias | Self::OrthoNonzeroBias | Self::OrthoBiasSpecial)
+    }
+
     fn orthogonal(self) -> bool {
         matches!(self, Self::OrthoZeroBias | Self::OrthoNonzeroBias | Self::OrthoBiasSpecial)
     }

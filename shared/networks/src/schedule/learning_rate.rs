@@ -68,14 +68,18 @@ pub struct LearningRate {
 
 impl LearningRate {
     /// The schedule of the random-pruning experiments on CIFAR (Liu et al., ICLR 2022): × 0.1 after half and after three quarters
-    /// of `epochs`, rounded down; `multiplier` stretches everything. With 1 epoch both drops fall on its start, as they do in the
-    /// published program.
+    /// of `epochs`, rounded down; `multiplier` stretches everything. With 1 epoch there is no drop; in the published program both fall on
+    /// its start, so that it never trains at `base`.
     #[must_use]
     pub fn two_drops(base: f64, epochs: u64, multiplier: u64) -> Self {
         Self {
             base,
             policy: LrPolicy::MultiStep,
-            milestones: [epochs / 2, epochs * 3 / 4].map(|epoch| Span::epochs(epoch * multiplier)).to_vec(),
+            milestones: [epochs / 2, epochs * 3 / 4]
+                .into_iter()
+                .filter(|epoch| *epoch > 0)
+                .map(|epoch| Span::epochs(epoch * multiplier))
+                .collect(),
             every: Span::epochs(epochs.max(1)),
             first_epoch: 0,
             gamma: 0.1,
@@ -191,7 +195,7 @@ mod tests {
                 assert!((of(&rate, e) - expected).abs() < 1e-15, "epoch {e} of {epochs}·{multiplier}: {}", of(&rate, e));
             }
         }
-        assert!((of(&LearningRate::two_drops(0.1, 1, 1), 0) - 0.001).abs() < 1e-15);
+        assert_eq!([1, 3].map(|stretch| of(&LearningRate::two_drops(0.1, 1, stretch), stretch - 1)), [0.1, 0.1]);
     }
 
     #[test]

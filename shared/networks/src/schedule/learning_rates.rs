@@ -37,13 +37,19 @@ impl LearningRates {
         self.0.iter().try_for_each(LearningRate::check)
     }
 
-    /// Refuses milestones that epochs of this many steps do not reach.
+    /// Refuses milestones that epochs of this many steps do not reach, or that come before the first of them.
     ///
     /// # Errors
     /// A usage error that names the milestone.
     pub fn check_length(&self, batches_per_epoch: u64) -> Result<()> {
         for phase in &self.0 {
             let length = Length { batches_per_epoch, epochs: phase.epochs, multiplier: 1 };
+            let early = |m: &&Span| phase.policy == LrPolicy::MultiStep && m.steps(length) == 0;
+            if let Some(early) = phase.milestones.iter().find(early) {
+                let what =
+                    format!("--lr-milestones: {early} of {} steps is before the first: no step would have --lr", length.steps());
+                return Err(Error::usage(what).help("give places in the training: epochs from 0, steps (2000it) or parts (0.75)"));
+            }
             let late = |m: &&Span| phase.policy == LrPolicy::MultiStep && m.steps(length) >= length.steps();
             if let Some(late) = phase.milestones.iter().find(late) {
                 let what = format!("--lr-milestones: {late} is not before the end of training, after {} steps", length.steps());

@@ -133,6 +133,7 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
         let test_batch_size = resolver.keep(option!(train.test_batch_size));
         let step = train.step(&recipe, &mut resolver);
         let start = train.start(&mut resolver);
+        run.remark_same_network(option!(train.resume), &mut resolver);
         let backend = run.backend(published, &mut resolver);
         let (config, remarks) = resolver.resolve(program, defaults)?;
         let (Some(Setup { spec, approach, name, facts: more, learning_rates }), Some(images)) = (setup, images) else {

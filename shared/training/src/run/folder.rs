@@ -195,7 +195,12 @@ impl RunFolder {
 
     /// The masks after so many epochs.
     pub fn masks(&self, epoch: u64) -> PathBuf {
-        self.path.join(MASKS).join(format!("epoch-{epoch}.safetensors"))
+        Self::masks_in(&self.path, epoch)
+    }
+
+    /// The masks after so many epochs in the folder of another run.
+    pub fn masks_in(run: &Path, epoch: u64) -> PathBuf {
+        run.join(MASKS).join(format!("epoch-{epoch}.safetensors"))
     }
 
     /// The table of a search.

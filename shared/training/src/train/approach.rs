@@ -36,6 +36,15 @@ pub trait Approach: fmt::Debug + fmt::Display {
         Ok(())
     }
 
+    /// What is worth a remark before a training of this length and this many steps begins with this network: what was asked for and will
+    /// not come of it.
+    ///
+    /// # Errors
+    /// As [`Approach::check`].
+    fn remarks(&self, _spec: &ModelSpec, _state: &ModelState, _length: Length, _steps: u64) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Looks at the checkpoint of another run that a training of this length goes on from, at the clock that it has.
     ///
     /// # Errors

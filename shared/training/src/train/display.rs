@@ -80,7 +80,7 @@ impl Hook for Display {
             progress.train.mean_loss().unwrap_or_default(),
             percent(progress.train.accuracy()),
             percent(progress.validation.accuracy()),
-            if epoch.is_best { " (best)" } else { "" },
+            if epoch.is_best && epoch.competes { " (best)" } else { "" },
             epoch.seconds,
         ));
         Ok(())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::mask_files::MaskFiles;
 use super::network::totals_of;
 use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::Backend;
@@ -115,6 +116,10 @@ impl Training {
         // The hash leaves out what programs do by themselves, which may be another thing in another version.
         RunFolder::has_options(path, options)?;
         if let Some(summary) = RunFolder::summary(path)? {
+            let missing = |every| MaskFiles::missing(path, every, summary["epochs"].as_u64()?);
+            if let Some(epoch) = self.mask_interval.and_then(missing) {
+                remark(&format!("--save-masks writes nothing: the run has finished, and the masks of epoch {epoch} are gone"));
+            }
             return Ok(Launched { folder: path.clone(), before: true, end: Ok(summary) });
         }
         // A missing device or missing data must leave no folder behind.
@@ -202,9 +207,10 @@ impl Training {
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
         let length = self.length(data);
-        let mut remarks = Vec::new();
+        let (mut remarks, mut begins) = (Vec::new(), true);
         let (state, progress, saved, from) =
             if let Some(Checkpoint { state, progress, saved, .. }) = StartPoint::own(folder, &self.spec)? {
+                begins = false;
                 let clock = progress.clock.with_batches(length.batches_per_epoch);
                 // Files of earlier versions may not say how many steps an epoch has.
                 let progress = if progress.clock.batches_per_epoch == 0 { Progress { clock, ..progress } } else { progress };
@@ -217,6 +223,10 @@ impl Training {
                 let (state, saved) = fresh()?;
                 (state, Progress::new(length.batches_per_epoch), saved, StateFrom::ThisClock)
             };
+        if begins {
+            let steps = self.plan.max_steps.unwrap_or(u64::MAX).min(length.steps());
+            self.approach.remarks(&self.spec, &state, length, steps)?.iter().for_each(|text| remark(text));
+        }
         let mut facts = self.facts.clone();
         if let Some(TakenOver { file, step, facts: of_masks }) = &progress.taken_over {
             facts.extend(of_masks.clone());

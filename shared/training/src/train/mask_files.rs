@@ -1,5 +1,7 @@
 //! Files of masks along a training.
 
+use std::path::Path;
+
 use super::{FinishedEpoch, Hook, Stepper};
 use crate::run::{Origin, Progress, RunFolder, create_folder, write_masks};
 use er_engine::Engine;
@@ -16,6 +18,16 @@ pub(super) struct MaskFiles<'a> {
 impl<'a> MaskFiles<'a> {
     pub(super) fn new(folder: &'a RunFolder, origin: Origin, epochs: u64) -> Self {
         Self { folder, origin, epochs }
+    }
+
+    /// The first of the epochs, of those this far that were to have a file of masks, whose file is missing.
+    pub(super) fn missing(run: &Path, every: u64, epochs: u64) -> Option<u64> {
+        (0..=epochs / every).map(|i| i * every).find(|epoch| !RunFolder::masks_in(run, *epoch).exists())
+    }
+
+    /// [`MaskFiles::missing`] of a run that has come this far.
+    pub(super) fn lacks(&self, epochs: u64) -> Option<u64> {
+        Self::missing(self.folder.path(), self.epochs, epochs)
     }
 
     /// Writes the masks as they are.

@@ -145,6 +145,31 @@ impl Approach for MaskedTraining {
         self.method.rule(length).map(drop)
     }
 
+    fn remarks(&self, _: &ModelSpec, _: &ModelState, length: Length, steps: u64) -> Result<Vec<String>> {
+        let rule = self.method.rule(length)?;
+        let when = rule.as_ref().map_or_else(|| self.method.when(length), |rule| rule.when);
+        let mut remarks = Vec::new();
+        let ends = format!("training ends after step {steps}");
+        let falls = rule.as_ref().and_then(|rule| rule.prune.as_ref());
+        match (falls.map(|prune| prune.density.last_update(when.interval)), when.first(length.steps())) {
+            (Some(settled), _) if settled > steps => {
+                remarks.push(format!("the density falls until the update of step {settled}, but {ends}"));
+            }
+            (None, Some(first)) if first > steps && self.method.moves() => {
+                remarks.push(format!("no edge will move: the first update is at step {first}, but {ends}"));
+            }
+            _ => {}
+        }
+        let updates = when.count(steps);
+        if rule.is_some_and(|rule| rule.replaces_step) && 2 * updates > steps {
+            remarks.push(format!(
+                "{updates} of {steps} steps are updates, in which no weight is trained: raise --update-frequency, or give \
+                 --update-replaces-step false"
+            ));
+        }
+        Ok(remarks)
+    }
+
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, length: Length) -> Result<Inheritance> {
         let Checkpoint { state, progress, .. } = checkpoint;
         let (edges, weights) = totals_of(state, |_| true);

@@ -105,13 +105,19 @@ pub enum Contest {
     /// All.
     #[default]
     All,
-    /// Those after this many, after which the density no longer falls; until then the latest is the best.
+    /// Those after this many, which come before networks are what the method makes of them: before the density has fallen, or before the
+    /// first update. Until then the latest is the best.
     After(u64),
     /// Each so many of them among themselves; the best of the last ones is that of the training.
     Each(u64),
 }
 
 impl Contest {
+    /// Whether this epoch, counted from 1, competes at all.
+    fn counts(self, epoch: u64) -> bool {
+        !matches!(self, Self::After(settled) if epoch <= settled)
+    }
+
     /// Whether this epoch, counted from 1, competes with none before it.
     fn begins_anew(self, epoch: u64) -> bool {
         match self {
@@ -169,6 +175,8 @@ pub struct FinishedEpoch<'a> {
     pub rate: f64,
     /// Whether its validation accuracy is the best so far.
     pub is_best: bool,
+    /// Whether it competes for being the best: until one does, the latest is.
+    pub competes: bool,
     /// Seconds of its training steps, without evaluation.
     pub seconds: f64,
     /// Images trained on in these seconds.
@@ -306,7 +314,8 @@ impl<'a> TrainingLoop<'a> {
             };
             stepper.settle(engine, data, progress.clock.epochs_begun() - 1, &mut batch)?;
             let is_best = end_epoch(engine, data, self.plan, progress, &mut batch)?;
-            let epoch = FinishedEpoch { progress, rate, is_best, seconds, images, stepper: &*stepper };
+            let competes = self.plan.contest.counts(progress.clock.epochs_begun());
+            let epoch = FinishedEpoch { progress, rate, is_best, competes, seconds, images, stepper: &*stepper };
             self.hooks.iter_mut().try_for_each(|hook| hook.after_epoch(&epoch, engine))?;
             if let Some(stop) = self.signals.stop().filter(|_| !self.plan.is_done(progress)) {
                 return Ok(Ended::Stopped(stop));

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::empty_layers::EmptyLayers;
 use super::mask_files::MaskFiles;
-use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, TrainingLoop, evaluate};
+use super::{Data, Display, Ended, Hook, Plan, Recorder, Stepper, Stopwatch, TrainingLoop, evaluate, remark};
 use crate::run::{Checkpoint, Origin, Progress, RunFolder, Signals, Stop, peak_rss_bytes};
 use er_engine::{Batch, Engine};
 use er_graphs::error::{Error, Result};
@@ -102,8 +102,12 @@ impl Session<'_> {
             display.line(&text);
         }
         let mut masks = self.mask_interval.map(|epochs| MaskFiles::new(self.folder, self.origin.clone(), epochs));
-        if let Some(masks) = masks.as_ref().filter(|_| begun == 0) {
-            masks.write(&progress, engine, stepper)?;
+        if let Some(masks) = &masks {
+            if begun == 0 {
+                masks.write(&progress, engine, stepper)?;
+            } else if let Some(epoch) = masks.lacks(progress.clock.epoch()) {
+                remark(&format!("--save-masks: the masks of epoch {epoch} are gone, since the run is past it"));
+            }
         }
         let mut empty = EmptyLayers::default();
         empty.begin(engine.spec(), &stepper.network(engine)?, begun == 0 || !self.remarks.is_empty());

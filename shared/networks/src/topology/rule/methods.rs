@@ -238,6 +238,12 @@ impl Method {
     /// Whether a training of this length has updates, and enough of them.
     fn check(&self, rule: &Rule, length: Length) -> Result<()> {
         let (steps, interval) = (length.steps(), rule.when.interval);
+        if rule.replaces_step && rule.when.count(steps) == steps {
+            let what =
+                format!("no weight would be trained: all {steps} steps are updates, each of which takes the place of a step");
+            let help = "raise --update-frequency, lower --t-end-fraction, or give --update-replaces-step false";
+            return Err(Error::usage(what).help(help));
+        }
         let Some(prune) = &rule.prune else {
             if rule.when.last(steps).is_some() {
                 return Ok(());
@@ -257,7 +263,16 @@ impl Method {
                 }
                 _ => format!("steps {} and {}", density.begin, density.end),
             };
-            let what = format!("no update of every {interval} steps lies between {place}, where the density falls");
+            let updates = density.end - density.begin;
+            let what = if self.prune.is_some_and(|p| p.by == Falling::Updates) && (1.0..2.0).contains(&updates) {
+                format!(
+                    "the one update of every {interval} steps between {place} prunes nothing: the density falls before the last one"
+                )
+            } else {
+                let begin = self.begin.stretched(length.multiplier).steps(length);
+                let from = if begin > 0 { format!(" from step {begin} on") } else { String::new() };
+                format!("no update of every {interval} steps{from} lies between {place}, where the density falls")
+            };
             return Err(Error::usage(what).help("lower --update-frequency, or let the density fall for longer"));
         }
         if settled > steps {
@@ -272,10 +287,14 @@ impl Method {
         Ok(())
     }
 
-    /// Epochs after which the density stays, if it falls before.
+    /// Epochs after which networks are what the method makes of them: where the density falls, those until it stays; else those before
+    /// the one with the first update. None if no edges move.
     #[must_use]
     pub fn settled_after(&self, length: Length) -> Option<u64> {
-        let prune = self.prune?;
+        let Some(prune) = self.prune else {
+            let first = self.when(length).first(length.steps()).filter(|_| self.moves());
+            return first.map(|step| step.div_ceil(length.batches_per_epoch) - 1);
+        };
         let settled = match prune.by {
             Falling::Updates | Falling::Fractions => Self::falls(&prune, length)[1],
             // The first update at T_end or after it is the last.

@@ -109,6 +109,20 @@ impl When {
         self.is_update(last).then_some(last)
     }
 
+    /// The first update in a training of this many steps.
+    #[must_use]
+    pub fn first(&self, steps: u64) -> Option<u64> {
+        let first = self.begin.max(1).next_multiple_of(self.interval);
+        (first <= steps && self.is_update(first)).then_some(first)
+    }
+
+    /// Updates in a training of this many steps.
+    #[must_use]
+    pub fn count(&self, steps: u64) -> u64 {
+        let ends = self.first(steps).zip(self.last(steps));
+        ends.map_or(0, |(first, last)| (last - first) / self.interval + 1)
+    }
+
     /// Whether the gradient of this step counts for an update.
     #[must_use]
     pub fn gathers(&self, step: u64) -> bool {

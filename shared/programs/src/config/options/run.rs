@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::PublishedOptions;
-use crate::config::{Resolver, values};
+use crate::config::{OptionId, Resolver, values};
 use crate::{option, options};
 use er_engine::Device;
 use er_training::Backend;
@@ -89,6 +89,17 @@ impl RunOptions {
         match self.engine {
             EngineName::Sparse => Backend::Sparse,
             EngineName::Dense => Backend::Dense(self.device),
+        }
+    }
+
+    /// A remark where a file that an option names gives all seeds of [`Self::iters`] the same network to begin with.
+    pub fn remark_same_network(&self, option: impl Into<OptionId>, resolver: &mut Resolver) {
+        let option = option.into();
+        if self.iters > 1 && resolver.is_given(option) {
+            let (shown, iters) = (resolver.show(option), self.iters);
+            let what =
+                format!("{shown}: all {iters} seeds begin with its network, so the deviation says nothing of masks and weights");
+            resolver.remarks.push(what);
         }
     }
 

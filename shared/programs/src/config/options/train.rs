@@ -47,7 +47,7 @@ pub struct TrainingOptions {
     #[arg(long, default_value = "multistep", value_parser = values::parsed::<LrPolicy>, value_name = "NAME")]
     pub lr_policy: LrPolicy,
     /// Where multistep multiplies the rate by gamma, separated by commas: epochs counted from 0 (80), steps (2000it) or parts of the
-    /// training (0.5) [default: half and three quarters of the epochs, rounded down]
+    /// training (0.5) [default: half and three quarters of the epochs, rounded down; none if that is 0]
     #[arg(long, value_delimiter = ',', value_parser = values::parsed::<EpochSpan>, value_name = "SPANS")]
     pub lr_milestones: Vec<EpochSpan>,
     /// How long it takes until step multiplies the rate by gamma, again and again: epochs, steps (2000it) or a part of the training
@@ -140,6 +140,13 @@ impl TrainingOptions {
             resolver
                 .problems
                 .add_with_help(what, "milestones are epochs, counted from 0, steps (2000it) or parts of the training (0.5)");
+        }
+        if milestones.iter().any(|m| m.0.is_zero()) {
+            let what = format!(
+                "{}: milestone 0 is before the first step: none would have --lr",
+                resolver.show(option!(self.lr_milestones))
+            );
+            resolver.problems.add_with_help(what, "lower --lr, or leave it out");
         }
         if frequency.is_some() {
             resolver.no_effect(option!(self.lr_step_epochs), "with --decay-frequency, which counts steps", "give one of the two");

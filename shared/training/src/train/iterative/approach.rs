@@ -92,6 +92,22 @@ impl Approach for IterativePruning {
         Ok(())
     }
 
+    fn remarks(&self, _: &ModelSpec, state: &ModelState, _: Length, _: u64) -> Result<Vec<String>> {
+        let (edges, weights) = totals_of(state, |l| self.of.counts[l]);
+        let mut density = edges as f64 / weights.max(1) as f64;
+        let mut remarks = Vec::new();
+        for (level, asked) in self.densities.iter().enumerate() {
+            if asked.get() >= density && self.pruner != Pruner::MaskRef {
+                let (level, levels, density) = (level + 1, self.densities.len(), rounded(density));
+                remarks.push(format!(
+                    "level {level} of {levels} prunes nothing: it asks for density {asked}, and {density} is left"
+                ));
+            }
+            density = density.min(asked.get());
+        }
+        Ok(remarks)
+    }
+
     fn take_over(&self, checkpoint: &Checkpoint, spec: &ModelSpec, _: Length) -> Result<Inheritance> {
         Note::read(&checkpoint.saved)?;
         let (edges, weights) = totals_of(&checkpoint.state, |l| self.of.counts[l]);
