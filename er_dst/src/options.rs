@@ -339,7 +339,7 @@ impl Options {
             // The published command lines give it for methods of one density, too.
             } else if let Some(density) = own.final_density.filter(|d| d.get().to_bits() != first.to_bits()) {
                 let what = format!("{}: with {of} the density stays at {first}", resolver.show(final_density));
-                resolver.problems.add_with_help(what, format!("give --density {density}, or choose another --method"));
+                resolver.does_not_apply(final_density, what, format!("give --density {density}, or choose another --method"));
             }
             *last = *first;
             resolver.leave_out(final_density);

@@ -65,7 +65,7 @@ impl Program for Str {
                 named.default_value("1e-4").hide_default_value(true).help(decay)
             })
             .mut_arg(option_of!(RunOptions, out), |arg| arg.visible_alias("log-dir"))
-            .mut_arg(option_of!(RunOptions, save), |arg| arg.long("name").help(name))
+            .mut_arg(option_of!(RunOptions, name), |arg| arg.help(name))
             .mut_arg(option_of!(RunOptions, log_interval), |arg| arg.short('p').visible_alias("print-freq"))
     }
 }

@@ -255,7 +255,7 @@ impl ProgramOptions for Options {
             published: Published {
                 prune_rate: resolver.keep(option!(own.prune_rate)),
                 table: resolver.keep(option!(own.result_dir)),
-                name: run.save.clone().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()),
+                name: run.name.clone().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()),
                 config: run.config.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
             },
             save_every: u64::try_from(resolver.keep(option!(own.save_every))).ok(),

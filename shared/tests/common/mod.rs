@@ -256,6 +256,19 @@ fn documented() -> Vec<String> {
         .collect()
 }
 
+/// What other programs say of options that they lack is true of this one.
+pub(crate) fn other_programs_know_its_options() {
+    let documented: BTreeSet<String> = documented().into_iter().collect();
+    let only: BTreeSet<String> = shared::config::only_in(NAME).map(str::to_owned).collect();
+    assert!(only.is_subset(&documented), "{:?}", only.difference(&documented));
+    // Those that all have are in none of the lists.
+    let others: BTreeSet<&str> =
+        ["er_wlt", "er_dst", "er_slt", "er_str"].iter().flat_map(|program| shared::config::only_in(program)).collect();
+    let common = documented.iter().filter(|name| !only.contains(*name));
+    let wrong: Vec<&String> = common.filter(|name| others.contains(name.as_str())).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
 /// Every file of options in the program's folder of configurations resolves.
 pub(crate) fn configurations_resolve() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(NAME);

@@ -61,11 +61,24 @@ pub fn main<P: Program>() -> ExitCode {
 
 fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
     let command = command::<P>();
+    let question = |word: &str| match word {
+        "help" => Some("--help"),
+        "version" => Some("--version"),
+        _ => None,
+    };
+    let asked: Vec<String>;
+    let words = match words.split_first() {
+        Some((first, rest)) if question(first).is_some() => {
+            asked = rest.iter().cloned().chain(question(first).map(str::to_owned)).collect();
+            &asked
+        }
+        _ => words,
+    };
     let (called, rest) = match words.split_first() {
         Some((first, rest)) if !first.starts_with('-') => (subcommand(&command, first)?, rest),
         _ => (&command, words),
     };
-    let (matches, given) = match read(called, rest)? {
+    let (matches, given) = match read(called, &command, rest)? {
         Request::Text(text) => {
             print(text.trim_end())?;
             return Ok(Exit::Done);
@@ -134,9 +147,11 @@ fn subcommand<'a>(command: &'a Command, word: &str) -> Result<&'a Command> {
         return Ok(found);
     }
     let names: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let help = match nearest(word, names.iter().copied()) {
-        Some(near) => format!("did you mean '{near}'?"),
-        None => format!("commands are {}; options begin with '--', and --help lists them", names.join(", ")),
+    let option = command.get_opts().filter_map(Arg::get_long).find(|long| *long == word);
+    let help = match (option, nearest(word, names.iter().copied())) {
+        (Some(option), _) => format!("did you mean '--{option}'?"),
+        (None, Some(near)) => format!("did you mean '{near}'?"),
+        (None, None) => format!("commands are {}; options begin with '--', and --help lists them", names.join(", ")),
     };
     Err(Error::usage(format!("unknown command '{word}'")).help(help))
 }

@@ -89,7 +89,7 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
     /// # Errors
     /// If values cannot be read, which a checked command line excludes.
     pub fn new(program: &'static str, command: &Command, matches: &ArgMatches, given: Provenance) -> Result<Self> {
-        let Request::Run(nothing, none_given) = read(command, &[])? else { unreachable!("nothing is asked") };
+        let Request::Run(nothing, none_given) = read(command, command, &[])? else { unreachable!("nothing is asked") };
         // What a command is asked besides, such as how to write its answer, is not about the run.
         let of_runs = RunOptions::augment_args(O::augment_args(Command::new("run")));
         let given = given.among(&of_runs);
@@ -207,7 +207,7 @@ pub struct Experiment {
 impl Experiment {
     /// First part of the name of the folder of a run, or of several: program, model, data, mask, density, seeds.
     pub fn slug(&self, program: &str, seeds: &str) -> String {
-        let word = self.run.save.as_deref().unwrap_or(program);
+        let word = self.run.name.as_deref().unwrap_or(program);
         format!("{word}-{}-{}-{}-{seeds}", self.training.spec.name(), self.training.data, self.name)
     }
 

@@ -5,6 +5,7 @@
 mod experiment;
 pub mod listing;
 mod masked;
+mod of_programs;
 mod options;
 mod problems;
 mod resolved;
@@ -19,6 +20,7 @@ mod yaml;
 pub(crate) use experiment::values_of;
 pub use experiment::{Experiment, ProgramOptions, Settled, Setup, TypedOptions};
 pub use masked::{MaskedRun, RESUMED};
+pub use of_programs::only_in;
 pub use options::{
     DataOptions, DrawingOptions, EngineName, ExperimentOptions, FileMasks, Images, InitOptions, MaskOptions, MaskSettings,
     MovingOptions, NetworkOptions, OptimizerName, PublishedOptions, RunOptions, SelectOn, SharedOptions, SparseOptions,

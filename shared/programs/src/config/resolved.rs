@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use er_training::run::sha256;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 /// Every option of a run with its value, by long name. Options without a value, or without use for the run, are absent.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,14 +71,6 @@ impl Resolved {
     pub fn to_json(&self) -> Value {
         Value::Object(self.deciding.iter().chain(&self.running).map(|(k, v)| (k.clone(), v.clone())).collect())
     }
-}
-
-/// SHA-256 in hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// `key: value` lines. JSON scalars and flat lists are YAML too.

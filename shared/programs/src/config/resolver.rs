@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use er_graphs::density::Density;
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::Mask;
+use er_training::run::sha256;
 use er_training::train::AskedDensity;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::problems::Problems;
-use super::resolved::{Resolved, sha256};
+use super::resolved::Resolved;
 use super::source::Provenance;
 use super::{OptionId, Typed};
 
@@ -109,14 +110,23 @@ impl<'a> Resolver<'a> {
         self.deciding.contains_key(&option) && !self.left_out.contains(&option)
     }
 
-    /// As [`Resolver::leave_out`]; and having given it is a problem: `why` ends the sentence "--option has no effect", `help` says what
-    /// to do.
+    /// As [`Resolver::leave_out`]; and having typed it is a problem, having it in a file worth a remark: `why` ends the sentence "--option
+    /// has no effect", `help` says what to do.
     pub fn no_effect(&mut self, option: impl Into<OptionId>, why: &str, help: &str) {
         let option = option.into();
         if self.is_given(option) {
-            self.problems.add_with_help(format!("{} has no effect {why}", self.show(option)), help);
+            self.does_not_apply(option, format!("{} has no effect {why}", self.show(option)), help);
         }
         self.leave_out(option);
+    }
+
+    /// A problem if this option was typed; a remark if it is in a file, which may be for other methods, too.
+    pub fn does_not_apply(&mut self, option: impl Into<OptionId>, what: String, help: impl Into<String>) {
+        if self.given.is_of_file(option.into()) {
+            self.remarks.push(what);
+        } else {
+            self.problems.add_with_help(what, help);
+        }
     }
 
     /// As [`Resolver::no_effect`], but having given it is worth a remark only.
@@ -206,7 +216,7 @@ mod tests {
     fn resolved(words: &[&str], of: impl Fn(&Options, &mut Resolver)) -> Result<(Resolved, Vec<String>)> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let command = Options::augment_args(Command::new("test"));
-        let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{words:?} asks for text") };
+        let Request::Run(matches, given) = read(&command, &command, &words).unwrap() else { panic!("{words:?} asks for text") };
         let mut resolver = Resolver::new(&given);
         of(&Options::from_arg_matches(&matches).unwrap(), &mut resolver);
         resolver.resolve("test", &Map::new())

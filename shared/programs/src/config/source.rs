@@ -1,5 +1,5 @@
-//! From words and a file to typed options: every value is checked alone, with its place, then the command line wins over the file
-//! and the file over the defaults.
+//! From words and files to typed options: every value is checked alone, with its place, then the command line wins over files, later
+//! files over earlier ones, and files over the defaults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
 
+use super::of_programs::of_program;
 use super::problems::Problems;
 use super::table::{Table, accepts, as_word, is_empty_list, is_question, is_switch, label, with_word_booleans};
 use super::values;
@@ -15,6 +16,7 @@ use super::yaml::{self, Position, Value};
 use super::{OptionId, RunOptions};
 use crate::option_of;
 use er_graphs::error::{Error, Result};
+use er_training::run::RunFolder;
 
 /// Where the value of an option comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,12 @@ impl Provenance {
         self.options.get(option.field()).is_some_and(|known| known.place.is_some() && !known.is_off)
     }
 
+    /// Whether an option was given in a file, and not on the command line as well.
+    pub fn is_of_file(&self, option: OptionId) -> bool {
+        let place = self.options.get(option.field()).and_then(|known| known.place.as_ref());
+        matches!(place, Some(Place::File { .. }))
+    }
+
     /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
     pub fn show(&self, option: OptionId) -> String {
         let place = self.options.get(option.field()).and_then(|known| known.place.as_ref());
@@ -90,12 +98,12 @@ pub enum Request {
     Text(String),
 }
 
-/// Reads the words of a command line (without the program's and the sub-command's names) for `command`, and the YAML file that
-/// `--config` names, if the command has such an option.
+/// Reads the words of a command line (without the program's and the sub-command's names) for `command` of `program`, and the YAML files
+/// that `--config` names, if the command has such an option; of two that set an option the later one counts.
 ///
 /// # Errors
-/// One usage error with every problem of the words and of the file; a failure if the file cannot be read.
-pub fn read(command: &Command, words: &[String]) -> Result<Request> {
+/// One usage error with every problem of the words and of the files; a failure if a file cannot be read.
+pub fn read(command: &Command, program: &Command, words: &[String]) -> Result<Request> {
     let command = with_word_booleans(command.clone());
     if let Some(question) = words::question(words) {
         return Ok(Request::Text(match question {
@@ -106,12 +114,22 @@ pub fn read(command: &Command, words: &[String]) -> Result<Request> {
     let table = Table(&command);
     let mut problems = Problems::new();
     let mut found: Vec<(&Arg, String, Place)> = Vec::new();
-    let typed = words::parse(table, words, &mut problems);
-    let config = typed.iter().rev().find(|w| is_config(w.arg));
-    if let Some(config) = config.filter(|w| accepts(w.arg, &w.text).is_ok()) {
-        file(table, &config.text, &mut found, &mut problems)?;
+    let typed = words::parse(table, Table(program), words, &mut problems);
+    for config in typed.iter().filter(|w| is_config(w.arg) && accepts(w.arg, &w.text).is_ok()) {
+        for Entry { arg, text, place } in file(table, &config.text, &mut problems)? {
+            found.retain(|(earlier, ..)| earlier.get_id() != arg.get_id());
+            found.extend(text.map(|text| (arg, text, place)));
+        }
+    }
+    for names in typed.iter().filter(|w| is_unset(w.arg)) {
+        unset(table, &names.text, &mut found, &mut problems);
     }
     for word in typed {
+        let of_file = found.iter().any(|(arg, _, place)| arg.get_id() == word.arg.get_id() && *place != Place::CommandLine);
+        if word.text.is_empty() && of_file && !is_config(word.arg) {
+            found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
+            continue;
+        }
         if let Err(why) = accepts(word.arg, &word.text) {
             problems.add(format!("{}: {why}", label(word.arg)));
         }
@@ -147,48 +165,84 @@ fn is_config(arg: &Arg) -> bool {
     arg.get_id() == option_of!(RunOptions, config).field()
 }
 
-/// Adds the entries of a YAML file.
-fn file<'a>(table: Table<'a>, path: &str, values: &mut Vec<(&'a Arg, String, Place)>, problems: &mut Problems) -> Result<()> {
+/// Whether an option takes back what files set.
+fn is_unset(arg: &Arg) -> bool {
+    arg.get_id() == option_of!(RunOptions, unset).field()
+}
+
+/// Takes back what files set of these options.
+fn unset(table: Table, names: &str, found: &mut Vec<(&Arg, String, Place)>, problems: &mut Problems) {
+    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let Some(arg) = table.exact(name) else {
+            unknown(table, format!("--unset: unknown option '{name}'"), name, problems);
+            continue;
+        };
+        let before = found.len();
+        found.retain(|(of, _, place)| of.get_id() != arg.get_id() || *place == Place::CommandLine);
+        if found.len() == before {
+            problems.add_with_help(format!("--unset {name}: no file of --config sets it"), "leave it out");
+        }
+    }
+}
+
+/// A problem with a name that is none of the options.
+fn unknown(table: Table, what: String, name: &str, problems: &mut Problems) {
+    match (of_program(name), table.nearest(name)) {
+        (Some(programs), _) => problems.add_with_help(what, format!("it is an option of {programs}")),
+        (None, Some(near)) => problems.add_with_help(what, format!("did you mean '{near}'?")),
+        (None, None) => problems.add(what),
+    }
+}
+
+/// What a file says of an option: its value, or that it is to have none.
+struct Entry<'a> {
+    arg: &'a Arg,
+    text: Option<String>,
+    place: Place,
+}
+
+/// The entries of a YAML file, or of the configuration in the folder of a run.
+fn file<'a>(table: Table<'a>, path: &str, problems: &mut Problems) -> Result<Vec<Entry<'a>>> {
+    let path = &RunFolder::config_of(Path::new(path)).display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", Path::new(path), &e))?;
     let entries = match yaml::entries(&text) {
         Ok(entries) => entries,
         Err(yaml::Malformed { what, at: Some(at) }) => {
             problems.add(format!("{path}:{}:{}: {what}", at.line, at.column));
-            return Ok(());
+            return Ok(Vec::new());
         }
         Err(yaml::Malformed { what, at: None }) => {
             problems.add(format!("{path}: {what}"));
-            return Ok(());
+            return Ok(Vec::new());
         }
     };
+    let mut read: Vec<Entry> = Vec::new();
     for entry in entries {
         let at = |p: Position| format!("{path}:{}:{}", p.line, p.column);
         let Some(arg) = table.exact(&entry.key) else {
-            let what = format!("{}: unknown key '{}'", at(entry.key_at), entry.key);
-            match table.nearest(&entry.key) {
-                Some(near) => problems.add_with_help(what, format!("did you mean '{near}'?")),
-                None => problems.add(what),
-            }
+            unknown(table, format!("{}: unknown key '{}'", at(entry.key_at), entry.key), &entry.key, problems);
             continue;
         };
-        if is_config(arg) {
-            problems.add(format!("{}: a configuration file cannot name another one", at(entry.key_at)));
+        if is_config(arg) || is_unset(arg) {
+            let what = format!("{}: {} is for the command line", at(entry.key_at), entry.key);
+            problems.add_with_help(what, "leave it out");
             continue;
         }
-        if let Some((.., Place::File { at: first, .. })) = values.iter().find(|(a, ..)| a.get_id() == arg.get_id()) {
+        if let Some(Entry { place: Place::File { at: first, .. }, .. }) = read.iter().find(|e| e.arg.get_id() == arg.get_id()) {
             problems.add(format!("{}: key '{}' is already set at line {}", at(entry.key_at), entry.key, first.line));
             continue;
         }
+        let place = Place::File { path: path.to_owned(), at: entry.key_at };
         match entry.value {
-            Value::Null => problems.add(format!("{}: {} has no value", at(entry.key_at), entry.key)),
+            Value::Null => read.push(Entry { arg, text: None, place }),
             Value::Nested => problems.add(format!("{}: {} takes one value or a flat list", at(entry.value_at), entry.key)),
             Value::Text(text) => match accepts(arg, &text) {
-                Ok(()) => values.push((arg, text, Place::File { path: path.to_owned(), at: entry.key_at })),
+                Ok(()) => read.push(Entry { arg, text: Some(text), place }),
                 Err(why) => problems.add(format!("{}: {}: {why}", at(entry.value_at), entry.key)),
             },
         }
     }
-    Ok(())
+    Ok(read)
 }
 
 #[cfg(test)]
@@ -219,11 +273,15 @@ mod tests {
         /// File.
         #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         config: Option<String>,
+        /// Names.
+        #[arg(long, value_delimiter = ',')]
+        unset: Vec<String>,
     }
 
     fn run(words: &[&str]) -> Result<(Options, Provenance)> {
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        match read(&Options::augment_args(Command::new("test")), &words)? {
+        let command = Options::augment_args(Command::new("test"));
+        match read(&command, &command, &words)? {
             Request::Run(matches, given) => Ok((Options::from_arg_matches(&matches).unwrap(), given)),
             Request::Text(text) => panic!("{text}"),
         }
@@ -262,6 +320,41 @@ mod tests {
     }
 
     #[test]
+    fn later_files_win_and_values_are_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let first = write("a.yaml", "density: 0.2\nepochs: 7\nsparse: true\ndata: here\n");
+        let second = write("b.yaml", "epochs: 9\ndata:\nnames: [x]\n");
+        let both = ["--config", &first, "--config", &second];
+        let (options, given) = run(&both).unwrap();
+        assert!((options.density - 0.2).abs() < 1e-12 && options.sparse && options.epochs == 9 && options.data_dir.is_none());
+        let epochs = option_of!(Options, epochs);
+        assert!(given.is_of_file(epochs) && given.show(epochs).ends_with("b.yaml:1:1: epochs"), "{}", given.show(epochs));
+        let (options, given) = run(&[&both[..], &["--unset", "density,names", "--epochs="]].concat()).unwrap();
+        assert!((options.density - 0.05).abs() < 1e-12 && options.names.is_empty() && options.epochs == 160);
+        assert!(!given.has(option_of!(Options, density)) && !given.has(epochs));
+        let (options, given) = run(&[&both[..], &["--epochs", "3", "--unset", "epochs"]].concat()).unwrap();
+        assert!(options.epochs == 3 && !given.is_of_file(epochs));
+        for (more, message) in [
+            (["--unset", "densty"], "--unset: unknown option 'densty'\n  did you mean 'density'?"),
+            (["--unset", "config"], "--unset config: no file of --config sets it\n  leave it out"),
+            (["--density", ""], "--density: '' is not a number"),
+        ] {
+            let words = if more[0] == "--unset" { [&both[..], &more].concat() } else { more.to_vec() };
+            let error = run(&words).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        // The folder of a run.
+        write("run/config.yaml", "epochs: 4\n");
+        assert_eq!(run(&["--config", folder.path().join("run").to_str().unwrap()]).unwrap().0.epochs, 4);
+    }
+
+    #[test]
     fn an_empty_list_is_none() {
         let (options, given) = with_file("names: []\n", &[]).unwrap();
         assert!(options.names.is_empty() && !given.has(option_of!(Options, names)));
@@ -277,8 +370,7 @@ mod tests {
         let expected = "run.yaml:1:1: unknown key 'densty' (did you mean 'density'?)\n\
                         run.yaml:2:9: epochs: 'many' is not a whole number from 0 to 1000000000\n\
                         run.yaml:4:1: key 'sparse' is already set at line 3\n\
-                        run.yaml:5:1: density has no value\n\
-                        run.yaml:6:1: a configuration file cannot name another one\n\
+                        run.yaml:6:1: config is for the command line (leave it out)\n\
                         run.yaml:7:9: EPOCHS takes one value or a flat list\n\
                         --epochs: '0' is not at least 1";
         assert_eq!(message, expected);
@@ -296,7 +388,7 @@ mod tests {
     #[test]
     fn questions_are_answered_with_text() {
         let command = Options::augment_args(Command::new("test").version("1.2.3"));
-        let ask = |word: &str| match read(&command, &[word.to_owned()]) {
+        let ask = |word: &str| match read(&command, &command, &[word.to_owned()]) {
             Ok(Request::Text(text)) => text,
             other => panic!("{other:?}"),
         };

@@ -4,6 +4,7 @@
 
 use clap::Arg;
 
+use super::of_programs::of_program;
 use super::problems::Problems;
 use super::table::{Found, Table, is_switch};
 use super::values;
@@ -30,12 +31,12 @@ pub(super) enum Question {
     Version,
 }
 
-/// Reads all words; what is wrong goes to `problems`.
-pub(super) fn parse<'a>(table: Table<'a>, words: &[String], problems: &mut Problems) -> Vec<Word<'a>> {
+/// Reads all words, for a command of this program; what is wrong goes to `problems`.
+pub(super) fn parse<'a>(table: Table<'a>, program: Table, words: &[String], problems: &mut Problems) -> Vec<Word<'a>> {
     let mut given = Vec::new();
     let mut rest = words.iter().map(String::as_str).peekable();
     while let Some(word) = rest.next() {
-        let (shown, attached, arg) = match name(table, word) {
+        let (shown, attached, arg) = match name(table, program, word) {
             Ok(found) => found,
             Err((what, help)) => {
                 match help {
@@ -71,21 +72,37 @@ pub(super) fn parse<'a>(table: Table<'a>, words: &[String], problems: &mut Probl
 type NotFound = (String, Option<String>);
 
 /// The option that a word names: how it was written, the value attached to it, the option.
-fn name<'a, 'w>(table: Table<'a>, word: &'w str) -> Result<(&'w str, Option<&'w str>, &'a Arg), NotFound> {
+fn name<'a, 'w>(table: Table<'a>, program: Table, word: &'w str) -> Result<(&'w str, Option<&'w str>, &'a Arg), NotFound> {
     if let Some(long) = word.strip_prefix("--") {
         let (name, attached) = long.split_once('=').map_or((long, None), |(n, v)| (n, Some(v)));
         let shown = &word[..2 + name.len()];
+        if table.exact(name).is_none() && program.exact(name).is_some() {
+            let (command, runs) = (table.0.get_name(), program.0.get_name());
+            let what = format!("'{shown}' is an option of runs, and {command} trains nothing");
+            return Err((what, Some(format!("leave it out; {runs} {command} --help lists what it takes"))));
+        }
         return match table.find(name) {
             _ if name.is_empty() => Err((format!("unexpected argument '{word}'"), None)),
             Found::One(arg) => Ok((shown, attached, arg)),
             Found::Several(of) => Err((format!("option '{shown}' is short for several: --{}", of.join(", --")), None)),
-            Found::None(near) => Err((format!("unknown option '{shown}'"), near.map(|n| format!("did you mean '--{n}'?")))),
+            Found::None(near) => {
+                let near = near.map(|n| format!("did you mean '--{n}'?"));
+                let elsewhere = of_program(name).map(|programs| format!("it is an option of {programs}"));
+                Err((format!("unknown option '{shown}'"), elsewhere.or(near)))
+            }
         };
     }
     if let Some(arg) = table.bare().filter(|_| !word.starts_with('-')) {
         return Ok(("", Some(word), arg));
     }
-    let unexpected = || (format!("unexpected argument '{word}'"), Some("options begin with '--'".to_owned()));
+    let unexpected = || {
+        let help = if program.0.find_subcommand(word).is_some() {
+            format!("commands come first: {} {word} …", program.0.get_name())
+        } else {
+            "options begin with '--'".to_owned()
+        };
+        (format!("unexpected argument '{word}'"), Some(help))
+    };
     let short = word.strip_prefix('-').and_then(|s| s.chars().next()).ok_or_else(unexpected)?;
     let shown = &word[..=short.len_utf8()];
     let attached = Some(&word[shown.len()..]).filter(|v| !v.is_empty()).map(|v| v.strip_prefix('=').unwrap_or(v));
@@ -120,7 +137,7 @@ mod tests {
         let command = command();
         let words: Vec<String> = words.iter().map(ToString::to_string).collect();
         let mut problems = Problems::new();
-        let given = parse(Table(&command), &words, &mut problems);
+        let given = parse(Table(&command), Table(&command), &words, &mut problems);
         problems.finish().map_err(|e| e.to_string())?;
         Ok(given.into_iter().map(|w| (w.arg.get_id().to_string(), w.text)).collect())
     }

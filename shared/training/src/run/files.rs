@@ -1,8 +1,8 @@
 //! Files that are either the old or the new one, whatever happens in between.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use er_graphs::error::{Error, Result};
 
@@ -20,7 +20,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
         let _ = fs::remove_file(temporary);
         Error::io(action, at, e).help("check free space and permissions of this folder")
     };
-    let file = File::create(temporary).map_err(|e| failed("write", temporary, &e))?;
+    let file = create_new(temporary).map_err(|e| failed("write", temporary, &e))?;
     let mut buffer = BufWriter::with_capacity(1 << 20, file);
     write(&mut buffer)
         .and_then(|()| buffer.into_inner().map_err(std::io::IntoInnerError::into_error))
@@ -28,6 +28,75 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
         .map_err(|e| failed("write", temporary, &e))?;
     fs::rename(temporary, path).map_err(|e| failed("write", path, &e))?;
     sync_parent(path)
+}
+
+/// Creates a file that is nobody else's: what is there under this name, of a process that was killed or a link that someone has put there,
+/// goes first, and nothing is written through it.
+fn create_new(path: &Path) -> std::io::Result<File> {
+    let create = || OpenOptions::new().write(true).create_new(true).open(path);
+    match create() {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create()
+        }
+        other => other,
+    }
+}
+
+/// Writes what a user has named: a file is replaced as a whole, also behind a link; a pipe, a terminal or a device is written to.
+///
+/// # Errors
+/// As [`replace`]; if it is a folder.
+pub fn write_named(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let failed = |e: &std::io::Error| Error::io("write", path, e).help("check free space and permissions, or name another file");
+    let is_stream = match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            return Err(Error::failure(format!("cannot write {}: it is a folder", path.display())).help("name a file in it"));
+        }
+        // What another process, or this one, has open is written to where it stands, even if it is a file.
+        Ok(found) => !found.is_file() || leads_to_open_file(path),
+        Err(e) if e.kind() == ErrorKind::NotFound => false,
+        Err(e) => return Err(failed(&e)),
+    };
+    if is_stream {
+        let file = OpenOptions::new().append(true).open(path).map_err(|e| failed(&e))?;
+        let mut buffer = BufWriter::with_capacity(1 << 16, file);
+        return write(&mut buffer).and_then(|()| buffer.flush()).map_err(|e| failed(&e));
+    }
+    replace(&behind_links(path).map_err(|e| failed(&e))?, write)
+}
+
+/// Whether a path is one of the system's names for files that processes have open.
+fn leads_to_open_file(path: &Path) -> bool {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    is_link(path) && ["/dev", "/proc"].iter().any(|of_system| path.starts_with(of_system))
+}
+
+/// The file that a path leads to, which need not be there.
+fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    // As many as systems follow.
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
+            // No link, or nothing.
+            Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => return Ok(path),
+            Err(e) => return Err(e),
+        }
+    }
+    Err(std::io::Error::other("too many links"))
+}
+
+/// Whether something is there.
+///
+/// # Errors
+/// If that cannot be told: permissions, an unreachable file system, a circle of links.
+pub fn is_there(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(Error::io("reach", path, &e).help("make it reachable, or use another --out")),
+    }
 }
 
 /// Replaces a text file as a whole.
@@ -71,6 +140,59 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         replace_text(&path, "new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_a_planted_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("a.txt"), folder.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, folder.path().join("a.txt.tmp")).unwrap();
+        replace_text(&path, "new").unwrap();
+        assert_eq!((fs::read_to_string(&victim).unwrap(), fs::read_to_string(&path).unwrap()), ("precious".into(), "new".into()));
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        // What a killed process has left is in nobody's way.
+        fs::write(folder.path().join("a.txt.tmp"), "half").unwrap();
+        replace_text(&path, "newer").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_user_names_keeps_its_kind() {
+        use std::io::Read;
+        use std::os::unix::fs::{FileTypeExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let write = |path: &Path, text: &str| write_named(path, |file| file.write_all(text.as_bytes()));
+        write(&at("plain"), "1").unwrap();
+        symlink("plain", at("link")).unwrap();
+        write(&at("link"), "2").unwrap();
+        assert_eq!(fs::read_to_string(at("plain")).unwrap(), "2");
+        symlink("later", at("dangling")).unwrap();
+        write(&at("dangling"), "3").unwrap();
+        assert_eq!(fs::read_to_string(at("later")).unwrap(), "3");
+        assert!(["link", "dangling"].iter().all(|name| fs::symlink_metadata(at(name)).unwrap().is_symlink()));
+
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        symlink("pipe", at("to-pipe")).unwrap();
+        for name in ["pipe", "to-pipe"] {
+            let pipe = at("pipe");
+            let reader = std::thread::spawn(move || {
+                let mut text = String::new();
+                File::open(pipe).unwrap().read_to_string(&mut text).map(|_| text).unwrap()
+            });
+            write(&at(name), "through").unwrap();
+            assert_eq!(reader.join().unwrap(), "through");
+            assert!(fs::symlink_metadata(at("pipe")).unwrap().file_type().is_fifo());
+        }
+        write(Path::new("/dev/null"), "4").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        assert!(write(folder.path(), "5").unwrap_err().what().ends_with("it is a folder"));
+        symlink("circle", at("circle")).unwrap();
+        assert!(write(&at("circle"), "6").is_err() && is_there(&at("circle")).is_err());
+        assert!(is_there(&at("plain")).unwrap() && !is_there(&at("plain/inside")).unwrap() && !is_there(&at("nothing")).unwrap());
     }
 
     #[test]

@@ -13,14 +13,15 @@
 //!   summary.json             results, once finished
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::files::{create_folder, replace_text};
+use super::files::{create_folder, is_there, replace_text};
 use super::manifest::{Machine, Manifest, Status, now};
 use er_graphs::error::{Error, Result};
 
@@ -43,6 +44,9 @@ const CONFIG: &str = "config.yaml";
 
 /// The latest checkpoint.
 const LAST: &str = "checkpoints/last.safetensors";
+
+/// That of the best epoch.
+const BEST: &str = "checkpoints/best.safetensors";
 
 /// Losses, accuracies and what happens to edges.
 const METRICS: &str = "metrics.jsonl";
@@ -73,8 +77,12 @@ impl RunFolder {
     /// # Errors
     /// Names the first option that differs, with both values.
     pub fn has_options(path: &Path, options: &Map<String, Value>) -> Result<()> {
+        let config = path.join(CONFIG);
         // A folder without options is one of no run yet.
-        let Ok(text) = fs::read_to_string(path.join(CONFIG)) else { return Ok(()) };
+        if !is_there(&config)? {
+            return Ok(());
+        }
+        let text = fs::read_to_string(&config).map_err(|e| Error::io("read", &config, &e))?;
         for (option, value) in text.lines().filter_map(|line| line.split_once(": ")) {
             let (Some(asked), Ok(there)) = (options.get(option), serde_json::from_str::<Value>(value)) else { continue };
             if *asked != there {
@@ -101,6 +109,12 @@ impl RunFolder {
         Ok(Self { path: path.to_owned(), manifest, _lock: lock })
     }
 
+    /// The options of a run, if this is its folder; else the file itself.
+    #[must_use]
+    pub fn config_of(path: &Path) -> PathBuf {
+        if path.is_dir() { path.join(CONFIG) } else { path.to_owned() }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -123,12 +137,24 @@ impl RunFolder {
 
     /// The latest checkpoint.
     pub fn last(&self) -> PathBuf {
-        Self::last_of(&self.path)
+        self.path.join(LAST)
     }
 
-    /// Where the latest checkpoint of a run in this folder is, if there is one.
-    pub fn last_of(run: &Path) -> PathBuf {
-        run.join(LAST)
+    /// Whether a run in this folder has a checkpoint to go on from. A run writes one before it writes anything else of its training, so
+    /// that what it has without one has been lost.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be reached, or is gone.
+    pub fn has_begun(run: &Path) -> Result<bool> {
+        let last = run.join(LAST);
+        if is_there(&last)? {
+            return Ok(true);
+        }
+        let metrics = run.join(METRICS);
+        let left = if is_there(&metrics)? { Some(metrics) } else { Self::mask_files(run)?.into_iter().next() };
+        let Some(left) = left else { return Ok(false) };
+        let what = format!("checkpoint {} is missing, and the run has {}", last.display(), left.display());
+        Err(Error::failure(what).help("put it back, or remove the run's folder to begin again"))
     }
 
     /// The checkpoint of the best epoch.
@@ -138,7 +164,7 @@ impl RunFolder {
 
     /// The checkpoint of the best epoch in the folder of another run.
     pub fn best_in(run: &Path) -> PathBuf {
-        run.join("checkpoints/best.safetensors")
+        run.join(BEST)
     }
 
     /// The networks of levels.
@@ -161,7 +187,7 @@ impl RunFolder {
     /// # Errors
     /// If this is no run's folder.
     pub fn last_in(run: &Path) -> Result<PathBuf> {
-        if run.join(MANIFEST).exists() {
+        if is_there(&run.join(MANIFEST))? {
             return Ok(run.join(LAST));
         }
         let what = format!("{} is no run's folder: it has no {MANIFEST}", run.display());
@@ -170,16 +196,24 @@ impl RunFolder {
 
     /// Every file in a run's folder that has the masks of its network at some time: [`RunFolder::masks`] first, then levels and
     /// checkpoints, by name.
-    pub fn mask_files(run: &Path) -> Vec<PathBuf> {
+    ///
+    /// # Errors
+    /// If a folder of them cannot be read.
+    pub fn mask_files(run: &Path) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for within in [MASKS, TICKETS, "checkpoints"] {
-            let Ok(entries) = fs::read_dir(run.join(within)) else { continue };
-            let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            let folder = run.join(within);
+            if !is_there(&folder)? {
+                continue;
+            }
+            let failed = |e: std::io::Error| Error::io("read", &folder, &e);
+            let entries = fs::read_dir(&folder).map_err(failed)?;
+            let mut found = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
             found.retain(|path| path.extension().is_some_and(|e| e == "safetensors"));
             found.sort();
             files.extend(found);
         }
-        files
+        Ok(files)
     }
 
     /// The lines of metrics of one kind in a run's folder; those that are cut short are left out.
@@ -211,7 +245,7 @@ impl RunFolder {
     /// Begins a session: writes the options, as YAML, and the manifest.
     pub fn begin(&mut self, options: &str, program: &Invocation) -> Result<()> {
         replace_text(&self.path.join(CONFIG), options)?;
-        let before = self.path.join(MANIFEST).exists();
+        let before = is_there(&self.path.join(MANIFEST))?;
         let this = fresh(program, self.manifest.config_hash.clone());
         self.manifest =
             if before { Manifest { started: self.manifest.started.clone(), resumed: Some(now()), ..this } } else { this };
@@ -281,7 +315,18 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(".lock");
-    let file = File::create(&path).map_err(|e| Error::io("write", &path, &e).help("choose another folder with --out"))?;
+    let failed = |e: std::io::Error| Error::io("write", &path, &e).help("choose another folder with --out");
+    // Nothing is cut off, and nothing created elsewhere, through a link that someone has put there.
+    let file = match fs::symlink_metadata(&path) {
+        Ok(found) if found.is_file() => OpenOptions::new().write(true).open(&path),
+        Ok(_) => Err(std::io::Error::other("it is no file")),
+        Err(_) => OpenOptions::new().write(true).create_new(true).open(&path).or_else(|e| match e.kind() {
+            // Of a process that has begun at the same time.
+            ErrorKind::AlreadyExists => OpenOptions::new().write(true).open(&path),
+            _ => Err(e),
+        }),
+    };
+    let file = file.map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -375,6 +420,56 @@ mod tests {
         assert!(error.what().contains("other options"), "{error}");
         fs::write(&path, "{").unwrap();
         assert!(RunFolder::open(out.path(), HASH, &program()).unwrap_err().what().contains("manifest.json is damaged"));
+    }
+
+    #[test]
+    fn a_lost_checkpoint_is_no_new_run() {
+        let out = tempfile::tempdir().unwrap();
+        let run = out.path();
+        let create = |name: &str| {
+            let path = run.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        assert!(!RunFolder::has_begun(run).unwrap());
+        create(MANIFEST);
+        assert!(!RunFolder::has_begun(run).unwrap());
+        for left in [METRICS, BEST, "tickets/level-1.safetensors"] {
+            create(left);
+            let error = RunFolder::has_begun(run).unwrap_err();
+            assert!(error.what().contains("last.safetensors is missing, and the run has "), "{error}");
+            fs::remove_file(run.join(left)).unwrap();
+        }
+        create(LAST);
+        assert!(RunFolder::has_begun(run).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_reached_is_not_absent() {
+        let out = tempfile::tempdir().unwrap();
+        let run = out.path();
+        create_folder(&run.join("checkpoints")).unwrap();
+        std::os::unix::fs::symlink("last.safetensors", run.join(LAST)).unwrap();
+        let error = RunFolder::has_begun(run).unwrap_err();
+        assert!(error.what().starts_with("cannot reach ") && error.what().contains("last.safetensors"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_is_a_link_is_refused() {
+        let out = tempfile::tempdir().unwrap();
+        let (run, victim) = (out.path().join("run"), out.path().join("victim"));
+        fs::create_dir(&run).unwrap();
+        fs::write(&victim, "precious").unwrap();
+        for target in ["../victim", "../absent"] {
+            std::os::unix::fs::symlink(target, run.join(".lock")).unwrap();
+            let error = RunFolder::open(&run, HASH, &program()).unwrap_err();
+            assert!(error.what().contains(".lock") && error.what().contains("it is no file"), "{error}");
+            fs::remove_file(run.join(".lock")).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(!out.path().join("absent").exists());
     }
 
     #[test]

@@ -35,11 +35,10 @@ impl StartPoint {
             let what = format!("checkpoint {} is of a run with other options", path.display());
             Err(Error::failure(what).help("start from a foreign checkpoint with --resume"))
         };
-        let last = folder.last();
-        if !last.exists() {
+        if !RunFolder::has_begun(folder.path())? {
             return Ok(None);
         }
-        let checkpoint = read(&last)?;
+        let checkpoint = read(&folder.last())?;
         if checkpoint.progress.best.is_some() {
             read(&folder.best())?;
         }

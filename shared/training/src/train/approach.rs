@@ -1,6 +1,7 @@
 //! What a run does to a network: what differs from program to program, and what researchers add.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
@@ -79,14 +80,25 @@ pub trait Approach: fmt::Debug + fmt::Display {
         Ok(Vec::new())
     }
 
+    /// The levels, from 1, whose networks are in [`RunFolder::ticket`] after a run has trained these epochs, counted from 0.
+    fn tickets(&self, _epochs: Range<u64>) -> Vec<u64> {
+        Vec::new()
+    }
+
     /// What the summary says of the network that is saved.
     fn measured(&self, state: &ModelState) -> Map<String, Value>;
 
-    /// More for the summary, when all is trained and tested. The engine may be left with another network.
+    /// More for the summary, when all is trained and tested, with these [`Approach::tickets`]. The engine may be left with another network.
     ///
     /// # Errors
     /// Files that cannot be read.
-    fn finish(&self, _folder: &RunFolder, _engine: &mut dyn Engine, _data: &Data) -> Result<Map<String, Value>> {
+    fn finish(
+        &self,
+        _folder: &RunFolder,
+        _engine: &mut dyn Engine,
+        _data: &Data,
+        _tickets: &[u64],
+    ) -> Result<Map<String, Value>> {
         Ok(Map::new())
     }
 }

@@ -16,7 +16,7 @@ use er_engine::{Batch, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
-use er_networks::schedule::Length;
+use er_networks::schedule::{Clock, Length};
 
 /// How a run came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +122,7 @@ impl Training {
             }
             return Ok(Launched { folder: path.clone(), before: true, end: Ok(summary) });
         }
+        let has_begun = RunFolder::has_begun(path)?;
         // A missing device or missing data must leave no folder behind.
         self.backend.check()?;
         let mut data = self.load()?;
@@ -129,7 +130,7 @@ impl Training {
         self.plan.learning_rate.check_length(length.batches_per_epoch)?;
         self.approach.check(length)?;
         // So must a checkpoint of another run that cannot be gone on from.
-        let other = if RunFolder::last_of(path).exists() { None } else { self.take_over(length)? };
+        let other = if has_begun { None } else { self.take_over(length)? };
         let mut folder = RunFolder::open(path, hash, program)?;
         folder.begin(config, program)?;
         let end = self.train(program, &folder, &mut data, other, fresh, signals);
@@ -227,6 +228,12 @@ impl Training {
             let steps = self.plan.max_steps.unwrap_or(u64::MAX).min(length.steps());
             self.approach.remarks(&self.spec, &state, length, steps)?.iter().for_each(|text| remark(text));
         }
+        let trained_from = progress.taken_over.as_ref().map_or(0, |of| Clock { step: of.step, ..progress.clock }.epoch());
+        // What is missing is told before hours are spent, and not left out of the summary after them.
+        for level in self.approach.tickets(trained_from..progress.clock.epoch()) {
+            let read = Checkpoint::read(&folder.ticket(level), &self.spec);
+            read.map_err(|e| e.or_help("put it back, or remove the run's folder to begin again"))?;
+        }
         let mut facts = self.facts.clone();
         if let Some(TakenOver { file, step, facts: of_masks }) = &progress.taken_over {
             facts.extend(of_masks.clone());
@@ -257,12 +264,15 @@ impl Training {
             Finish::Done(results) => {
                 let mut summary = facts;
                 summary.extend(self.approach.measured(&engine.state()?));
+                let results_steps = results.steps;
                 let results = serde_json::to_value(results).map_err(|e| Error::failure(format!("cannot write results: {e}")))?;
                 if let Value::Object(results) = results {
                     summary.extend(results);
                 }
                 summary.extend(stepper.results());
-                summary.extend(self.approach.finish(folder, &mut *engine, data)?);
+                let ends = Clock { step: results_steps, batches_per_epoch: length.batches_per_epoch };
+                let tickets = self.approach.tickets(trained_from..ends.epoch());
+                summary.extend(self.approach.finish(folder, &mut *engine, data, &tickets)?);
                 let summary = Value::Object(summary);
                 folder.write_summary(&summary)?;
                 Ok(Ok(summary))

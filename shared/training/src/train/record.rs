@@ -80,13 +80,24 @@ pub struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Opens the files of a folder and rewinds them to this progress. A checkpoint is written after every epoch, when the training is
-    /// asked to stop, and every `checkpoint_interval` steps.
+    /// Opens the files of a folder and rewinds them to this progress. A checkpoint is written before anything else, after every epoch, when
+    /// the training is asked to stop, and every `checkpoint_interval` steps.
     ///
     /// # Errors
-    /// If files cannot be read or written, or if metrics from before this progress are damaged or missing.
-    pub fn open(folder: &'a RunFolder, origin: Origin, progress: &Progress, checkpoint_interval: u64) -> Result<Self> {
+    /// If files cannot be read or written, or if lines from before this progress are damaged or missing.
+    pub fn open(
+        folder: &'a RunFolder,
+        origin: Origin,
+        progress: &Progress,
+        checkpoint_interval: u64,
+        engine: &dyn Engine,
+        stepper: &dyn Stepper,
+    ) -> Result<Self> {
         let Clock { step, .. } = progress.clock;
+        if !RunFolder::has_begun(folder.path())? {
+            // So that a checkpoint that is missing later has been lost.
+            write_checkpoint(&[folder.last()], &origin, progress, engine, stepper)?;
+        }
         let head = Head { schema: SCHEMA, program: &origin.program, model: &origin.model, config_hash: &origin.config_hash };
         let metrics = Lines::open(&folder.metrics(), &head, step)?;
         if progress.best.is_some() {
@@ -94,25 +105,41 @@ impl<'a> Recorder<'a> {
             metrics.must_reach(step - progress.clock.batch())?;
         }
         let timing = Lines::open(&folder.timing(), &head, step)?;
+        if progress.best.is_some() {
+            timing.must_reach(step - progress.clock.batch())?;
+        }
         Ok(Self { folder, origin, checkpoint_interval, metrics, timing })
     }
 
     /// Writes the latest state, and the best one if it is that. The lines of metrics up to here are durable before the checkpoint
     /// is, so a resumed run finds them.
     fn save(&self, progress: &Progress, engine: &dyn Engine, stepper: &dyn Stepper, is_best: bool) -> Result<()> {
-        let state = stepper.network(engine)?;
-        let saved = stepper.saved(engine)?;
-        if let Some(name) = not_finite(engine.spec(), &state).or_else(|| saved.not_finite()) {
-            let what = format!("{name} is not finite after step {}", progress.clock.step);
-            return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
-        }
         self.metrics.sync()?;
-        let write = |path: PathBuf| Checkpoint::write(&path, engine.spec(), &self.origin, progress, &state, &saved);
-        if is_best {
-            write(self.folder.best())?;
-        }
-        write(self.folder.last())
+        // The best one first, since the latest one names it.
+        let best = is_best.then(|| self.folder.best());
+        let files: Vec<PathBuf> = best.into_iter().chain([self.folder.last()]).collect();
+        write_checkpoint(&files, &self.origin, progress, engine, stepper)
     }
+}
+
+/// Writes what is needed to go on to each of these files.
+///
+/// # Errors
+/// Values that are not finite; files that cannot be written; those of the engine.
+fn write_checkpoint(
+    files: &[PathBuf],
+    origin: &Origin,
+    progress: &Progress,
+    engine: &dyn Engine,
+    stepper: &dyn Stepper,
+) -> Result<()> {
+    let state = stepper.network(engine)?;
+    let saved = stepper.saved(engine)?;
+    if let Some(name) = not_finite(engine.spec(), &state).or_else(|| saved.not_finite()) {
+        let what = format!("{name} is not finite after step {}", progress.clock.step);
+        return Err(Error::failure(what).help("the training diverged: lower --lr; the last checkpoint is from before"));
+    }
+    files.iter().try_for_each(|path| Checkpoint::write(path, engine.spec(), origin, progress, &state, &saved))
 }
 
 impl Hook for Recorder<'_> {

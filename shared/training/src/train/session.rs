@@ -90,7 +90,6 @@ impl Session<'_> {
             let what = format!("the checkpoint is of a run with {there} batches an epoch, this run has {here} an epoch");
             return Err(Error::failure(what).help("use the data and batch size of the run that wrote it, or --start-epoch"));
         }
-        let mut recorder = Recorder::open(self.folder, self.origin.clone(), &progress, self.checkpoint_interval)?;
         let mut stopwatch = Stopwatch::default();
         let mut display = Display::new(self.quiet, self.plan.epochs);
         let begun = progress.clock.step;
@@ -101,6 +100,8 @@ impl Session<'_> {
         if let Some(text) = stepper.begin(engine, data)? {
             display.line(&text);
         }
+        let (origin, interval) = (self.origin.clone(), self.checkpoint_interval);
+        let mut recorder = Recorder::open(self.folder, origin, &progress, interval, engine, stepper)?;
         let mut masks = self.mask_interval.map(|epochs| MaskFiles::new(self.folder, self.origin.clone(), epochs));
         if let Some(masks) = &masks {
             if begun == 0 {

@@ -1,6 +1,6 @@
 //! The files that `graph` writes: a picture, a drawing for Graphviz, a list of edges.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::measured::{Answer, Layer};
@@ -12,7 +12,7 @@ use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask, View};
 use er_graphs::statistics::bipartite::{self, expected_histogram};
 use er_networks::statistics::network::{graph_of, to_dot};
-use er_training::run::replace_text;
+use er_training::run::write_named;
 
 /// More edges than this nobody draws, and a list of them fills a disk.
 const MOST_DRAWN: usize = 1_000_000;
@@ -72,7 +72,7 @@ pub(super) fn picture(path: &Path, subject: &Subject, answer: &Answer, layer: us
         };
         picture.draw()
     };
-    replace_text(path, &text)
+    write_named(path, |file| file.write_all(text.as_bytes()))
 }
 
 fn density(layer: &Layer) -> LayerDensity {
@@ -108,7 +108,7 @@ pub(super) fn dot(path: &Path, subject: &Subject, layer: Option<usize>, view: Vi
             bipartite_dot(&graph)
         }
     };
-    replace_text(path, &text)
+    write_named(path, |file| file.write_all(text.as_bytes()))
 }
 
 fn drawable(edges: usize) -> Result<()> {
@@ -133,7 +133,7 @@ fn bipartite_dot(graph: &Biadjacency) -> String {
 /// Writes the edges of a layer's graph, a line each: input, output.
 pub(super) fn edges(path: &Path, subject: &Subject, layer: usize, view: View) -> Result<()> {
     let graph = layer_graph(subject, layer, view);
-    er_training::run::replace(path, |file| {
+    write_named(path, |file| {
         writeln!(file, "input,output")?;
         let rows = 0..graph.right();
         let mut lines = rows.flat_map(|r| graph.of_right(r).iter().map(move |l| (*l, r)));

@@ -77,7 +77,7 @@ impl Course {
 /// Files that are damaged or do not fit.
 pub(super) fn moments(run: &Path, Network { spec, .. }: &Network) -> Result<Vec<Moment>> {
     let mut files = Vec::new();
-    for path in RunFolder::mask_files(run) {
+    for path in RunFolder::mask_files(run)? {
         let about = MaskFile::read(&path)?;
         files.push((about.clock.map(|clock| clock.step), about.clock.map(Clock::epochs_begun), path));
     }

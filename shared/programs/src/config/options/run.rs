@@ -25,15 +25,18 @@ pub enum EngineName {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Running")]
 pub struct RunOptions {
-    /// YAML file of options; options on the command line take precedence
-    #[arg(long, value_name = "FILE")]
+    /// YAML file of options, or the folder of a run for those it had; given again, later files win, and the command line wins over all
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub config: Option<PathBuf>,
+    /// Options that files of --config set and that are to be what they are without them, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "OPTIONS")]
+    pub unset: Vec<String>,
     /// Folder in which each run gets a folder of its own
     #[arg(long, default_value = "runs", value_name = "FOLDER")]
     pub out: PathBuf,
     /// Word with which the name of the run's folder begins [default: the program's name]
-    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "WORD")]
-    pub save: Option<String>,
+    #[arg(long, alias = "save", value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "TAG")]
+    pub name: Option<String>,
     /// Folder of the data sets [default: $ER_DATA, ./data, /usr/share/datasets]
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
@@ -105,11 +108,11 @@ impl RunOptions {
 
     /// Keeps them all: they say how and where to run, but for the file they come from and the number of runs.
     pub(in crate::config) fn keep(&self, resolver: &mut Resolver) {
-        for option in options![self.config, self.iters] {
+        for option in options![self.config, self.unset, self.iters] {
             resolver.leave_out(option);
         }
         resolver.keep_running(option!(self.out), &self.out);
-        resolver.keep_running(option!(self.save), &self.save);
+        resolver.keep_running(option!(self.name), &self.name);
         resolver.keep_running(option!(self.data_dir), &self.data_dir);
         resolver.keep_running(option!(self.threads), self.threads);
         resolver.keep_running(option!(self.engine), self.engine);

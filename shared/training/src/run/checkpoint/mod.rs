@@ -11,9 +11,11 @@
 //! | `optim.<p>.<i>` | F32 | same | optimiser state of these parameters |
 //! | `method.<name>` | U8 or F32 | length | what the method of training remembers ([`Saved`]) |
 //!
-//! `__metadata__` says what the file belongs to ([`Origin`]) and how far the run has come ([`Progress`]). Equal states give equal
-//! bytes.
+//! `__metadata__` says what the file belongs to ([`Origin`]) and how far the run has come ([`Progress`]), and has a digest of all that
+//! and of the tensors, which readers verify. Equal states give equal bytes.
 
+mod digest;
+mod forms;
 mod reader;
 
 use std::borrow::Cow;
@@ -24,8 +26,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::digest::sha256;
 pub use self::reader::{MaskFile, read_masks};
 
+use self::digest::{DIGEST, Digester};
 use self::reader::Reader;
 use super::files;
 use super::progress::Progress;
@@ -98,6 +102,16 @@ enum Data<'a> {
     Floats(&'a [f32]),
 }
 
+impl Data<'_> {
+    /// What `SafeTensors` call their type, and how many bytes they take.
+    fn kind(&self) -> (&'static str, usize) {
+        match self {
+            Data::Bits(b) => ("U8", b.len()),
+            Data::Floats(f) => ("F32", 4 * f.len()),
+        }
+    }
+}
+
 struct Tensor<'a> {
     name: String,
     shape: Vec<usize>,
@@ -125,14 +139,14 @@ impl Checkpoint {
         write_file(path, origin, metadata, &tensors(spec, state, saved))
     }
 
-    /// Reads a checkpoint of this model and checks all of it: model, names, shapes, lengths, and that every mask has as many bits
-    /// as there are edge values.
+    /// Reads a checkpoint of this model and checks all of it: its digest, model, names, shapes, lengths, and that every mask has as many
+    /// bits as there are edge values.
     ///
     /// # Errors
     /// Names the file and the first thing that does not fit.
     pub fn read(path: &Path, spec: &ModelSpec) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
-        Reader::open("checkpoint", path, &bytes)?.checkpoint(spec)
+        Reader::open("checkpoint", path, &bytes)?.verified()?.checkpoint(spec)
     }
 }
 
@@ -148,12 +162,23 @@ pub fn write_masks(path: &Path, spec: &ModelSpec, origin: &Origin, progress: &Pr
 fn write_file(path: &Path, origin: &Origin, mut metadata: BTreeMap<String, String>, tensors: &[Tensor]) -> Result<()> {
     metadata.insert("format".to_owned(), FORMAT.to_owned());
     metadata.extend(texts(origin)?);
+    metadata.insert(DIGEST.to_owned(), digest(&metadata, tensors));
     let header = header(tensors, &metadata)?;
     files::replace(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         tensors.iter().try_for_each(|tensor| write_data(file, &tensor.data))
     })
+}
+
+fn digest(metadata: &BTreeMap<String, String>, tensors: &[Tensor]) -> String {
+    let mut digester = Digester::new(metadata);
+    let by_name: BTreeMap<&str, &Tensor> = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    for (name, tensor) in by_name {
+        let (kind, bytes) = tensor.data.kind();
+        digester.tensor(name, kind, &tensor.shape, bytes, |sink| write_data(sink, &tensor.data));
+    }
+    digester.finish()
 }
 
 /// A layer's mask as packed bits.
@@ -202,10 +227,7 @@ fn header(tensors: &[Tensor], metadata: &BTreeMap<String, String>) -> Result<Vec
     header.insert("__metadata__".into(), to_json(metadata)?);
     let mut offset = 0;
     for tensor in tensors {
-        let (kind, bytes) = match &tensor.data {
-            Data::Bits(b) => ("U8", b.len()),
-            Data::Floats(f) => ("F32", 4 * f.len()),
-        };
+        let (kind, bytes) = tensor.data.kind();
         let entry = serde_json::json!({ "dtype": kind, "shape": tensor.shape, "data_offsets": [offset, offset + bytes] });
         header.insert(tensor.name.clone(), entry);
         offset += bytes;
@@ -276,11 +298,51 @@ mod tests {
         ModelState { layers, dense: dense.collect(), steps: 7 }
     }
 
+    /// A file as earlier versions, which had no digest, would have written it.
+    fn without_digest(path: &Path) -> Vec<u8> {
+        let mut whole = std::fs::read(path).unwrap();
+        let at = whole.windows(9).position(|w| w == b"\"digest\":").unwrap();
+        whole[at + 1] = b'_';
+        whole
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let spec = spec("net", 5);
+        let (_keep, path) = written(&spec, &state(&spec, 1));
+        let whole = std::fs::read(&path).unwrap();
+        let key = whole.windows(8).position(|w| w == b"\"digest\"").unwrap();
+        let (good, masks) = (Checkpoint::read(&path, &spec).unwrap(), read_masks(&path, &spec).unwrap());
+        for bit in (0..8 * whole.len()).step_by(3) {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let read = Reader::open("checkpoint", &path, &flipped).and_then(Reader::verified);
+            // A file whose digest has another name is one without, and whole.
+            if (key..key + 8).contains(&(bit / 8)) {
+                assert!(read.and_then(|reader| reader.checkpoint(&spec)).map_or(true, |c| c == good), "bit {bit}");
+                continue;
+            }
+            assert!(read.is_err(), "bit {bit}");
+            if bit % 61 == 0 {
+                std::fs::write(&path, &flipped).unwrap();
+                assert!(read_masks(&path, &spec).is_err() && MaskFile::read(&path).is_err(), "bit {bit}");
+            }
+        }
+        let masks_alone: Vec<&Mask> = masks.iter().collect();
+        write_masks(&path, &spec, &Origin::new("test", &spec, "abc"), &progress(), &masks_alone).unwrap();
+        let mut flipped = std::fs::read(&path).unwrap();
+        let last = flipped.len() - 1;
+        flipped[last] ^= 1;
+        std::fs::write(&path, &flipped).unwrap();
+        let error = read_masks(&path, &spec).unwrap_err();
+        assert!(error.what().ends_with("is damaged: what it holds is not what its digest tells"), "{error}");
+    }
+
     #[test]
     fn clocks_of_older_files_are_understood() {
         let spec = spec("net", 5);
         let (_keep, path) = written(&spec, &state(&spec, 0));
-        let whole = std::fs::read(&path).unwrap();
+        let whole = without_digest(&path);
         let new = r#""batches_per_epoch":"5""#;
         let at = whole.windows(new.len()).position(|w| w == new.as_bytes()).unwrap();
         // As many bytes, so that offsets stay.
@@ -342,7 +404,7 @@ mod tests {
     fn damage_is_found() {
         let spec = spec("net", 5);
         let (_keep, path) = written(&spec, &state(&spec, 1));
-        let whole = std::fs::read(&path).unwrap();
+        let whole = without_digest(&path);
         let read = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
             Checkpoint::read(&path, &spec).unwrap_err().what().replace(path.to_str().unwrap(), "X")
@@ -372,7 +434,7 @@ mod tests {
         // Of another model, with biases that the reader has not.
         let wide = spec("net", 5);
         let (_keep, path) = written(&wide, &state(&wide, 1));
-        let whole = std::fs::read(&path).unwrap();
+        let whole = without_digest(&path);
         let mut plain = ModelSpec::new("plain", Image::new(1, 2, 2), DefaultInit::FanInUniform);
         let a = plain.push("fc1", Op::Linear { shape: LayerShape::linear(5, 4), bias: false }, &[0]).unwrap();
         plain.push("fc2", Op::Linear { shape: LayerShape::linear(2, 5), bias: false }, &[a]).unwrap();
@@ -404,6 +466,69 @@ mod tests {
         let at = whole.windows(12).position(|w| w == b"\"format\":\"1\"").unwrap();
         std::fs::write(&path, [&whole[..at + 10], b"9", &whole[at + 11..]].concat()).unwrap();
         assert_eq!(message(&plain), "mask file X has format 9, this program reads format 1");
+    }
+
+    #[test]
+    fn masks_in_other_forms_are_told() {
+        use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
+        let mut spec = ModelSpec::new("net", Image::new(1, 2, 2), DefaultInit::FanInUniform);
+        spec.push("fc1", Op::Linear { shape: LayerShape::linear(6, 4), bias: false }, &[0]).unwrap();
+        let mask = Mask::from_positions(LayerShape::linear(6, 4), [0, 3, 9, 17]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("masks.safetensors");
+        let read = |name: &str, kind: Dtype, shape: &[usize], bytes: &[u8], sum: Option<&str>| {
+            let tensor = TensorView::new(kind, shape.to_vec(), bytes).unwrap();
+            let metadata = sum.map(|sum| [("mask_positions".to_owned(), sum.to_owned())].into());
+            serialize_to_file([(name, tensor)], metadata, &path).unwrap();
+            let masks = read_masks(&path, &spec);
+            masks.map_err(|e| (e.what().replace(path.to_str().unwrap(), "X"), e.help_text().unwrap_or_default().to_owned()))
+        };
+        let (packed, sum) = (mask.to_bytes(), r#"{"fc1.weight": 29}"#);
+        for sum in [None, Some(sum)] {
+            assert_eq!(read("mask.fc1.weight", Dtype::U8, &[3], &packed, sum).unwrap(), std::slice::from_ref(&mask));
+        }
+        let bytes: Vec<u8> = (0..24).map(|p| u8::from(mask.contains(p))).collect();
+        let floats: Vec<u8> = bytes.iter().flat_map(|b| f32::from(*b).to_le_bytes()).collect();
+        for (name, kind, shape, bytes, what) in [
+            ("mask.fc1.weight", Dtype::U8, &[6, 4][..], &bytes, "X has a byte for each weight in mask.fc1.weight"),
+            ("mask.fc1.weight", Dtype::BOOL, &[6, 4], &bytes, "X has a bool for each weight in mask.fc1.weight"),
+            ("mask.fc1.weight", Dtype::F32, &[24], &floats, "X has a number for each weight in mask.fc1.weight"),
+            (
+                "fc1.weight_mask",
+                Dtype::F32,
+                &[6, 4],
+                &floats,
+                "X has no mask.fc1.weight, but 'fc1.weight_mask', a mask as torch.nn.utils.prune names it",
+            ),
+            (
+                "mask.module.fc1.weight",
+                Dtype::U8,
+                &[3],
+                &packed,
+                "X has no mask.fc1.weight, but 'mask.module.fc1.weight', a name with the prefix of DataParallel",
+            ),
+            ("mask.fc1", Dtype::U8, &[3], &packed, "X has no mask.fc1.weight, but 'mask.fc1', a name without .weight"),
+            (
+                "fc1.weight",
+                Dtype::F32,
+                &[6, 4],
+                &floats,
+                "X has no mask.fc1.weight, but 'fc1.weight', the weight itself or its mask",
+            ),
+        ] {
+            let (found, help) = read(name, kind, shape, bytes, None).unwrap_err();
+            assert_eq!(found, format!("mask file {what}"));
+            assert!(help.contains("np.packbits(mask, bitorder='little')"), "{help}");
+        }
+        let high: Vec<u8> = packed.iter().map(|byte| byte.reverse_bits()).collect();
+        let error = |bytes: &[u8], sum: &str| read("mask.fc1.weight", Dtype::U8, &[3], bytes, Some(sum)).unwrap_err().0;
+        assert_eq!(error(&high, sum), "mask file X has mask.fc1.weight packed highest bit first");
+        let transposed = Mask::from_positions(LayerShape::linear(6, 4), mask.iter().map(|p| 6 * (p % 4) + p / 4)).to_bytes();
+        assert_eq!(error(&transposed, sum), "mask file X has mask.fc1.weight packed over the transposed weight");
+        let other = "mask file X has mask.fc1.weight whose positions sum to 29, and 'mask_positions' tells 30";
+        assert_eq!(error(&packed, &sum.replace("29", "30")), other);
+        assert_eq!(error(&packed, "{}"), "mask file X has no sum for fc1.weight in 'mask_positions' of its metadata");
+        assert_eq!(error(&packed, "29"), "mask file X has a wrong 'mask_positions' in its metadata: 29");
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! Reading checkpoints and masks.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
+use safetensors::tensor::TensorView;
 use serde_json::Value;
 
+use super::digest::{DIGEST, Digester};
+use super::forms::{self, POSITIONS};
 use super::{Checkpoint, FORMAT, MASK, METHOD, Origin};
 use crate::run::progress::Progress;
 use crate::run::saved::{Saved, SavedTensor};
+use crate::train::remark;
 use er_engine::{DenseState, LayerState, ModelState};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{LayerShape, Mask};
@@ -23,7 +28,7 @@ use er_networks::schedule::Clock;
 pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
     let read = || {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
-        Reader::open("mask file", path, &bytes)?.masks(spec)
+        Reader::open("mask file", path, &bytes)?.verified()?.masks(spec)
     };
     let help = format!("give a checkpoint of {}, or a file with a tensor of packed bits for every layer's mask", spec.name());
     read().map_err(|e| e.or_help(&help))
@@ -46,13 +51,22 @@ impl MaskFile {
     pub fn read(path: &Path) -> Result<Self> {
         let read = || {
             let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
-            let reader = Reader::open("mask file", path, &bytes)?;
+            let reader = Reader::open("mask file", path, &bytes)?.verified()?;
             if !reader.left.iter().any(|name| name.starts_with(MASK)) {
                 return Err(reader.wrong("has no mask"));
             }
             Ok(Self { origin: reader.origin().ok(), clock: reader.clock().ok() })
         };
         read().map_err(|e| e.or_help("give a checkpoint, or a file with a tensor of packed bits for every layer's mask"))
+    }
+}
+
+/// Says that damage to a file would not show, once for each.
+fn remark_no_digest(kind: &str, path: &Path) {
+    static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let is_new = TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+    if is_new {
+        remark(&format!("{kind} {} has no digest, so that damage to it may go unnoticed", path.display()));
     }
 }
 
@@ -77,6 +91,29 @@ impl<'a> Reader<'a> {
         let metadata = header.metadata().clone().unwrap_or_default();
         let left = tensors.names().into_iter().map(str::to_owned).collect();
         Ok(Self { kind, path, tensors, metadata, left })
+    }
+
+    /// Compares what the file holds with its digest. A file without one, of an earlier version or another program, is remarked once.
+    ///
+    /// # Errors
+    /// If they differ: the file was damaged, or changed by another program.
+    pub(super) fn verified(self) -> Result<Self> {
+        let Some(told) = self.metadata.get(DIGEST) else {
+            remark_no_digest(self.kind, self.path);
+            return Ok(self);
+        };
+        let mut digester = Digester::new(&self.metadata);
+        let tensors: BTreeMap<String, TensorView> = self.tensors.tensors().into_iter().collect();
+        for (name, tensor) in &tensors {
+            let (kind, data) = (tensor.dtype().to_string(), tensor.data());
+            digester.tensor(name, &kind, tensor.shape(), data.len(), |sink| sink.write_all(data));
+        }
+        if digester.finish() == *told {
+            return Ok(self);
+        }
+        Err(self
+            .wrong("is damaged: what it holds is not what its digest tells")
+            .help("use another copy; if you changed it on purpose, take 'digest' out of its metadata"))
     }
 
     fn wrong(&self, what: impl std::fmt::Display) -> Error {
@@ -163,9 +200,19 @@ impl<'a> Reader<'a> {
         if self.metadata.contains_key("program") {
             self.format()?;
         }
+        let sums = match self.metadata.get(POSITIONS) {
+            Some(text) => Some(forms::stored_sums(text).ok_or_else(|| {
+                let what = format!("has a wrong '{POSITIONS}' in its metadata: {text}");
+                self.wrong(what).help("give a JSON object: the sum of the positions of each layer's edges, by the layer's name")
+            })?),
+            None => None,
+        };
         let mut masks = Vec::new();
         for layer in spec.layers() {
             let mask = self.mask(&layer.name, layer.shape)?;
+            if let Some(sums) = &sums {
+                self.is_in_order(&layer.name, &mask, sums.get(&layer.name).copied())?;
+            }
             let edges = format!("edges.{}", layer.name);
             // A checkpoint says twice how many edges there are, so damage shows.
             if self.left.contains(&edges) {
@@ -197,9 +244,46 @@ impl<'a> Reader<'a> {
         Ok(saved)
     }
 
-    fn mask(&mut self, name: &str, shape: LayerShape) -> Result<Mask> {
-        let bits = self.tensor(&format!("{MASK}{name}"), safetensors::Dtype::U8, None)?;
-        Mask::from_bytes(shape, bits).map_err(|e| self.wrong(format!("has a wrong {MASK}{name}: {}", e.what())))
+    fn mask(&mut self, layer: &str, shape: LayerShape) -> Result<Mask> {
+        let name = format!("{MASK}{layer}");
+        match self.tensors.tensor(&name) {
+            Ok(tensor) => {
+                if let Some(form) = forms::other_form(&tensor, shape) {
+                    return Err(self.wrong(format!("{form} in {name}")).help(forms::READ));
+                }
+            }
+            Err(_) => {
+                if let Some(other) = forms::other_name(&self.tensors, layer) {
+                    return Err(self
+                        .wrong(format!("has no {name}, but {other}"))
+                        .help(format!("rename it {name}; {}", forms::READ)));
+                }
+            }
+        }
+        let bits = self.tensor(&name, safetensors::Dtype::U8, None)?;
+        Mask::from_bytes(shape, bits).map_err(|e| {
+            let wrong = self.wrong(format!("has a wrong {name}: {}", e.what()));
+            if bits.len() == shape.weights().div_ceil(8) { wrong.help(forms::READ) } else { wrong }
+        })
+    }
+
+    /// Compares a mask with the sum of positions that the metadata tell.
+    fn is_in_order(&self, layer: &str, mask: &Mask, sum: Option<u64>) -> Result<()> {
+        let Some(told) = sum else {
+            return Err(self
+                .wrong(format!("has no sum for {layer} in '{POSITIONS}' of its metadata"))
+                .help("give one for each layer"));
+        };
+        let found = forms::sum_of_positions(mask);
+        if found == told {
+            return Ok(());
+        }
+        let name = format!("{MASK}{layer}");
+        let what = match forms::other_order(&mask.to_bytes(), mask.shape(), told) {
+            Some(order) => format!("has {name} packed {order}"),
+            None => format!("has {name} whose positions sum to {found}, and '{POSITIONS}' tells {told}"),
+        };
+        Err(self.wrong(what).help(forms::READ))
     }
 
     fn layer(&mut self, name: &str, shape: LayerShape) -> Result<LayerState> {

@@ -1,6 +1,7 @@
 //! A search for tickets: what is allowed, the frozen values, the first scores, the levels.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use super::layer::{Layer, bias_shape};
 use super::tickets::{Ticket, Tickets, tested};
 use super::{CHANGED, Claim, EdgePopup, EdgePopupOptions, Note, bias_places};
 use crate::Backend;
-use crate::run::{Checkpoint, Origin, RunFolder, Saved};
+use crate::run::{Checkpoint, Origin, RunFolder, Saved, is_there};
 use crate::train::approach::same_density;
 use crate::train::network::{drawn, edges_of};
 use crate::train::{Approach, AskedDensity, Contest, Data, Hook, Inheritance, Stepper, TrainingContext};
@@ -256,13 +257,20 @@ impl Approach for TicketSearch {
         edges_of(state, |_| true)
     }
 
+    /// Of the levels with an epoch among these.
+    fn tickets(&self, epochs: Range<u64>) -> Vec<u64> {
+        let level_of = |epoch: u64| epoch / self.level_epochs + 1;
+        if epochs.is_empty() { Vec::new() } else { (level_of(epochs.start)..=level_of(epochs.end - 1)).collect() }
+    }
+
     /// What the best network of each level does on the test images.
-    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
+    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data, tickets: &[u64]) -> Result<Map<String, Value>> {
         let mut levels: Vec<Ticket> = Vec::new();
-        for (i, density) in self.densities.iter().enumerate() {
-            let path = folder.ticket(i as u64 + 1);
-            if path.exists() {
-                levels.push(tested(&path, i as u64 + 1, *density, engine, data)?);
+        for (level, density) in (1..).zip(&self.densities) {
+            let path = folder.ticket(level);
+            // An epoch that was cut short has its ticket, too.
+            if tickets.contains(&level) || is_there(&path)? {
+                levels.push(tested(&path, level, *density, engine, data)?);
             }
         }
         Ok(Map::from_iter([("levels".to_owned(), json!(levels))]))

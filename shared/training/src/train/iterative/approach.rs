@@ -1,6 +1,7 @@
 //! An experiment of iterative pruning.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -162,13 +163,17 @@ impl Approach for IterativePruning {
         self.of.measured(state)
     }
 
-    /// What the network at the end of each level does on the test images; of those that have ended here, since `--max-steps` leaves
-    /// some out, and `--resume` others.
-    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data) -> Result<Map<String, Value>> {
-        let mut more = self.of.finish(folder, engine, data)?;
-        let levels = (1..=self.densities.len() as u64)
-            .filter(|level| folder.ticket(*level).is_file())
-            .map(|level| tested(folder, level, engine, data));
+    /// Of the levels that have ended here: `--max-steps` leaves some out, and `--resume` others.
+    fn tickets(&self, epochs: Range<u64>) -> Vec<u64> {
+        let end = |level: &u64| self.warmup_epochs + level * self.level_epochs;
+        let ended_here = |level: &u64| epochs.start < end(level) && end(level) <= epochs.end;
+        (1..=self.densities.len() as u64).filter(ended_here).collect()
+    }
+
+    /// What the network at the end of each level does on the test images.
+    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, data: &Data, tickets: &[u64]) -> Result<Map<String, Value>> {
+        let mut more = self.of.finish(folder, engine, data, tickets)?;
+        let levels = tickets.iter().map(|level| tested(folder, *level, engine, data));
         more.insert("levels".to_owned(), json!(levels.collect::<Result<Vec<_>>>()?));
         Ok(more)
     }

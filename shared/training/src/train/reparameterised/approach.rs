@@ -210,7 +210,7 @@ impl Approach for ReparameterisedTraining {
         edges_of(state, |l| self.counts[l])
     }
 
-    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, _: &Data) -> Result<Map<String, Value>> {
+    fn finish(&self, folder: &RunFolder, engine: &mut dyn Engine, _: &Data, _: &[u64]) -> Result<Map<String, Value>> {
         self.published.write(folder, engine.spec())?;
         Ok(Map::new())
     }
