@@ -13,3 +13,5 @@ mod readme;
 mod reference;
 mod runs;
 mod show;
+#[cfg(target_os = "linux")]
+mod signals;
