@@ -50,7 +50,7 @@ impl ProgramOptions for Options {
 fn experiment(line: &str, seed: u64) -> Result<Experiment> {
     let command = RunOptions::augment_args(Options::augment_args(Command::new("program")));
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-    let Request::Run(matches, given) = read(&command, &words).unwrap() else { panic!("{line} asks for text") };
+    let Request::Run(matches, given) = read(&command, &command, &words).unwrap() else { panic!("{line} asks for text") };
     TypedOptions::<Options>::new("program", &command, &matches, given).unwrap().experiment(seed)
 }
 

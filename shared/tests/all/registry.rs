@@ -325,7 +325,7 @@ fn command() -> Command {
 
 fn request(words: &[&str]) -> Request {
     LazyLock::force(&ADDED);
-    read(&command(), &words.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    read(&command(), &command(), &words.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
 }
 
 #[test]

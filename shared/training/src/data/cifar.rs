@@ -3,17 +3,16 @@
 //! A file is a row of records: the label bytes, then 3,072 bytes of a 3×32×32 image in `(channel, row, column)` order
 //! (A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009).
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-
-use flate2::read::GzDecoder;
 
 use super::file::{self, GET_AGAIN};
 use super::set::Split;
 use er_graphs::error::{Error, Result};
 
 const PIXELS: usize = 3 * 32 * 32;
+/// Bytes that the archive may have besides the files of images: lists of names, and what the archive format adds.
+const MOST_BESIDES: usize = 1 << 20;
 
 /// What the files of a set are.
 pub(super) struct Layout {
@@ -92,23 +91,26 @@ fn from_folder(folder: &Path, layout: &Layout) -> Result<Vec<Vec<u8>>> {
         .files()
         .map(|(name, size)| {
             let path = folder.join(name);
-            let found = std::fs::metadata(&path).map_err(|error| Error::io("read", &path, &error))?.len();
-            if found == size as u64 { file::read(&path, found) } else { Err(wrong_size(&path, found, size)) }
+            let mut file = file::open(&path, size as u64)?;
+            if file.length() == size as u64 { file.next(file.length()) } else { Err(wrong_size(&path, file.length(), size)) }
         })
         .collect()
 }
 
 /// The files' bytes, in the layout's order, read from the archive in one pass. The archive's checksum is verified.
+///
+/// Members are taken as they are: headers that describe the next member (long names, PAX), which the format would have kept in
+/// memory, are passed over like any other member. The published archives have none.
 fn from_archive(archive: &Path, layout: &Layout) -> Result<Vec<Vec<u8>>> {
     let damaged = |error: std::io::Error| Error::io("read", archive, &error).help(GET_AGAIN);
-    let file = File::open(archive).map_err(|error| Error::io("open", archive, &error))?;
-    let mut tar = tar::Archive::new(GzDecoder::new(file));
+    let most = layout.files().map(|(_, size)| size).sum::<usize>() + MOST_BESIDES;
+    let mut tar = tar::Archive::new(file::open(archive, most as u64)?);
     let mut contents: Vec<Option<Vec<u8>>> = layout.files().map(|_| None).collect();
-    for entry in tar.entries().map_err(damaged)? {
+    for entry in tar.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
         let path = entry.path().map_err(damaged)?.into_owned();
         let known = layout.files().enumerate().find(|(_, (name, _))| path.file_name().is_some_and(|found| found == *name));
-        let Some((i, (name, size))) = known else { continue };
+        let Some((i, (name, size))) = known.filter(|_| entry.header().entry_type().is_file()) else { continue };
         if entry.size() != size as u64 {
             return Err(wrong_size(&archive.join(name), entry.size(), size));
         }
@@ -129,6 +131,7 @@ fn from_archive(archive: &Path, layout: &Layout) -> Result<Vec<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::path::PathBuf;
 
     use super::file::tests::{damage, gz};
@@ -220,6 +223,50 @@ mod tests {
         assert_eq!(read(&place, &SMALL10).unwrap(), whole);
     }
 
+    /// Before the files, a header that describes the next member and claims to have 10 GB, of which `zeros` bytes are there.
+    fn with_long_header(kind: tar::EntryType, zeros: u64) -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(kind);
+        header.set_size(10_000_000_000);
+        header.set_cksum();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(header.as_bytes()).unwrap();
+        std::io::copy(&mut std::io::repeat(0).take(zeros), &mut encoder).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_archives_claim_is_neither_kept_nor_read_beyond_what_the_set_can_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("cifar-10-binary.tar.gz");
+        for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+            std::fs::write(&at, with_long_header(kind, 5_000_000)).unwrap();
+            let error = read(&at, &SMALL10).unwrap_err();
+            // Five records, and a MiB of other members.
+            let expected = format!("cannot read {}: it holds more than 1063941 bytes\n  {GET_AGAIN}", at.display());
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn members_that_are_no_files_are_passed_over() {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        tar.append_link(&mut link, "cifar-10-batches-bin/a.bin", "/dev/zero").unwrap();
+        for (name, bytes) in small10() {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, name, &bytes[..]).unwrap();
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("cifar-10-binary.tar.gz");
+        std::fs::write(&at, gz(&tar.into_inner().unwrap())).unwrap();
+        assert_eq!(read(&at, &SMALL10).unwrap().0.labels, [1, 2, 3, 4]);
+    }
+
     #[test]
     fn errors_name_file_and_sizes() {
         let changed = |name: &str, bytes: Vec<u8>| {
@@ -227,10 +274,12 @@ mod tests {
         };
         let long = changed("b.bin", vec![0; 6147]);
         let wrong_label = changed("b.bin", [record(&[0], 0), record(&[10], 0)].concat());
-        for place in [in_folder as fn(&[(&str, Vec<u8>)]) -> _, in_archive] {
+        for (place, expected) in
+            [(in_folder as fn(&[(&str, Vec<u8>)]) -> _, "at most 6146 expected"), (in_archive, "6146 expected")]
+        {
             let (_dir, at) = place(&long);
             let error = read(&at, &SMALL10).unwrap_err();
-            assert_eq!(error.to_string(), format!("{}/b.bin holds 6147 bytes, 6146 expected\n  {GET_AGAIN}", at.display()));
+            assert_eq!(error.to_string(), format!("{}/b.bin holds 6147 bytes, {expected}\n  {GET_AGAIN}", at.display()));
             let (_dir, at) = place(&wrong_label);
             let error = read(&at, &SMALL10).unwrap_err();
             assert_eq!(error.what(), format!("{}/b.bin: label 10 of image 1 is outside 0..9", at.display()));

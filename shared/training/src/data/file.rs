@@ -1,33 +1,95 @@
-//! Reading files whose size is known beforehand.
+//! Reading files whose size is bounded beforehand, whatever they say of themselves.
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
 use er_graphs::error::{Error, Result};
 use er_networks::model::Image;
 
-use crate::run::free_memory_bytes;
+use crate::run::{free_memory_bytes, open_regular};
 
 /// What to do about a file that is not what it should be.
 pub(super) const GET_AGAIN: &str = "the file is damaged or another one: get it again";
 
-/// The bytes of a file, unpacked if its name ends in `.gz`; at most `most`, so that a damaged or hostile file cannot fill the memory.
+/// By how much a packed file may be larger than its content.
+const PACKED_MORE: u64 = 1 << 20;
+
+/// A file that is being read, and unpacked on the way if its name ends in `.gz`. More than it may hold is an error.
+pub(super) struct Bounded {
+    path: PathBuf,
+    content: Content,
+    /// Bytes that the content may have.
+    most: u64,
+    /// Bytes of them that have not been read.
+    left: u64,
+    /// Bytes on the disk.
+    length: u64,
+}
+
+enum Content {
+    Plain(File),
+    Packed(Box<GzDecoder<File>>),
+}
+
+/// Opens a regular file of at most `most` bytes, or one packed to `.gz` whose content has at most that many.
+///
+/// # Errors
+/// Failure: missing, something else than a regular file, or larger.
+pub(super) fn open(path: &Path, most: u64) -> Result<Bounded> {
+    let file = open_regular(path)?;
+    let length = file.metadata().map_err(|error| Error::io("read", path, &error))?.len();
+    let packed = path.extension().is_some_and(|extension| extension == "gz");
+    let most_length = if packed { most + PACKED_MORE } else { most };
+    if length > most_length {
+        let what = format!("{} holds {length} bytes, at most {most_length} expected", path.display());
+        return Err(Error::failure(what).help(GET_AGAIN));
+    }
+    let content = if packed { Content::Packed(Box::new(GzDecoder::new(file))) } else { Content::Plain(file) };
+    Ok(Bounded { path: path.to_path_buf(), content, most, left: most, length })
+}
+
+/// The content of such a file.
 pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let cannot_read = |error: std::io::Error| Error::io("read", path, &error).help(GET_AGAIN);
-    let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
-    let mut bytes = Vec::new();
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        GzDecoder::new(file).take(most + 1).read_to_end(&mut bytes).map_err(cannot_read)?;
-    } else {
-        file.take(most + 1).read_to_end(&mut bytes).map_err(cannot_read)?;
+    open(path, most)?.next(most + 1)
+}
+
+impl Bounded {
+    /// Bytes on the disk.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
-    if bytes.len() as u64 > most {
-        return Err(Error::failure(format!("{} holds more than {most} bytes", path.display())).help(GET_AGAIN));
+
+    /// The next `n` bytes, or as many as are left.
+    ///
+    /// # Errors
+    /// Failure: unreadable, or more than the file may hold.
+    pub(super) fn next(&mut self, n: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match self.take(n).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(Error::io("read", &self.path, &error).help(GET_AGAIN)),
+        }
     }
-    Ok(bytes)
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let content: &mut dyn Read = match &mut self.content {
+            Content::Plain(file) => file,
+            Content::Packed(decoder) => decoder,
+        };
+        // Where nothing more may come, a single byte is asked for, to see that it does not.
+        let n = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX).max(1));
+        let n = content.read(&mut buffer[..n])?;
+        match self.left.checked_sub(n as u64) {
+            Some(left) => self.left = left,
+            None => return Err(std::io::Error::other(format!("it holds more than {} bytes", self.most))),
+        }
+        Ok(n)
+    }
 }
 
 /// Zeros for `n` images.
@@ -106,11 +168,23 @@ pub(super) mod tests {
         std::fs::write(&plain, b"abc").unwrap();
         std::fs::write(&packed, gz(b"abc")).unwrap();
         assert_eq!((read(&plain, 3).unwrap(), read(&packed, 3).unwrap()), (b"abc".to_vec(), b"abc".to_vec()));
-        for path in [plain, packed] {
-            assert_eq!(read(&path, 2).unwrap_err().what(), format!("{} holds more than 2 bytes", path.display()));
-        }
+        let error = |path: &Path| read(path, 2).unwrap_err().to_string();
+        assert_eq!(error(&plain), format!("{} holds 3 bytes, at most 2 expected\n  {GET_AGAIN}", plain.display()));
+        assert_eq!(error(&packed), format!("cannot read {}: it holds more than 2 bytes\n  {GET_AGAIN}", packed.display()));
         let missing = dir.path().join("b");
-        assert!(read(&missing, 1).unwrap_err().what().starts_with(&format!("cannot open {}: ", missing.display())));
+        assert!(error(&missing).starts_with(&format!("cannot read {}: ", missing.display())));
+    }
+
+    #[test]
+    fn sizes_are_looked_at_before_anything_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "a.gz"] {
+            let path = dir.path().join(name);
+            // A terabyte that takes no place on the disk.
+            File::create(&path).unwrap().set_len(1 << 40).unwrap();
+            let error = read(&path, 10).unwrap_err();
+            assert!(error.what().contains("holds 1099511627776 bytes, at most"), "{error}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use er_graphs::error::{Error, Result};
 
 const SIDE: usize = 28;
 const CLASSES: u8 = 10;
-/// Twenty times the published sets.
-const MOST_BYTES: u64 = 1 << 30;
+/// Images or labels of the largest published file.
+const MOST_ITEMS: usize = 60_000;
 
 /// The first training labels. The two sets use the same file names, so this is what tells them apart.
 const MNIST_LABELS: [u32; 10] = [5, 0, 4, 1, 9, 2, 1, 3, 1, 4];
@@ -52,12 +52,13 @@ fn split(folder: &Path, which: &str) -> Result<Split> {
 /// Number of items and their bytes, from a file whose items must have this shape.
 fn values(path: &Path, item: &[usize]) -> Result<(usize, Vec<u8>)> {
     let bad = |what: String| Error::failure(format!("{}{what}", path.display())).help(GET_AGAIN);
-    let mut bytes = file::read(path, MOST_BYTES)?;
-    let header = 4 * (2 + item.len());
+    let (header, size) = (4 * (2 + item.len()), item.iter().product::<usize>());
+    let mut file = file::open(path, (header + MOST_ITEMS * size) as u64)?;
+    let bytes = file.next(header as u64)?;
     if bytes.len() < header {
         return Err(bad(format!(" holds {} bytes, an IDX header of {header} expected", bytes.len())));
     }
-    let numbers: Vec<u32> = bytes[..header].chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let numbers: Vec<u32> = bytes.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect();
     let magic = 0x0801 + item.len() as u32;
     if numbers[0] != magic {
         return Err(bad(format!(": magic number {:#010x}, {magic:#010x} expected", numbers[0])));
@@ -66,14 +67,16 @@ fn values(path: &Path, item: &[usize]) -> Result<(usize, Vec<u8>)> {
         return Err(bad(format!(": images of {}x{}, {SIDE}x{SIDE} expected", numbers[2], numbers[3])));
     }
     let n = numbers[1] as usize;
-    let expected = header + n * item.iter().product::<usize>();
-    if bytes.len() != expected {
-        return Err(bad(format!(" holds {} bytes, {expected} expected for {n} items", bytes.len())));
+    if !(1..=MOST_ITEMS).contains(&n) {
+        return Err(bad(format!(" holds {n} items, between 1 and {MOST_ITEMS} expected")));
     }
-    if n == 0 {
-        return Err(bad(" holds no items".into()));
+    // One byte more tells whether the file ends here.
+    let bytes = file.next((n * size + 1) as u64)?;
+    if bytes.len() != n * size {
+        let (found, expected) = (header + bytes.len(), header + n * size);
+        let found = if found > expected { format!("more than {expected}") } else { found.to_string() };
+        return Err(bad(format!(" holds {found} bytes, {expected} expected for {n} items")));
     }
-    bytes.drain(..header);
     Ok((n, bytes))
 }
 
@@ -150,12 +153,34 @@ mod tests {
         assert_eq!(error(i, labels(&[1; 9])), format!("{}: magic number 0x00000801, 0x00000803 expected", at(i)));
         assert_eq!(error(i, vec![0; 15]), format!("{} holds 15 bytes, an IDX header of 16 expected", at(i)));
         assert_eq!(error(i, images(3)[..2000].to_vec()), format!("{} holds 2000 bytes, 2368 expected for 3 items", at(i)));
-        assert_eq!(error(i, images(0)), format!("{} holds no items", at(i)));
+        assert_eq!(error(i, images(0)), format!("{} holds 0 items, between 1 and 60000 expected", at(i)));
+        let long = [images(3), vec![0]].concat();
+        assert_eq!(error(i, long), format!("{} holds more than 2368 bytes, 2368 expected for 3 items", at(i)));
         assert_eq!(error(l, labels(&[1, 10, 2])), format!("{}: label 10 of image 1 is outside 0..9", at(l)));
         assert_eq!(error(l, labels(&[1, 2])), format!("{} holds 2 labels for the 3 images of {}", at(l), at(i)));
         let mut wide = images(3);
         wide[15] = 32;
         assert_eq!(error(i, wide), format!("{}: images of 28x32, 28x28 expected", at(i)));
+    }
+
+    #[test]
+    fn packed_files_are_unpacked_no_further_than_their_header_allows() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), true);
+        let path = dir.path().join("train-images-idx3-ubyte.gz");
+        let error = |header: [u32; 4]| {
+            // Ten million bytes for three images, the last of which is damaged: it must not be come to.
+            let mut packed = gz(&[header.map(u32::to_be_bytes).concat(), vec![0; 10_000_000]].concat());
+            let end = packed.len() - 8;
+            packed[end..].fill(0);
+            std::fs::write(&path, packed).unwrap();
+            read(DataKind::Mnist, dir.path()).unwrap_err().what().to_string()
+        };
+        let at = path.display();
+        assert_eq!(error([0x803, 3, 28, 28]), format!("{at} holds more than 2368 bytes, 2368 expected for 3 items"));
+        let many = format!("{at} holds 4000000000 items, between 1 and 60000 expected");
+        assert_eq!(error([0x803, 4_000_000_000, 28, 28]), many);
+        assert_eq!(error([0x803, 3, 28, 65_536]), format!("{at}: images of 28x65536, 28x28 expected"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod imagenet;
 mod kind;
 mod loader;
 mod locate;
+mod memory;
 mod prefetch;
 mod set;
 mod synthetic;

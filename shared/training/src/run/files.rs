@@ -104,6 +104,27 @@ pub fn replace_text(path: &Path, text: &str) -> Result<()> {
     replace(path, |file| file.write_all(text.as_bytes()))
 }
 
+/// Opens a file for reading that must be a regular one, or a link to one: a pipe or a device could block for ever or never end, and
+/// is not even opened.
+///
+/// # Errors
+/// No such file, no permission, or something else than a regular file.
+pub fn open_regular(path: &Path) -> Result<File> {
+    let failed = |e: std::io::Error| Error::io("read", path, &e);
+    let regular = |metadata: &fs::Metadata| {
+        if metadata.is_file() {
+            return Ok(());
+        }
+        let what = if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" };
+        Err(Error::failure(format!("{} is {what}, not a regular file", path.display())).help("put a regular file there"))
+    };
+    regular(&fs::metadata(path).map_err(failed)?)?;
+    let file = File::open(path).map_err(failed)?;
+    // Another one may have taken its place in between.
+    regular(&file.metadata().map_err(failed)?)?;
+    Ok(file)
+}
+
 /// Makes the creation or renaming of a file durable.
 fn sync_parent(path: &Path) -> Result<()> {
     // A name alone is in the current folder.
@@ -193,6 +214,27 @@ mod tests {
         symlink("circle", at("circle")).unwrap();
         assert!(write(&at("circle"), "6").is_err() && is_there(&at("circle")).is_err());
         assert!(is_there(&at("plain")).unwrap() && !is_there(&at("plain/inside")).unwrap() && !is_there(&at("nothing")).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened_for_reading() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("zeros")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        for name in ["file", "link"] {
+            assert_eq!(std::io::read_to_string(open_regular(&at(name)).unwrap()).unwrap(), "text");
+        }
+        let error = |path: &Path| open_regular(path).unwrap_err().what().to_string();
+        for name in ["pipe", "zeros"] {
+            let expected = format!("{} is a pipe, socket or device, not a regular file", at(name).display());
+            assert_eq!(error(&at(name)), expected);
+        }
+        assert_eq!(error(folder.path()), format!("{} is a folder, not a regular file", folder.path().display()));
+        assert!(error(&at("none")).starts_with(&format!("cannot read {}: ", at("none").display())));
     }
 
     #[test]
