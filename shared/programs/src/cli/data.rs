@@ -1,4 +1,4 @@
-//! `data`: which data sets are there, and where to get the others.
+//! `data`: which data sets are there, how they are normalised, and where to get the others.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ enum ListFormat {
 
 pub(super) fn command() -> Command {
     Options::augment_args(Command::new("data"))
-        .about("Lists the data sets: which of them are there, where they were looked for, and where to get the others")
+        .about("Lists the data sets: which of them are there, how they are normalised, and where to get the others")
 }
 
 pub(super) fn run(options: &Options) -> Result<Exit> {
@@ -58,6 +58,10 @@ fn text(sets: &[Listed], roots: &[PathBuf]) -> String {
             (None, ..) => "missing".to_owned(),
         };
         let _ = writeln!(text, "{:<14} {:>9} {:>5} classes  {state}", set.name, set.image, set.classes);
+        for (what, values) in [("mean", &set.mean), ("std", &set.std)] {
+            let values: Vec<String> = values.iter().map(f64::to_string).collect();
+            let _ = writeln!(text, "    {what:<7} {}", values.join(" "));
+        }
         if !set.missing.is_empty() {
             let _ = writeln!(text, "    lacks   {}", set.missing.join(", "));
             let _ = writeln!(text, "    get it  {}", set.page.unwrap_or_default());
@@ -77,10 +81,11 @@ mod tests {
         std::fs::write(folder.path().join("mnist/train-images-idx3-ubyte"), "").unwrap();
         let roots = search_path(Some(folder.path()), None);
         let text = text(&listing(&roots), &roots);
-        let of = |name: &str| text.lines().skip_while(|l| !l.starts_with(name)).take(3).collect::<Vec<_>>().join("\n");
+        let of = |name: &str| text.lines().skip_while(|l| !l.starts_with(name)).take(5).collect::<Vec<_>>().join("\n");
         assert!(text.starts_with(&format!("looked in {}", folder.path().display())), "{text}");
         assert!(of("digits").contains("built in") && of("cifar10").contains("missing"), "{text}");
         assert!(of("cifar10").contains("get it  https://"), "{text}");
+        assert!(of("cifar10").contains("\n    mean    0.4914 0.4822 0.4465\n    std     0.2023 0.1994 0.201\n"), "{text}");
         assert!(of("mnist").contains("incomplete") && of("mnist").contains("t10k-images-idx3-ubyte"), "{text}");
     }
 }

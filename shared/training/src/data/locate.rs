@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::kind::DataKind;
+use super::kind::{DataKind, Recipe};
 use er_graphs::error::{Error, Result};
 
 /// Where data sets are found on Debian.
@@ -24,7 +24,7 @@ pub fn search_path(data_dir: Option<&Path>, er_data: Option<&OsStr>) -> Vec<Path
 }
 
 /// What `er_* data` says about a set.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Listed {
     /// Name.
     pub name: &'static str,
@@ -34,6 +34,10 @@ pub struct Listed {
     pub image: String,
     /// Number of classes.
     pub classes: usize,
+    /// Mean of each channel with which its images are normalised, in units of 255.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each channel with which they are, in units of 255.
+    pub std: Vec<f64>,
     /// Whether it needs no file.
     pub built_in: bool,
     /// The folder or archive that holds it; may be incomplete, see `missing`.
@@ -52,6 +56,7 @@ pub fn listing(roots: &[PathBuf]) -> Vec<Listed> {
         .iter()
         .map(|choice| {
             let kind = choice.value;
+            let Recipe { mean, std, .. } = kind.recipe(kind.image());
             let layout = Layout::of(kind);
             let looked_for = layout.as_ref().map_or_else(Vec::new, |layout| layout.places(roots));
             let found = layout.as_ref().and_then(|layout| layout.find(&looked_for));
@@ -65,6 +70,8 @@ pub fn listing(roots: &[PathBuf]) -> Vec<Listed> {
                 about: choice.about,
                 image: kind.image().to_string(),
                 classes: kind.classes(),
+                mean,
+                std,
                 built_in: layout.is_none(),
                 found,
                 looked_for,
@@ -299,5 +306,6 @@ mod tests {
         assert_eq!(tiny.looked_for[3], root);
         let json = serde_json::to_value(&list).unwrap();
         assert_eq!(json[5]["missing"][0], "wnids.txt");
+        assert_eq!((&json[1]["mean"], &json[1]["std"]), (&serde_json::json!([0.1307]), &serde_json::json!([0.3081])));
     }
 }
