@@ -72,18 +72,13 @@ impl Selected<dyn Distribution> {
     /// A usage error if there are no layers, or if no densities of this kind reach the target; a failure if what the rule gives is
     /// not a density for each layer.
     pub fn solve(&self, shapes: &[LayerShape], target: Density) -> Result<Solution> {
-        let solution = solved(shapes, target, |layers| self.check(layers), |d| (**self).solve(shapes, d, &self.values()))?;
-        let found = &solution.densities;
-        match found.iter().position(|p| !(0.0..=1.0).contains(p)) {
-            None if found.len() == shapes.len() => Ok(solution),
-            None => Err(Error::failure(format!("{self} gave {} densities for {} layers", found.len(), shapes.len()))),
-            Some(l) => Err(Error::failure(format!("{self} gave layer {} the density {}", l + 1, found[l]))),
-        }
+        solved(self, shapes, target, |layers| self.check(layers), |d| (**self).solve(shapes, d, &self.values()))
     }
 }
 
-/// What all ways to divide a density have in common.
+/// What all ways to divide a density have in common: what is asked of them, and that what they give are densities. `name` is for messages.
 pub(super) fn solved(
+    name: &dyn std::fmt::Display,
     shapes: &[LayerShape],
     target: Density,
     check: impl Fn(usize) -> Result<()>,
@@ -96,5 +91,11 @@ pub(super) fn solved(
     if target == Density::FULL {
         return Ok(Solution::new(shapes, vec![1.0; shapes.len()], None));
     }
-    solve(target.get())
+    let solution = solve(target.get())?;
+    let found = &solution.densities;
+    match found.iter().position(|p| !(0.0..=1.0).contains(p)) {
+        None if found.len() == shapes.len() => Ok(solution),
+        None => Err(Error::failure(format!("{name} gave {} densities for {} layers", found.len(), shapes.len()))),
+        Some(l) => Err(Error::failure(format!("{name} gave layer {} the density {:?}", l + 1, found[l]))),
+    }
 }

@@ -38,8 +38,10 @@ impl Distribution for ErkPlus {
         let budget = d * total(shapes) - fc_density * total(fc);
         // The negated comparison also refuses a network of one layer, where the quotient is not a number.
         if !(budget > 0.0 && budget / total(rest) <= 1.0) {
-            return Err(Error::usage(format!("ERK_plus cannot reach density {d} with its last layer at density {fc_density}"))
-                .help("choose ERK, or another density"));
+            return Err(Error::usage(format!(
+                "ERK_plus cannot reach density {d:?} with its last layer at density {fc_density:?}"
+            ))
+            .help("choose ERK, or another density"));
         }
         let solved = Erk.solve(rest, budget / total(rest), &[1.0])?;
         let mut densities = solved.densities;

@@ -47,10 +47,16 @@ impl LayerDensities {
     pub fn solve(&self, shapes: &[LayerShape], target: Density) -> Result<Solution> {
         match self {
             Self::Rule(rule) => rule.solve(shapes, target),
-            Self::List(given) => solved(shapes, target, |n| list::check(given, n), |d| list::solve(shapes, d, given)),
-            Self::Induced(relative) => {
-                solved(shapes, target, |n| induced::check(relative, n), |d| Ok(induced::solve(shapes, d, relative)))
+            Self::List(given) => {
+                solved(&list::NAME, shapes, target, |n| list::check(given, n), |d| list::solve(shapes, d, given))
             }
+            Self::Induced(relative) => solved(
+                &induced::NAME,
+                shapes,
+                target,
+                |n| induced::check(relative, n),
+                |d| Ok(induced::solve(shapes, d, relative)),
+            ),
         }
     }
 
@@ -106,6 +112,12 @@ mod tests {
         })
     }
 
+    /// Numbers at the ends of what a double can hold, and ordinary ones.
+    fn extreme() -> impl Strategy<Value = f64> {
+        let ends = [0.0, -0.0, 5e-324, 1e-320, f64::MIN_POSITIVE, 1e-200, f64::EPSILON, 1.0 - f64::EPSILON, 1.0, 1e308];
+        prop_oneof![prop::sample::select(ends.to_vec()), 0.0..1.0_f64, any::<u64>().prop_map(|bits| f64::from_bits(bits >> 2))]
+    }
+
     fn all() -> impl Iterator<Item = Selected<dyn Distribution>> {
         <dyn Distribution>::registry().iter().map(Selected::new)
     }
@@ -135,6 +147,25 @@ mod tests {
                 // Its dense first layer is left out of the account from 0.2 on.
                 Reach::Unpromised if low.get() >= 0.2 => prop_assert!(ratio >= 1.0 - 1e-9),
                 Reach::Target | Reach::Unpromised => prop_assert!((ratio - 1.0).abs() < 1e-9, "{rule}: {ratio}"),
+            }
+        }
+
+        #[test]
+        fn extreme_values_are_solved_or_refused(
+            layers in prop::collection::vec((shape(), extreme()), 1..40), target in extreme(), rule in named(),
+        ) {
+            let (shapes, given): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
+            let Ok(target) = Density::new(target) else { return Ok(()) };
+            let all = [LayerDensities::Rule(rule), LayerDensities::List(given.clone()), LayerDensities::Induced(given)];
+            for way in all {
+                match way.solve(&shapes, target) {
+                    Ok(solved) => {
+                        prop_assert!(solved.densities.iter().all(|p| (0.0..=1.0).contains(p)), "{way}: {:?}", solved.densities);
+                        prop_assert!((0.0..=1.0 + 1e-9).contains(&solved.achieved), "{way}: {}", solved.achieved);
+                        prop_assert!(solved.note.is_none_or(|note| note.value.is_finite()), "{way}");
+                    }
+                    Err(error) => prop_assert_eq!(error.kind(), crate::error::Kind::Usage, "{}", error),
+                }
             }
         }
 
@@ -229,6 +260,7 @@ mod tests {
             (LayerDensities::List(vec![0.5]), "1 densities for 2 layers"),
             (LayerDensities::List(vec![0.5, 1.5]), "layer 2 is 1.5"),
             (LayerDensities::List(vec![0.0, 1.0]), "cannot reach density 0.5"),
+            (LayerDensities::List(vec![1e-320, 0.0]), "a density of 1e-320 is too small to compute with"),
             (LayerDensities::Induced(vec![0.5]), "1 densities for 2 layers"),
             (LayerDensities::Induced(vec![0.5, -0.5]), "layer 2 is -0.5"),
             (LayerDensities::Induced(vec![f64::INFINITY, 0.5]), "layer 1 is inf"),

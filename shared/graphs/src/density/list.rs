@@ -5,8 +5,10 @@ use super::{Solution, fill};
 use crate::error::{Error, Result};
 use crate::graph::LayerShape;
 
+pub(super) const NAME: &str = "list of densities";
+
 pub(super) fn solve(shapes: &[LayerShape], d: f64, given: &[f64]) -> Result<Solution> {
-    let (densities, epsilon) = fill("list of densities", shapes, d, given)?;
+    let (densities, epsilon) = fill(NAME, shapes, d, given)?;
     Ok(Solution::new(shapes, densities, Some(("epsilon", epsilon))))
 }
 

@@ -36,5 +36,5 @@ impl Solution {
 
 /// N: the number of weights of all these layers.
 pub fn total(shapes: &[LayerShape]) -> f64 {
-    shapes.iter().map(LayerShape::weights).sum::<usize>() as f64
+    shapes.iter().map(|shape| shape.weights() as f64).sum()
 }

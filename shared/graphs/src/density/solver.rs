@@ -12,13 +12,14 @@ use crate::graph::LayerShape;
 /// rounds: the fixed point is that of the published ERK code, which sets one layer at a time (Evci et al. 2020).
 ///
 /// # Errors
-/// A usage error if layers whose raw value is not 0 hold fewer than d·N weights.
+/// A usage error if layers whose raw value is not 0 hold fewer than d·N weights, or if raw values are so small that no finite ε brings them
+/// to the target.
 pub fn fill(name: &str, shapes: &[LayerShape], d: f64, raw: &[f64]) -> Result<(Vec<f64>, f64)> {
     let weights = || shapes.iter().map(|s| s.weights() as f64).zip(raw).map(|(n, r)| (n, *r));
     let most = weights().filter(|(_, r)| *r > 0.0).map(|(n, _)| n).sum::<f64>() / total(shapes);
     if most < d {
         return Err(Error::usage(format!(
-            "{name} cannot reach density {d}: only {most} of the weights are in layers that may keep some"
+            "{name} cannot reach density {d:?}: only {most} of the weights are in layers that may keep some"
         ))
         .help(format!("lower the density to at most {most}")));
     }
@@ -32,6 +33,11 @@ pub fn fill(name: &str, shapes: &[LayerShape], d: f64, raw: &[f64]) -> Result<(V
         }
         // Rounding can leave a budget just below 0 when the full layers use all of it.
         epsilon = budget.max(0.0) / demand;
+        if !epsilon.is_finite() {
+            let least = raw.iter().copied().filter(|r| *r > 0.0).fold(f64::INFINITY, f64::min);
+            let what = format!("{name} cannot reach density {d:?}: a density of {least:?} is too small to compute with");
+            return Err(Error::usage(what).help("give all layers more, or this one 0: only their ratios matter"));
+        }
         let before = full.clone();
         for (is_full, r) in full.iter_mut().zip(raw) {
             *is_full |= epsilon * r > 1.0;

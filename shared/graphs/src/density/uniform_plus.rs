@@ -37,7 +37,7 @@ impl Distribution for UniformPlus {
             if q <= 0.0 {
                 let least = fixed / total(shapes);
                 return Err(Error::usage(format!(
-                    "uniform_plus cannot reach density {d}: its first and last layer alone keep {least}"
+                    "uniform_plus cannot reach density {d:?}: its first and last layer alone keep {least}"
                 ))
                 .help("choose uniform or ERK, or a higher density"));
             }

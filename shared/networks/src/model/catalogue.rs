@@ -1,7 +1,7 @@
 //! From a name to a network.
 
 use super::form::{self, Form};
-use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, vgg, wide_resnet};
+use super::{Image, ModelSpec, cifar_resnet, lenet, mobilenet, resnet, scale, small_conv, spec, vgg, wide_resnet};
 use er_graphs::error::{Error, Result, nearest};
 use er_graphs::registry::{Door, Named, Registry};
 
@@ -171,6 +171,7 @@ pub fn default_for(input: Image) -> &'static str {
 /// # Ok::<(), er_graphs::Error>(())
 /// ```
 pub fn build(name: &str, input: Image, classes: usize) -> Result<ModelSpec> {
+    spec::countable(name, "the input", &[], input)?;
     if classes == 0 || input.is_empty() {
         return Err(Error::usage(format!("model {name}: cannot map images of {input} to {classes} classes"))
             .help("channels, height, width and classes must be at least 1"));
@@ -336,6 +337,26 @@ mod tests {
             assert!(error.what().contains(what), "{typed}: {error}");
             assert!(error.help_text().is_some_and(|h| h.contains(help)), "{typed}: {error}");
         }
+    }
+
+    #[test]
+    fn networks_too_large_to_count_are_usage_errors() {
+        let side = usize::MAX / 3;
+        for (name, input, classes, node) in [
+            ("mlp-8", Image::new(side, side, side), 10, "the input"),
+            ("resnet20", Image::new(3, 1 << 32, 1 << 32), 10, "the input"),
+            ("mlp-8", Image::new(1, 8, 8), usize::MAX, "fc2"),
+            ("mlp-65536", Image::new(1 << 20, 1 << 20, 1), 10, "fc1"),
+            ("resnet20-w65536-x64", Image::new(3, 1 << 16, 1 << 16), 10, "conv"),
+        ] {
+            let error = build(name, input, classes).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage, "{name}");
+            assert!(error.what().contains(&format!(": {node} of ")), "{error}");
+            assert!(error.what().contains("more values or multiplications than 140737488355328"), "{error}");
+        }
+        let wide = ["65536"; 100].join("-");
+        let large = build(&format!("mlp-{wide}-x64"), Image::new(3, 1024, 1024), 1 << 20).unwrap();
+        assert!(large.layers().iter().map(crate::model::Layer::multiply_adds).sum::<usize>() > 1 << 50);
     }
 
     #[test]

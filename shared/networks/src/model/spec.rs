@@ -40,6 +40,23 @@ impl std::fmt::Display for Image {
     }
 }
 
+/// Most values of a tensor, and most multiplications of a layer on one sample: sums over all layers that a name can have are exact in
+/// 63 bits, and each of them in a double.
+const COUNTABLE: u128 = 1 << 47;
+
+/// Refuses a node whose output has more values or whose weights make more multiplications than can be counted.
+pub(super) fn countable(model: &str, node: &str, weights: &[usize], output: Image) -> Result<()> {
+    let product =
+        |sides: &[usize]| sides.iter().try_fold(1_u128, |n, side| n.checked_mul(*side as u128).filter(|n| *n <= COUNTABLE));
+    let pixels = [output.height, output.width];
+    let Image { channels, .. } = output;
+    if product(&[&[channels], &pixels[..]].concat()).is_some() && product(&[weights, &pixels[..]].concat()).is_some() {
+        return Ok(());
+    }
+    let what = format!("model {model}: {node} of {output} has more values or multiplications than {COUNTABLE}");
+    Err(Error::usage(what).help("choose a smaller network, or smaller images"))
+}
+
 /// Index into [`ModelSpec::nodes`].
 pub type NodeId = usize;
 
@@ -219,7 +236,8 @@ impl ModelSpec {
     /// Adds a node and returns its index.
     ///
     /// # Errors
-    /// If the operation does not fit the shape of what it reads (named in the message).
+    /// If the operation does not fit the shape of what it reads, or has more than 2⁴⁷ outputs or multiplications on one sample (named in the
+    /// message).
     ///
     /// # Panics
     /// If `inputs` names a node that does not exist yet or the wrong number of nodes.
@@ -269,6 +287,8 @@ impl ModelSpec {
                 from
             }
         };
+        let weights = if let Op::Conv { shape, .. } | Op::Linear { shape, .. } = op { shape.dims() } else { Vec::new() };
+        countable(&self.name, &name, &weights, output)?;
         let node = self.nodes.len();
         if let Op::Conv { shape, .. } | Op::Linear { shape, .. } = op {
             let groups = if let Op::Conv { groups, .. } = op { groups } else { 1 };

@@ -3,6 +3,9 @@
 use super::{Clock, LearningRate, Length, LrPolicy, Span};
 use er_graphs::error::{Error, Result};
 
+/// Most epochs of a training, so that no number of steps overflows.
+const MOST_EPOCHS: u64 = 1_000_000_000_000;
+
 /// The learning rates of phases of training, one after the other; each begins anew, warm-up included.
 ///
 /// ```
@@ -29,10 +32,16 @@ impl LearningRates {
     /// Refuses what [`LearningRates::at`] cannot compute.
     ///
     /// # Errors
-    /// A usage error that names the first offending value, or says that there are no phases.
+    /// A usage error that names the first offending value, or says that there are no phases or that they are too long to count
+    /// their steps.
     pub fn check(&self) -> Result<()> {
         if self.0.is_empty() {
             return Err(Error::usage("learning rates need at least 1 phase, got 0"));
+        }
+        let epochs = self.0.iter().fold(0_u128, |sum, phase| sum + u128::from(phase.epochs));
+        if epochs > u128::from(MOST_EPOCHS) {
+            let what = format!("a training of {epochs} epochs: steps are counted for up to {MOST_EPOCHS}");
+            return Err(Error::usage(what).help("lower --epochs or --multiplier, or train in fewer levels"));
         }
         self.0.iter().try_for_each(LearningRate::check)
     }
@@ -117,6 +126,17 @@ mod tests {
     #[should_panic = "epoch 20 of 20"]
     fn there_is_no_rate_after_the_end() {
         LearningRates(vec![phase(LrPolicy::Constant, 0.1, 10); 2]).at(Clock::at_epoch(20, 3));
+    }
+
+    #[test]
+    fn trainings_that_cannot_be_counted_are_refused() {
+        let one = phase(LrPolicy::Constant, 0.1, 10);
+        let of = |epochs, phases| LearningRates(vec![LearningRate { epochs, ..one.clone() }; phases]).check();
+        assert!(of(MOST_EPOCHS, 1).is_ok() && of(MOST_EPOCHS / 2, 2).is_ok());
+        for (epochs, phases) in [(MOST_EPOCHS + 1, 1), (MOST_EPOCHS / 2 + 1, 2), (u64::MAX, 3)] {
+            let error = of(epochs, phases).unwrap_err();
+            assert!(error.what().ends_with("steps are counted for up to 1000000000000"), "{error}");
+        }
     }
 
     #[test]
