@@ -72,7 +72,7 @@ struct Own {
           value_parser = values::boolean, value_name = "BOOL")]
     er_mask_bias: bool,
     /// Levels of --epochs each, one after the other; the best epoch of each is saved
-    #[arg(long, default_value = "10", value_parser = values::count, value_name = "N")]
+    #[arg(long, default_value = "10", value_parser = levels, value_name = "N")]
     levels: usize,
     /// Whether the kept fraction falls from level to level. The published program annealed whatever word followed --anneal, even
     /// False; give true to repeat its runs
@@ -217,6 +217,12 @@ impl ProgramOptions for Options {
         let learning_rates = LearningRates(vec![rates; self.own.levels]);
         Ok(Some(Setup { spec, approach: Box::new(approach), name, facts, learning_rates }))
     }
+}
+
+/// A number of levels: each takes an epoch at least and leaves a checkpoint, so that more than this is a mistake.
+fn levels(text: &str) -> Result<usize, String> {
+    let most = 1_000_000;
+    values::count(text).and_then(|n| if n <= most { Ok(n) } else { Err(format!("'{text}' is not at most {most}")) })
 }
 
 /// Whether all layers have the same density.

@@ -15,6 +15,7 @@ fn wrong_options() {
         ("--er-init-density 0.1 --density 0.2", "--sparsity 0.2: more than the 0.1 that --er-init-density allows"),
         ("--anneal --sparsity 0.6 --sparsity-start 0.9", "--sparsity 0.6: more than the 0.5 that --er-init-density allows"),
         ("--levels 0", "--levels: '0' is not at least 1"),
+        ("--levels 1000000000", "--levels: '1000000000' is not at most 1000000"),
         ("--levels -1", "--levels: '-1' is not a whole number from 0 to 1000000000"),
         ("--anneal --sparsity 0.3 --sparsity_start 0.2", "--sparsity-start 0.2: below the 0.3 of --sparsity"),
         ("--anneal --sparsity-start 1.5", "--sparsity-start: '1.5' is not in [0, 1]"),
@@ -133,11 +134,11 @@ fn damaged_tickets() {
         (parts.with_number("model.fc3.bias", 0, 1.0), &format!("{changed} fc3.weight")),
         (
             parts.with_number("method.scores.fc1.weight", 7, f32::NAN),
-            "x: the frozen values or scores of fc1.weight are not finite",
+            "checkpoint x has a value in scores.fc1.weight that is not a finite number",
         ),
         (
             parts.with_number("method.frozen.fc3.weight", 1, f32::INFINITY),
-            "x: the frozen values or scores of fc3.weight are not finite",
+            "checkpoint x has a value in frozen.fc3.weight that is not a finite number",
         ),
         (
             parts.with_header(|h| {

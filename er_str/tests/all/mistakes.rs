@@ -2,6 +2,7 @@
 
 use crate::common::Place;
 use crate::trained::{MODEL, Run, SHORT, network};
+use shared::engine::{LayerState, ModelState};
 use shared::run::{Checkpoint, Saved};
 
 #[test]
@@ -161,6 +162,35 @@ fn checkpoints_of_others() {
     place.refused(&format!("{SHORT} --use-budget --pretrained {best}"), 2, "--use-budget has no effect with STRConvER");
     let other = format!("{SHORT} --arch mlp-8 --conv-type DNWConv --use-budget --pretrained {best}");
     place.fails(&other, 1, &["mask of shape 8×64 has 256 bytes, expected 64"]);
+}
+
+#[test]
+fn values_that_are_no_numbers() {
+    let place = Place::new();
+    let run = Run::of(&place, &format!("{SHORT} --sInit-value -4"));
+    let Checkpoint { origin, progress, mut state, saved } = run.checkpoint("best");
+    let write = |name: &str, state: &ModelState, saved: &Saved| {
+        Checkpoint::write(&place.path(name), &network(MODEL), &origin, &progress, state, saved).unwrap();
+    };
+    let huge = |weights: &[f32]| weights.iter().map(|_| f32::MAX).collect();
+    let large = state.layers.iter().map(|layer| LayerState { weights: huge(&layer.weights), ..layer.clone() }).collect();
+    write("large", &ModelState { layers: large, ..state.clone() }, &saved);
+    let line = "the network of checkpoint large has a loss on the validation images that is not finite";
+    place.refused(&format!("{SHORT} --evaluate --pretrained large"), 1, line);
+
+    state.layers[1].weights[0] = f32::NAN;
+    write("nan", &state, &saved);
+    let line = "checkpoint nan has a value in fc2.weight that is not a finite number";
+    for words in ["--evaluate --pretrained nan", "--pretrained nan", "--epochs 5 --resume nan"] {
+        let message = place.refused(&format!("{SHORT} {words} --out none"), 1, line);
+        assert!(message.contains("  help: the training that wrote it has diverged"), "{message}");
+    }
+    // A run of its own is no better.
+    std::fs::copy(place.path("nan"), run.path("last")).unwrap();
+    std::fs::remove_file(run.folder.join("summary.json")).unwrap();
+    let out = run.folder.parent().unwrap().display();
+    let texts = ["last.safetensors has a value in fc2.weight that is not a finite number"];
+    place.fails(&format!("{SHORT} --sInit-value -4 --out {out}"), 1, &texts);
 }
 
 #[test]

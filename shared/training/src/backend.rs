@@ -8,6 +8,8 @@ use er_graphs::error::Result;
 use er_networks::init::{OrthoRepair, OrthoRepaired};
 use er_networks::model::ModelSpec;
 
+use crate::memory;
+
 #[cfg(feature = "dense")]
 use er_dense as dense;
 #[cfg(not(feature = "dense"))]
@@ -49,7 +51,8 @@ impl Backend {
     /// engine; the dense one uses the rayon pool that calls.
     ///
     /// # Errors
-    /// As [`Backend::check`]; a state that does not fit the model; threads or a device that cannot be started.
+    /// As [`Backend::check`]; a state that does not fit the model, or an engine that does not fit into memory; threads or a device that
+    /// cannot be started.
     pub fn engine(
         self,
         spec: ModelSpec,
@@ -58,6 +61,15 @@ impl Backend {
         max_batch: usize,
         threads: usize,
     ) -> Result<Box<dyn Engine>> {
+        let needed = match self {
+            Self::Sparse => memory::of_sparse_engine(&spec, &state, options, max_batch),
+            // Weights, masks as numbers, gradients, optimiser state.
+            Self::Dense(Device::Cpu) => memory::of_all_weights(&spec, 3 + options.optimizer.slots()),
+            // The device has memory of its own, and says when it is full.
+            Self::Dense(Device::Cuda(_)) => 0,
+        };
+        let what = format!("computing {} on batches of {max_batch} images", spec.name());
+        memory::check(&what, needed, memory::available(), "lower --batch-size or the density, or choose a smaller network")?;
         match self {
             Self::Sparse => Ok(Box::new(SparseEngine::new(spec, state, options, max_batch, threads)?)),
             Self::Dense(device) => dense::engine(device, spec, state, options, max_batch),

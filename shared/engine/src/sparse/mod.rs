@@ -189,12 +189,12 @@ impl SparseEngine {
     }
 
     /// Bytes that activations and their gradients take in an engine for batches of at most `max_batch` samples, whatever the masks:
-    /// most of its memory but for large layers. O(nodes); nothing is allocated.
+    /// most of its memory but for large layers; [`usize::MAX`] where they are more than that. O(nodes); nothing is allocated.
     #[must_use]
     pub fn activation_bytes(spec: &ModelSpec, max_batch: usize) -> usize {
         let plan = Plan::new(spec);
         let values = plan.tensors.iter().map(Image::len).chain(plan.buffers.sizes.iter().copied()).sum::<usize>();
-        values * max_batch.next_multiple_of(LANES) * size_of::<f32>()
+        values.saturating_mul(max_batch.next_multiple_of(LANES)).saturating_mul(size_of::<f32>())
     }
 
     /// The instructions in use.

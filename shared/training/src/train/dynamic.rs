@@ -3,7 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::ledger::Ledger;
+use super::network::room;
 use super::{Event, StateFrom, Stepped, Stepper, Update};
+use crate::memory;
 use crate::run::{Saved, SavedTensor};
 use er_engine::{Batch, Engine, Outcome, Step};
 use er_graphs::error::Result;
@@ -28,7 +30,7 @@ impl DynamicStepper {
     /// of another run and method: velocities of all weights go on then, and nothing else.
     ///
     /// # Errors
-    /// If what is saved does not fit the network.
+    /// If what is saved does not fit the network, or the gradients of all weights that the rule reads do not fit into memory.
     pub fn new(
         rule: Option<Rule>,
         network: Network,
@@ -38,6 +40,8 @@ impl DynamicStepper {
         saved: &Saved,
         from: StateFrom,
     ) -> Result<Self> {
+        let all = rule.as_ref().map_or(0, |r| usize::from(r.reads_gradient()) + usize::from(r.needs_every_gradient()));
+        room(engine.spec(), "gradients of all weights", memory::of_all_weights(engine.spec(), all))?;
         let mut ledger = Ledger::new(network, engine, step, saved, from)?;
         let mut gathered = vec![Vec::new(); ledger.names.len()];
         for (l, gathered) in gathered.iter_mut().enumerate() {

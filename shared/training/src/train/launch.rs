@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use super::mask_files::MaskFiles;
 use super::network::totals_of;
 use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
-use crate::Backend;
 use crate::data::{self, DataKind, Part};
 use crate::run::{
     Checkpoint, Invocation, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums, TakenOver,
 };
+use crate::{Backend, memory};
 use er_engine::{Batch, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
@@ -102,7 +102,7 @@ impl Training {
     /// Runs in `program`, and writes to `to`. `fresh` gives the first masks and weights where there is no checkpoint.
     ///
     /// # Errors
-    /// An engine or a device that is not there, data that is missing, a schedule that does not fit the number of batches, a folder
+    /// An engine or a device that is not there, data that is missing, batches that do not fit into memory, a schedule that does not fit the number of batches, a folder
     /// in use or not writable, a checkpoint that does not fit, a device that fails, a training that diverges. The manifest then says
     /// so too, if there is a folder.
     pub fn launch(
@@ -129,6 +129,7 @@ impl Training {
         let length = self.length(&data);
         self.plan.learning_rate.check_length(length.batches_per_epoch)?;
         self.approach.check(length)?;
+        self.check_memory(&data, memory::available())?;
         // So must a checkpoint of another run that cannot be gone on from.
         let other = if has_begun { None } else { self.take_over(length)? };
         let mut folder = RunFolder::open(path, hash, program)?;
@@ -149,16 +150,28 @@ impl Training {
     /// Evaluates the network of a checkpoint on the validation and the test images.
     ///
     /// # Errors
-    /// An engine or a device that is not there; data or a checkpoint that is missing, damaged or does not fit.
+    /// An engine or a device that is not there; data or a checkpoint that is missing, damaged or does not fit; a loss that is not
+    /// finite, where accuracies mean nothing.
     pub fn evaluate(&self, checkpoint: &Path) -> Result<Evaluated> {
         self.backend.check()?;
         let state = Checkpoint::read(checkpoint, &self.spec)?.state;
         let data = self.load()?;
+        self.check_memory(&data, memory::available())?;
         let (edges, _) = totals_of(&state, |_| true);
         let largest = self.batch_size.min(data.train.loader().len());
         let mut engine = self.backend.engine(self.spec.clone(), state, self.step, largest, self.threads)?;
-        let mut of = |loader| evaluate(&mut *engine, loader, &mut Batch::default());
-        Ok(Evaluated { validation: of(&data.validation)?, test: of(&data.test)?, edges })
+        let mut of = |loader, images| {
+            let sums = evaluate(&mut *engine, loader, &mut Batch::default())?;
+            if sums.loss.is_finite() {
+                return Ok(sums);
+            }
+            let what = format!(
+                "the network of checkpoint {} has a loss on the {images} images that is not finite",
+                checkpoint.display()
+            );
+            Err(Error::failure(what).help("its weights are too large to compute with: take another checkpoint"))
+        };
+        Ok(Evaluated { validation: of(&data.validation, "validation")?, test: of(&data.test, "test")?, edges })
     }
 
     fn load(&self) -> Result<Data> {
@@ -172,6 +185,20 @@ impl Training {
         }
         let validation = if self.select_on_test { Part::Test } else { Part::Validation };
         Data::new(set, self.batch_size, self.test_batch_size, validation, self.seed)
+    }
+
+    /// Refuses batches that do not fit into memory whatever the masks: two for training, since one is made while the other is computed
+    /// with, one for evaluation, and activations.
+    fn check_memory(&self, data: &Data, available: u64) -> Result<()> {
+        let train = self.batch_size.min(data.train.loader().len());
+        let test = self.test_batch_size.min(data.test.len().max(data.validation.len()));
+        let activations = match self.backend {
+            Backend::Sparse => memory::of_activations(&self.spec, train),
+            Backend::Dense(_) => 0,
+        };
+        let needed = 2 * memory::of_batch(&self.spec, train) + memory::of_batch(&self.spec, test) + activations;
+        let what = format!("training {} on batches of {train} images and testing on {test}", self.spec.name());
+        memory::check(&what, needed, available, "lower --batch-size or --test-batch-size, or choose a smaller network")
     }
 
     fn length(&self, data: &Data) -> Length {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Backend;
+use crate::{Backend, memory};
 use er_engine::{LayerState, ModelState};
 use er_graphs::density::Density;
 use er_graphs::error::Result;
@@ -40,7 +40,7 @@ impl InitialNetwork {
     pub fn draw(&self, spec: &ModelSpec) -> Result<Drawn> {
         match &self.masks {
             Some(plan) if matches!(plan.init.weights(), MaskWeights::Read) => {
-                let weights: Vec<Vec<f32>> = self.dense(spec).layers.into_iter().map(|l| l.weights).collect();
+                let weights: Vec<Vec<f32>> = self.dense(spec)?.layers.into_iter().map(|l| l.weights).collect();
                 plan.draw(spec, Some(&weights))
             }
             plan => drawn(spec, plan.as_ref(), self.given.as_ref()),
@@ -53,6 +53,7 @@ impl InitialNetwork {
     /// As [`MaskPlan::draw`] and [`Backend::ortho_repair`].
     pub fn state(&self, spec: &ModelSpec, backend: Backend) -> Result<ModelState> {
         let drawn = self.draw(spec)?;
+        room(spec, "weights", memory::of_edges(&drawn.masks))?;
         let mut state = match self.masks.as_ref().map(|plan| plan.init.weights()) {
             Some(MaskWeights::Bring(weights)) => {
                 let weights = weights(spec, &drawn.masks, &drawn.densities_requested, self.seed);
@@ -60,7 +61,7 @@ impl InitialNetwork {
             }
             // The very weights that were compared must be the ones that stay.
             Some(MaskWeights::Read) => {
-                let dense = self.dense(spec);
+                let dense = self.dense(spec)?;
                 let weights = drawn.masks.iter().zip(&dense.layers).map(|(mask, layer)| chosen(mask, layer)).collect();
                 state_from(spec, drawn.masks, weights, self.seed)
             }
@@ -74,18 +75,26 @@ impl InitialNetwork {
         Ok(state)
     }
 
-    fn dense(&self, spec: &ModelSpec) -> ModelState {
+    fn dense(&self, spec: &ModelSpec) -> Result<ModelState> {
+        room(spec, "all weights", memory::of_all_weights(spec, 1))?;
         let full = all(spec);
         let overall = self.masks.as_ref().map_or(Density::FULL, |plan| plan.density);
-        initialise(spec, &full.masks, &full.densities_requested, overall.get(), self.init, self.seed)
+        Ok(initialise(spec, &full.masks, &full.densities_requested, overall.get(), self.init, self.seed))
     }
+}
+
+/// Refuses a part of a network that does not fit into memory.
+pub(super) fn room(spec: &ModelSpec, part: &str, bytes: u128) -> Result<()> {
+    let what = format!("holding the {part} of {}", spec.name());
+    memory::check(&what, bytes, memory::available(), "choose a smaller network or a lower density, or free some memory")
 }
 
 /// Masks drawn from a plan, or `given` by the file that it names; full ones without a plan.
 ///
 /// # Errors
-/// As [`MaskPlan::draw`].
+/// As [`MaskPlan::draw`]; masks that do not fit into memory.
 pub fn drawn(spec: &ModelSpec, plan: Option<&MaskPlan>, given: Option<&Vec<Mask>>) -> Result<Drawn> {
+    room(spec, "masks", memory::of_masks(spec))?;
     match (plan, given) {
         (None, _) => Ok(all(spec)),
         (Some(plan), Some(masks)) => plan.given(spec, masks.clone()),

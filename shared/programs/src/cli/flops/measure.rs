@@ -8,16 +8,19 @@ use serde::Serialize;
 use super::Measuring;
 use er_engine::sparse::SparseEngine;
 use er_engine::{Batch, Engine, Optimizer, Step, StepOptions};
-use er_graphs::error::{Error, Result};
+use er_graphs::error::Result;
 use er_graphs::graph::Mask;
 use er_networks::init::{InitMethod, initialise};
 use er_networks::model::ModelSpec;
 use er_networks::topology::Drawn;
-use er_training::run::free_memory_bytes;
+use er_training::memory;
 use er_training::train::median;
 
 /// Passes that count; one before them does not, since caches and pages settle in it.
 const PASSES: usize = 5;
+
+/// Numbers of a weight: itself, its gradient, its velocity, and twice what it is laid out as to compute with.
+const WEIGHTS: usize = 5;
 
 /// SGD as most papers have it. The rate is 0, so that no pass of noise spoils the weights for the next.
 const OPTIONS: StepOptions =
@@ -48,7 +51,7 @@ impl Measuring {
     /// If the two do not fit into memory.
     pub(super) fn run(&self, spec: &ModelSpec, drawn: &Drawn, seed: u64) -> Result<Measured> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        self.check_memory(spec)?;
+        self.check_memory(spec, memory::available())?;
         let full: Vec<Mask> = spec.layers().iter().map(|l| Mask::full(l.shape)).collect();
         let engine = |masks: &[Mask], densities: &[f64], overall: f64| {
             let state = initialise(spec, masks, densities, overall, InitMethod::Default, seed);
@@ -86,25 +89,11 @@ impl Measuring {
         })
     }
 
-    /// Engines that do not fit would not fail: the system would end the program.
-    fn check_memory(&self, spec: &ModelSpec) -> Result<()> {
-        // Weights, gradients, velocities, and twice what they are laid out as to compute with.
-        let weights = 5 * 4 * spec.weight_count();
-        let needed = 2 * (SparseEngine::activation_bytes(spec, self.batch_size) + weights) as u64;
-        let Some(free) = free_memory_bytes() else { return Ok(()) };
-        if needed < free {
-            return Ok(());
-        }
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        let what = format!(
-            "measuring {} on {} images of {} takes about {:.1} GB of memory, and {:.1} GB are free",
-            spec.name(),
-            self.batch_size,
-            spec.input(),
-            gigabytes(needed),
-            gigabytes(free)
-        );
-        Err(Error::failure(what).help("lower --batch-size, or leave out --measure"))
+    /// Two engines, each with its weights and what it computes on them.
+    fn check_memory(&self, spec: &ModelSpec, available: u64) -> Result<()> {
+        let of_engine = memory::of_activations(spec, self.batch_size) + memory::of_all_weights(spec, WEIGHTS);
+        let what = format!("measuring {} on {} images of {}", spec.name(), self.batch_size, spec.input());
+        memory::check(&what, 2 * of_engine, available, "lower --batch-size, or leave out --measure")
     }
 }
 

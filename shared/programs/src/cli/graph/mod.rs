@@ -24,6 +24,7 @@ use crate::{option, option_of};
 use er_graphs::error::Result;
 use er_graphs::graph::View;
 use er_graphs::statistics::bipartite::Effort;
+use er_training::memory;
 use er_training::run::pretty;
 
 /// The first columns of the table for spreadsheets.
@@ -101,6 +102,9 @@ pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
     let subject = Subject::new(&options, resolver)?;
     let layer = files::chosen(&subject, option!(options.layer), given)?;
     let effort = Effort { seed: options.drawn.seed, ..Effort::default() };
+    if let Graphs::Network(network) = &subject.graphs {
+        network.check_memory(memory::available())?;
+    }
     let mut answer = Answer::new(&subject, Wanted { view: options.view, spectra: options.spectra, effort });
     if let Graphs::Network(network) = &subject.graphs {
         if let Some(path) = &options.against {

@@ -12,6 +12,7 @@ use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask};
 use er_networks::model::{self, ModelSpec};
 use er_networks::schedule::Clock;
+use er_training::memory;
 use er_training::run::{MaskFile, RunFolder, read_masks};
 
 /// Something to measure.
@@ -43,6 +44,17 @@ pub(super) struct Network {
     pub(super) requested: Option<Requested>,
 }
 
+impl Network {
+    /// Refuses masks of which one does not fit into memory as a graph, each weight an edge.
+    pub(super) fn check_memory(&self, available: u64) -> Result<()> {
+        for (layer, mask) in self.spec.layers().iter().zip(&self.masks) {
+            let sides = [layer.shape.out, layer.groups * layer.shape.fan_in()];
+            check_memory(&format!("the graph of {}", layer.name), sides, mask.edges() as f64, available)?;
+        }
+        Ok(())
+    }
+}
+
 /// The densities that masks were drawn with.
 #[derive(Debug)]
 pub(super) struct Requested {
@@ -53,6 +65,9 @@ pub(super) struct Requested {
     /// Which layers are dense.
     pub(super) dense: Vec<bool>,
 }
+
+/// Bytes a node that measuring a graph takes at least: where its neighbours begin, its degree, and what it is marked with.
+const BYTES_PER_NODE: u128 = 32;
 
 /// Options that say how masks are drawn, but for these.
 fn refuse_drawing(mask: &MaskOptions, but: &[OptionId], why: &str, resolver: &mut Resolver) {
@@ -122,6 +137,12 @@ impl Subject {
             resolver.problems.add_with_help(what, "lower the density or the size");
         }
         resolver.finish()?;
+        check_memory(
+            &format!("a graph of {right}x{left} with {expected:.1e} edges"),
+            [left, right],
+            expected,
+            memory::available(),
+        )?;
         let graph = Biadjacency::sample(left, right, density, law, seed);
         Ok(Self {
             source: json!({ "kind": "random graph", "density_requested": density, "sampling": law.to_string(), "seed": seed }),
@@ -152,6 +173,13 @@ impl Subject {
     }
 }
 
+/// Refuses a graph that does not fit into memory: its lists of neighbours, from both sides, and what the least statistics note of each node.
+fn check_memory(what: &str, sides: [usize; 2], edges: f64, available: u64) -> Result<()> {
+    let nodes: u128 = sides.into_iter().map(|side| side as u128).sum();
+    let needed = BYTES_PER_NODE * nodes + 2 * size_of::<u32>() as u128 * edges as u128;
+    memory::check(what, needed, available, "lower the density or the size")
+}
+
 /// Options that name a network.
 fn of_network(network: &NetworkOptions) -> [OptionId; 4] {
     options![network.data, network.input, network.classes, network.model]
@@ -174,4 +202,30 @@ fn network_of(path: &Path, about: &MaskFile, options: &DrawnOptions, resolver: &
         |why: &dyn std::fmt::Display| Error::failure(format!("{} names a network that cannot be built: {why}", path.display()));
     let image = values::image(&origin.input).map_err(|e| wrong(&e))?;
     model::build(&origin.model, image, origin.classes).map_err(|e| wrong(&e.what()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphs_are_refused_that_do_not_fit() {
+        let needed = 32 * (3_000_000_000 + 3) + 8 * 90_000;
+        let check = |available| check_memory("a graph", [3_000_000_000, 3], 9e4, available);
+        assert!(check(needed).is_ok());
+        let error = check(needed - 1).unwrap_err();
+        assert_eq!(error.what(), "a graph takes about 96.0 GB of memory, and 96.0 GB are free");
+    }
+
+    #[test]
+    fn layers_are_refused_whose_graphs_do_not_fit() {
+        let spec = model::build("mlp-100-50", values::image("1x8x8").unwrap(), 10).unwrap();
+        let masks: Vec<Mask> = spec.layers().iter().map(|layer| Mask::full(layer.shape)).collect();
+        let network = Network { spec, masks, requested: None };
+        // The first layer: 100 outputs, 64 inputs.
+        let needed = 32 * 164 + 8 * 6400;
+        assert!(network.check_memory(needed).is_ok());
+        let error = network.check_memory(needed - 1).unwrap_err();
+        assert!(error.what().starts_with("the graph of fc1.weight takes about "), "{error}");
+    }
 }

@@ -15,6 +15,7 @@
 //! and of the tensors, which readers verify. Equal states give equal bytes.
 
 mod digest;
+mod finite;
 mod forms;
 mod reader;
 
@@ -139,14 +140,16 @@ impl Checkpoint {
         write_file(path, origin, metadata, &tensors(spec, state, saved))
     }
 
-    /// Reads a checkpoint of this model and checks all of it: its digest, model, names, shapes, lengths, and that every mask has as many
-    /// bits as there are edge values.
+    /// Reads a checkpoint of this model and checks all of it: its digest, model, names, shapes, lengths, that every mask has as many bits as
+    /// there are edge values, and that all values are finite.
     ///
     /// # Errors
     /// Names the file and the first thing that does not fit.
     pub fn read(path: &Path, spec: &ModelSpec) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
-        Reader::open("checkpoint", path, &bytes)?.verified()?.checkpoint(spec)
+        let checkpoint = Reader::open("checkpoint", path, &bytes)?.verified()?.checkpoint(spec)?;
+        finite::check(path, spec, &checkpoint)?;
+        Ok(checkpoint)
     }
 }
 

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::{StepperParts, TrainingMethod};
+use crate::memory;
 use crate::run::{Saved, SavedTensor};
 use crate::train::ledger::Ledger;
+use crate::train::network::room;
 use crate::train::stored::wrong;
 use crate::train::{Event, StateFrom, Stepped, Stepper, TrainingContext, Update};
 use er_engine::{Batch, Engine, LayerState, ModelState, Step};
@@ -108,6 +110,7 @@ impl TopKastStepper {
         saved: &Saved,
         from: StateFrom,
     ) -> Result<Self> {
+        room(engine.spec(), "weights that are not used", memory::of_all_weights(engine.spec(), 1))?;
         let mut ledger = Ledger::new(network, engine, step, saved, from)?;
         let mut stored = Vec::new();
         let mut layers: Vec<Option<Layer>> = Vec::new();
