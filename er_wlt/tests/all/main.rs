@@ -7,6 +7,7 @@ mod clock;
 #[path = "../../../shared/tests/common/mod.rs"]
 mod common;
 mod engines;
+mod hostile;
 mod mask_files;
 mod mistakes;
 mod readme;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::printable;
+
 /// What kind of failure this is; decides the exit code of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -11,7 +13,8 @@ pub enum Kind {
     Failure,
 }
 
-/// A failure, as the user reads it: one line on what is wrong, one on what to do.
+/// A failure, as the user reads it: one line on what is wrong, one on what to do. Values in them are shown as [`printable::line()`] does, so
+/// that none can pass for a line of its own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
@@ -26,13 +29,23 @@ impl Error {
     /// A wrong option, value, name or configuration (exit code 2). `what` is one line without a final full stop and names the
     /// offending value and its place.
     pub fn usage(what: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, what: what.into(), help: None }
+        Self::new(Kind::Usage, &what.into())
     }
 
     /// A failure while doing what was asked (exit code 1). `what` is one line without a final full stop and names the offending
     /// value and its place.
     pub fn failure(what: impl Into<String>) -> Self {
-        Self { kind: Kind::Failure, what: what.into(), help: None }
+        Self::new(Kind::Failure, &what.into())
+    }
+
+    fn new(kind: Kind, what: &str) -> Self {
+        Self { kind, what: printable::line(what).into_owned(), help: None }
+    }
+
+    /// Several wrong options at once: a line for each, as [`Error::usage`] has one.
+    pub fn usages(problems: impl IntoIterator<Item = String>) -> Self {
+        let lines: Vec<String> = problems.into_iter().map(|what| printable::line(&what).into_owned()).collect();
+        Self { kind: Kind::Usage, what: lines.join("\n"), help: None }
     }
 
     /// An input/output failure on `path` while doing `action` ("read", "create folder", …).
@@ -43,7 +56,7 @@ impl Error {
     /// Adds the line that says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(printable::line(&help.into()).into_owned());
         self
     }
 
@@ -59,7 +72,7 @@ impl Error {
         self.kind
     }
 
-    /// What is wrong, one line.
+    /// What is wrong: one line, or one for each of [several](Error::usages) problems.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what

@@ -63,16 +63,21 @@ impl Place {
         path
     }
 
-    fn command(&self, words: &str) -> Command {
+    fn command<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(BINARY);
-        command.current_dir(self.folder.path()).args(words.split_whitespace()).env_remove("ER_DATA");
+        command.current_dir(self.folder.path()).args(words).env_remove("ER_DATA");
         command
     }
 
     /// Runs to the end.
     pub(crate) fn run(&self, words: &str) -> Ran {
-        let ran = Ran::from(self.command(words).output().unwrap());
-        assert!(!ran.err.contains("panicked"), "{words}: {}", ran.err);
+        self.run_words(&words.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs these words, which may hold anything, to the end.
+    pub(crate) fn run_words(&self, words: &[&str]) -> Ran {
+        let ran = Ran::from(self.command(words.iter().copied()).output().unwrap());
+        assert!(!ran.err.contains("panicked"), "{words:?}: {}", ran.err);
         ran
     }
 
@@ -134,7 +139,7 @@ impl Place {
 
     /// Starts and goes on.
     pub(crate) fn start(&self, words: &str) -> Child {
-        self.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.command(words.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// What a command would run, without running it.

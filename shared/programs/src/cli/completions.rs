@@ -4,7 +4,7 @@ use clap::{Arg, Args, Command};
 use clap_complete::Shell;
 
 use super::exit::Exit;
-use super::output::print;
+use super::output::print_exactly;
 use super::{Program, documented};
 use crate::config::is_switch;
 use er_graphs::error::Result;
@@ -24,7 +24,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run<P: Program>(options: Options) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut documented::<P>(with_words), P::NAME, &mut script);
-    print(String::from_utf8_lossy(&script).trim_end())?;
+    print_exactly(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }
 

@@ -1,13 +1,14 @@
 //! `data`: which data sets are there, how they are normalised, and where to get the others.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, ValueEnum};
 
 use super::exit::Exit;
-use super::output::print;
+use super::output::{print, print_json};
 use er_graphs::error::Result;
+use er_graphs::printable::line;
 use er_training::data::{Listed, listing, search_path};
 use er_training::run::pretty;
 
@@ -38,23 +39,23 @@ pub(super) fn run(options: &Options) -> Result<Exit> {
     let er_data = std::env::var_os("ER_DATA");
     let roots = search_path(options.data_dir.as_deref(), er_data.as_deref());
     let sets = listing(&roots);
-    let answer = match options.format {
-        ListFormat::Text => text(&sets, &roots),
-        ListFormat::Json => pretty(&sets)?,
-    };
-    print(answer.trim_end())?;
+    match options.format {
+        ListFormat::Text => print(text(&sets, &roots).trim_end())?,
+        ListFormat::Json => print_json(&pretty(&sets)?)?,
+    }
     Ok(Exit::Done)
 }
 
 /// A table; where exactly each set was looked for is in the JSON answer.
 fn text(sets: &[Listed], roots: &[PathBuf]) -> String {
-    let places: Vec<String> = roots.iter().map(|p| p.display().to_string()).collect();
+    let shown = |path: &Path| line(&path.display().to_string()).into_owned();
+    let places: Vec<String> = roots.iter().map(|p| shown(p)).collect();
     let mut text = format!("looked in {} and their usual folders\n", places.join(", "));
     for set in sets {
         let state = match (&set.found, set.built_in, set.missing.is_empty()) {
             (_, true, _) => "built in".to_owned(),
-            (Some(place), _, true) => format!("found     {}", place.display()),
-            (Some(place), ..) => format!("incomplete {}", place.display()),
+            (Some(place), _, true) => format!("found     {}", shown(place)),
+            (Some(place), ..) => format!("incomplete {}", shown(place)),
             (None, ..) => "missing".to_owned(),
         };
         let _ = writeln!(text, "{:<14} {:>9} {:>5} classes  {state}", set.name, set.image, set.classes);

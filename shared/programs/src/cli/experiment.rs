@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Program;
 use super::exit::Exit;
-use super::output::print;
+use super::output::print_line;
 use super::show::Shown;
 use crate::config::{Experiment, ProgramOptions, TypedOptions};
 use er_graphs::density::rounded;
@@ -33,7 +33,7 @@ pub(super) fn run<P: Program>(line: &TypedOptions<P::Options>, words: &[String])
     // Masks and weights are drawn in the global pool, steps in one of the engine's own.
     super::start_threads(threads)?;
     if let Some(checkpoint) = line.options.evaluates() {
-        print(&evaluated(checkpoint, &first)?)?;
+        print_line(&evaluated(checkpoint, &first)?)?;
         return Ok(Exit::Done);
     }
     let command = std::iter::once(P::NAME.to_owned()).chain(words.iter().cloned()).collect();
@@ -51,7 +51,7 @@ pub(super) fn run<P: Program>(line: &TypedOptions<P::Options>, words: &[String])
         let launched = launch(&experiment, &program, &signals)?;
         match &launched.end {
             Ok(summary) => {
-                print(&summary_line(&launched, summary))?;
+                print_line(&summary_line(&launched, summary))?;
                 let Training { approach, spec, .. } = &experiment.training;
                 for text in densities_differ(summary, |asked, achieved| approach.density_advice(spec, asked, achieved)) {
                     remark(&text);
@@ -181,7 +181,7 @@ fn all(program: &run::Invocation, first: &Experiment, done: &[Row]) -> Result<()
     });
     run::replace_text(&path, &run::pretty(&table)?)?;
     let n = accuracies.len();
-    print(&format!(
+    print_line(&format!(
         "test accuracy {:.2} % ± {:.2} % (mean and standard deviation of {n} seeds): {}",
         100.0 * mean,
         100.0 * std,

@@ -5,7 +5,7 @@ use clap::{Arg, Args, Command};
 use clap_mangen::Man;
 
 use super::exit::Exit;
-use super::output::print;
+use super::output::print_exactly;
 use super::{Program, documented, subcommand};
 use crate::option_of;
 use er_graphs::error::{Error, Result};
@@ -37,7 +37,7 @@ pub(super) fn run<P: Program>(options: &Options) -> Result<Exit> {
     let mut text = Vec::new();
     let page = Man::new(with_short_synopsis(page.clone())).source(format!("{} {}", P::NAME, P::VERSION));
     page.render(&mut text).map_err(|e| Error::failure(format!("cannot write the manual page: {e}")))?;
-    print(String::from_utf8_lossy(&text).trim_end())?;
+    print_exactly(String::from_utf8_lossy(&text).trim_end())?;
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Write, stderr, stdout};
 
 use er_graphs::error::{Error, Result};
+use er_graphs::printable;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,11 +28,36 @@ pub(super) enum TableFormat {
     Csv,
 }
 
-/// Prints an answer. A reader that has gone away (`| head`) is no error.
+/// Prints an answer for people: lines whose control characters are shown. Values that may hold line breaks are
+/// [one line](er_graphs::printable::line()) each.
+///
+/// # Errors
+/// As [`print_exactly`].
+pub fn print(text: &str) -> Result<()> {
+    print_exactly(&printable::lines(text))
+}
+
+/// Prints an answer on one line.
+///
+/// # Errors
+/// As [`print_exactly`].
+pub(super) fn print_line(text: &str) -> Result<()> {
+    print_exactly(&printable::line(text))
+}
+
+/// Prints an answer as JSON.
+///
+/// # Errors
+/// As [`print_exactly`].
+pub(super) fn print_json(text: &str) -> Result<()> {
+    print_exactly(printable::json(text).trim_end())
+}
+
+/// Prints an answer that programs read. A reader that has gone away (`| head`) is no error.
 ///
 /// # Errors
 /// If standard output cannot be written, for example because a disk is full.
-pub fn print(text: &str) -> Result<()> {
+pub(super) fn print_exactly(text: &str) -> Result<()> {
     let mut out = stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::failure(format!("cannot write standard output: {e}"))),
@@ -39,7 +65,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Prints an error: a line for each problem, and what to do.
+/// Prints an error: a line for each problem, and what to do. What an [`Error`] says hides nothing.
 pub(super) fn error(error: &Error) {
     let mut text = String::new();
     for line in error.what().lines() {

@@ -4,7 +4,7 @@ use clap::{Args, Command};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::{Format, print};
+use super::output::{Format, print, print_exactly, print_json};
 use crate::config::Resolved;
 use er_graphs::error::Result;
 use er_networks::model::ModelSpec;
@@ -39,12 +39,11 @@ pub(super) fn with_format(command: Command) -> Command {
 }
 
 pub(super) fn run(shown: &Shown, format: Format) -> Result<Exit> {
-    let text = match format {
-        Format::Text => shown.text(),
-        Format::Json => pretty(&shown.json())?,
-        Format::Yaml => shown.config.to_yaml(),
-    };
-    print(text.trim_end())?;
+    match format {
+        Format::Text => print(shown.text().trim_end())?,
+        Format::Json => print_json(&pretty(&shown.json())?)?,
+        Format::Yaml => print_exactly(shown.config.to_yaml().trim_end())?,
+    }
     Ok(Exit::Done)
 }
 

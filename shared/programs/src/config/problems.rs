@@ -26,7 +26,7 @@ impl Problems {
 
     /// Adds an error that some check returned.
     pub fn add_error(&mut self, error: &Error) {
-        self.list.push((error.what().to_owned(), error.help_text().map(str::to_owned)));
+        self.list.extend(error.what().lines().map(|what| (what.to_owned(), error.help_text().map(str::to_owned))));
     }
 
     /// Takes the value of a check, or notes its error.
@@ -43,7 +43,7 @@ impl Problems {
     pub fn finish(mut self) -> Result<(), Error> {
         if self.list.len() > 1 {
             let line = |(what, help): (String, Option<String>)| help.map_or(what.clone(), |h| format!("{what} ({h})"));
-            return Err(Error::usage(self.list.into_iter().map(line).collect::<Vec<_>>().join("\n")));
+            return Err(Error::usages(self.list.into_iter().map(line)));
         }
         match self.list.pop() {
             None => Ok(()),
@@ -66,5 +66,14 @@ mod tests {
         assert_eq!((e.what(), e.help_text()), ("--lr: wrong", Some("use 0.1")));
         one.add("--l2: wrong");
         assert_eq!(one.finish().unwrap_err().what(), "--lr: wrong (use 0.1)\n--l2: wrong");
+    }
+    #[test]
+    fn values_do_not_pass_for_problems() {
+        let mut problems = Problems::new();
+        problems.add("unknown key 'x\nerror: y'");
+        problems.add_error(&problems.clone().finish().unwrap_err());
+        problems.add_error(&problems.clone().finish().unwrap_err());
+        let line = r"unknown key 'x\nerror: y'";
+        assert_eq!(problems.finish().unwrap_err().what(), [line; 4].join("\n"));
     }
 }

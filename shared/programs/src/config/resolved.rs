@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use er_graphs::printable;
 use er_training::run::sha256;
 use serde_json::{Map, Value};
 
@@ -58,7 +59,8 @@ impl Resolved {
         }
         text.push_str("# These do not change the result beyond rounding:\n");
         lines(&mut text, &self.running);
-        text
+        // Only strings have such characters, and they are those of JSON.
+        printable::json(&text).into_owned()
     }
 
     /// The options that decide the result by their value, and not by the content of a file that they name.

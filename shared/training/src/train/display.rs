@@ -7,10 +7,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{FinishedEpoch, FinishedStep, Hook};
 use er_engine::Engine;
 use er_graphs::error::Result;
+use er_graphs::printable::{line, lines};
 
-/// Prints a remark. A closed standard error is no reason to stop.
+/// Prints a remark, on one line. A closed standard error is no reason to stop.
 pub fn remark(text: &str) {
-    let _ = writeln!(stderr(), "note: {text}");
+    let _ = writeln!(stderr(), "note: {}", line(text));
 }
 
 /// Shows progress. No colours anywhere, so `NO_COLOR` asks for nothing more.
@@ -34,6 +35,15 @@ impl Display {
 
     /// A line that stays. A closed standard error stops no run.
     pub fn line(&self, text: &str) {
+        self.write(&line(text));
+    }
+
+    /// [`Display::line()`] of each line of a table.
+    pub fn table(&self, text: &str) {
+        self.write(&lines(text));
+    }
+
+    fn write(&self, text: &str) {
         if self.quiet {
             return;
         }

@@ -123,7 +123,7 @@ impl Session<'_> {
             Ended::Stopped(stop) => Ok(Finish::Stopped(stop)),
             Ended::Done => {
                 if let Some(text) = stepper.final_report() {
-                    display.line(&text);
+                    display.table(&text);
                 }
                 Ok(Finish::Done(Box::new(self.results(engine, data, &progress, &stopwatch)?)))
             }

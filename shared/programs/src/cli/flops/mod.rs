@@ -7,7 +7,7 @@ use clap::{Args, Command};
 
 use super::drawn::DrawnOptions;
 use super::exit::Exit;
-use super::output::{TableFormat, print};
+use super::output::{TableFormat, print, print_exactly, print_json};
 use crate::config::{Provenance, Resolver, values};
 use crate::options;
 use er_graphs::density::{Density, rounded};
@@ -111,11 +111,11 @@ pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {
     if measuring.measure {
         report.measured = Some(measuring.run(&spec, &drawn, seed)?);
     }
-    print(&match format {
-        TableFormat::Table => report.to_string(),
-        TableFormat::Json => pretty(&report)?,
-        TableFormat::Csv => report.csv()?,
-    })?;
+    match format {
+        TableFormat::Table => print(&report.to_string())?,
+        TableFormat::Json => print_json(&pretty(&report)?)?,
+        TableFormat::Csv => print_exactly(&report.csv()?)?,
+    }
     Ok(Exit::Done)
 }
 

@@ -17,7 +17,7 @@ use self::measured::{Answer, Wanted};
 use self::subject::{Graphs, Subject};
 use super::drawn::DrawnOptions;
 use super::exit::Exit;
-use super::output::{TableFormat, print};
+use super::output::{TableFormat, print, print_exactly, print_json};
 use super::tables::{csv, rows};
 use crate::config::{MaskOptions, Provenance, Resolver, values, values_of};
 use crate::{option, option_of};
@@ -123,11 +123,11 @@ pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
     if let Some(path) = &options.edges {
         files::edges(path, &subject, layer, options.view)?;
     }
-    print(&match options.format {
-        TableFormat::Table => text::of(&subject.title, &answer),
-        TableFormat::Json => pretty(&answer)?.trim_end().to_owned(),
-        TableFormat::Csv => csv(&COLUMNS, &layer_rows(&answer)?),
-    })?;
+    match options.format {
+        TableFormat::Table => print(&text::of(&subject.title, &answer))?,
+        TableFormat::Json => print_json(&pretty(&answer)?)?,
+        TableFormat::Csv => print_exactly(&csv(&COLUMNS, &layer_rows(&answer)?))?,
+    }
     Ok(Exit::Done)
 }
 

@@ -7,6 +7,7 @@ use super::measured::{Answer, Layer};
 use super::training::Moment;
 use er_graphs::density::rounded;
 use er_graphs::graph::View;
+use er_graphs::printable::line;
 use er_graphs::statistics::bipartite::Degrees;
 use er_networks::statistics::network::{Components, EdgeCounts, Narrowest, NetworkStatistics, PathView, Paths};
 use er_networks::table::{shape, table};
@@ -27,7 +28,7 @@ fn whole(value: Option<impl ToString>) -> String {
 
 /// The whole answer.
 pub(super) fn of(title: &str, answer: &Answer) -> String {
-    let mut parts = vec![format!("{title}\n{} of {} weights, {}", answer.edges, answer.weights, densities(answer))];
+    let mut parts = vec![format!("{}\n{} of {} weights, {}", line(title), answer.edges, answer.weights, densities(answer))];
     if let Some(moments) = &answer.training {
         parts.push(format!("masks along the training\n{}", training(moments)));
     }
@@ -236,7 +237,7 @@ fn compared(against: &Against) -> String {
         (Some(d), _) => format!("topological distance (NNSTD) {}", fixed(d.mean, 4)),
         (None, why) => format!("no topological distance (NNSTD): {}", why.as_deref().unwrap_or_default()),
     };
-    format!("compared with {}\n{}\n{distance}", against.path.display(), table(&heads, &rows))
+    format!("compared with {}\n{}\n{distance}", line(&against.path.display().to_string()), table(&heads, &rows))
 }
 
 fn training(moments: &[Moment]) -> String {
