@@ -44,8 +44,7 @@ pub struct Spectrum {
     pub normalised_gap: f64,
     /// Steps of bidiagonalisation for σ₁ and σ₂, in all components that could have mattered.
     pub steps: usize,
-    /// Bound of the errors of σ₁ and σ₂, divided by σ₁. It is pessimistic where singular values lie close together: after few steps
-    /// in a large random graph, the error is a small part of it.
+    /// Bound of the errors of σ₁ and σ₂, divided by σ₁. It is pessimistic: usually they are much smaller.
     pub error: f64,
     /// Steps of bidiagonalisation for the normalised matrix.
     pub normalised_steps: usize,

@@ -230,3 +230,35 @@ fn criteria_need_three_edges_a_node() {
     assert!(!two.is_ramanujan && (two.delta_r - (2.0 * 7_f64.sqrt() - 8.0)).abs() < 1e-9);
     assert_eq!(imdb(&Biadjacency::from_edges(3, 3, []), &EXACT), None);
 }
+
+/// A large block and two equal ones, joined by paths that are given by their ends (input, output).
+fn joined_blocks(paths: [(usize, usize); 2], length: usize) -> Biadjacency {
+    let parts = union(&[&complete(14, 12), &complete(12, 10), &complete(12, 10)]);
+    let mut edges: Vec<(usize, usize)> =
+        (0..parts.left()).flat_map(|l| parts.of_left(l).iter().map(move |r| (l, *r as usize))).collect();
+    let (mut left, mut right) = (parts.left(), parts.right());
+    for (from, to) in paths {
+        let mut input = from;
+        for _ in 0..length {
+            edges.extend([(input, right), (left, right)]);
+            (input, left, right) = (left, left + 1, right + 1);
+        }
+        edges.push((input, to));
+    }
+    Biadjacency::from_edges(left, right, edges)
+}
+
+/// Before the difference of σ₂ and σ₃ is resolved, what is found is a mixture of both, and looks as if it had converged.
+#[test]
+fn values_that_nearly_coincide_are_found_to_nine_digits() {
+    // In a chain, and around the large block: differences of 4e-3, and of 1e-7 and less.
+    for paths in [[(0, 12), (14, 22)], [(14, 0), (26, 1)]] {
+        for length in 1..10 {
+            let graph = joined_blocks(paths, length);
+            let (found, sigma) = (spectrum(&graph, &Accuracy::default()).unwrap(), dense(&graph, false));
+            let off = (found.sigma2 / sigma[1] - 1.0).abs();
+            assert!((sigma[1] - sigma[2]).abs() < 0.005);
+            assert!(off <= 1e-9 && found.error <= 1e-10, "paths {paths:?} of {length}: {off:e}");
+        }
+    }
+}
