@@ -143,6 +143,13 @@ fn densities_that_miss_what_was_asked_for_are_remarked_at_the_end() {
     assert_eq!(remark("--sparse-init balanced-exact --density 0.5 --sampling exact"), "");
     let flow = remark("--density 0.02 --sampling exact --flow-preservation");
     assert!(flow.contains("more than the 0.02 asked for: --flow-keep-density"), "{flow}");
+    assert_eq!(remark("--density 0.1 --sampling exact --flow-preservation --flow-keep-density"), "");
+    // 64 hidden units cannot do with 41 edges, nor 10 outputs of 64 hidden units with 6.
+    let short = "--density 0.01 --sparse-init uniform --sampling exact --flow-preservation --flow-keep-density";
+    let needed = (64 - 41) + (64 - 6);
+    assert!(remark(short).ends_with(&format!("flow preservation needs {needed} more edges than the density allows\n")));
+    let shown = place.run(&format!("show --model mlp-64 --seed 1 --method static {short}")).out;
+    assert!(shown.contains(&format!(": it needs {needed} more than the density allows")), "{shown}");
 }
 
 #[test]

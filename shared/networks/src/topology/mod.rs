@@ -1,5 +1,6 @@
 //! Which edges exist: initial masks, flow preservation, and rules by which edges move.
 
+mod cover;
 mod dense_layers;
 mod effective;
 mod flow;

@@ -18,7 +18,7 @@ pub enum FlowPreservation {
     Off,
     /// Yes; the density grows.
     On,
-    /// Yes, and as many other edges go as far as they can be spared.
+    /// Yes, and as many other edges go, wherever a mask with that number of edges exists.
     KeepDensity,
 }
 
@@ -309,7 +309,7 @@ pub(super) mod tests {
                 let after = MaskPlan { flow, ..off.clone() }.draw(&model, None).unwrap();
                 for (l, layer) in model.layers().iter().enumerate() {
                     assert!(!isolated(&after.masks[l], layer.groups), "{}", layer.name);
-                    let Repair { added, removed } = after.repairs[l];
+                    let Repair { added, removed, .. } = after.repairs[l];
                     assert_eq!(after.masks[l].edges() + removed, before.masks[l].edges() + added);
                     assert!(flow == FlowPreservation::KeepDensity || before.masks[l].iter().all(|p| after.masks[l].contains(p)));
                 }

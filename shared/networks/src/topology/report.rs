@@ -1,6 +1,6 @@
 //! What was asked and what came out, layer by layer.
 
-use super::Drawn;
+use super::{Drawn, Repair};
 use crate::model::ModelSpec;
 use crate::table::{shape, table};
 use er_graphs::density::{Constant, rounded};
@@ -42,6 +42,8 @@ pub struct DensityReport {
     pub edges_added_by_flow: usize,
     /// Edges that went to keep the density.
     pub edges_removed_by_flow: usize,
+    /// Edges beyond the density that should have gone, too, but without which units would be cut off.
+    pub edges_short_for_flow: usize,
     /// Constant that the distribution solved for, where there is one.
     pub constant: Option<Constant>,
     /// Every layer, in definition order.
@@ -60,11 +62,13 @@ impl DensityReport {
             density_requested: drawn.densities_requested[l],
             edges: drawn.masks[l].edges(),
         });
+        let flow: Repair = drawn.repairs.iter().copied().sum();
         Self {
             density_requested: drawn.requested.get(),
             density_achieved: drawn.achieved(),
-            edges_added_by_flow: drawn.repairs.iter().map(|r| r.added).sum(),
-            edges_removed_by_flow: drawn.repairs.iter().map(|r| r.removed).sum(),
+            edges_added_by_flow: flow.added,
+            edges_removed_by_flow: flow.removed,
+            edges_short_for_flow: flow.short,
             constant: drawn.note.clone(),
             layers: layers.collect(),
         }
@@ -93,8 +97,10 @@ impl fmt::Display for DensityReport {
         if let Some(constant) = &self.constant {
             write!(f, ", {} = {:.6}", constant.name, constant.value)?;
         }
-        if self.edges_added_by_flow > 0 {
-            write!(f, "; flow preservation added {} edges and removed {}", self.edges_added_by_flow, self.edges_removed_by_flow)?;
+        let flow =
+            Repair { added: self.edges_added_by_flow, removed: self.edges_removed_by_flow, short: self.edges_short_for_flow };
+        if flow.added > 0 {
+            write!(f, "; {flow}")?;
         }
         Ok(())
     }

@@ -97,6 +97,7 @@ impl Shown {
             "edges": self.edges(),
             "edges_added_by_flow": report.edges_added_by_flow,
             "edges_removed_by_flow": report.edges_removed_by_flow,
+            "edges_short_for_flow": report.edges_short_for_flow,
             "constant": report.constant,
             "layers": layers,
             "method": self.approach.to_string().lines().collect::<Vec<_>>(),

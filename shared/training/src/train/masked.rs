@@ -124,6 +124,11 @@ impl MaskedTraining {
             seed: self.initial.seed,
         }
     }
+
+    /// Edges that flow preservation needs and the density of the first masks does not allow.
+    fn short_for_flow(&self, spec: &ModelSpec) -> usize {
+        self.initial.draw(spec).map_or(0, |drawn| drawn.repairs.iter().map(|repair| repair.short).sum())
+    }
 }
 
 impl fmt::Display for MaskedTraining {
@@ -204,6 +209,11 @@ impl Approach for MaskedTraining {
 
     fn density_advice(&self, spec: &ModelSpec, asked: f64, achieved: f64) -> String {
         let Some(plan) = &self.initial.masks else { return "there is no mask".to_owned() };
+        let keeps = plan.flow == FlowPreservation::KeepDensity && self.method.prune.is_none() && achieved > asked;
+        let needed = if keeps { self.short_for_flow(spec) } else { 0 };
+        if needed > 0 {
+            return format!("flow preservation needs {needed} more edges than the density allows");
+        }
         let weights: usize = self.masked.iter().map(|l| spec.layers()[*l].shape.weights()).sum();
         if (asked - achieved).abs() * weights as f64 <= self.masked.len() as f64 {
             return "layers have whole numbers of edges, and this is as near as it gets".to_owned();

@@ -18,6 +18,10 @@ impl<'g> Half<'g> {
         Self { graph, left: false }
     }
 
+    pub(super) fn is_left(self) -> bool {
+        self.left
+    }
+
     /// The other side.
     pub(super) fn other(self) -> Self {
         Self { left: !self.left, ..self }

@@ -23,13 +23,15 @@ const NONE: u32 = u32::MAX;
 /// ```
 #[must_use]
 pub fn matching(graph: &Biadjacency) -> usize {
-    let (left, right) = (Half::left(graph), Half::right(graph));
-    let mut search = Search::new(if left.nodes() <= right.nodes() { left } else { right });
-    let mut size = search.greedy();
-    while search.layers() {
-        size += (0..search.side.nodes()).filter(|root| search.mate[*root] == NONE && search.augment(*root)).count();
-    }
-    size
+    Search::largest(graph).1
+}
+
+/// A maximum matching, found as [`matching`] finds its size: the right partner of every left node that has one.
+#[must_use]
+pub fn partners(graph: &Biadjacency) -> Vec<Option<usize>> {
+    let (search, _) = Search::largest(graph);
+    let of_left = if search.side.is_left() { search.mate } else { search.mate_other };
+    of_left.into_iter().map(|mate| (mate != NONE).then_some(mate as usize)).collect()
 }
 
 /// Nanoseconds, about, of [`matching`].
@@ -55,6 +57,17 @@ impl<'g> Search<'g> {
     fn new(side: Half<'g>) -> Self {
         let (nodes, others) = (side.nodes(), side.other().nodes());
         Self { side, mate: vec![NONE; nodes], mate_other: vec![NONE; others], layer: vec![NONE; nodes], tried: vec![0; nodes] }
+    }
+
+    /// A maximum matching and its size.
+    fn largest(graph: &'g Biadjacency) -> (Self, usize) {
+        let (left, right) = (Half::left(graph), Half::right(graph));
+        let mut search = Self::new(if left.nodes() <= right.nodes() { left } else { right });
+        let mut size = search.greedy();
+        while search.layers() {
+            size += (0..search.side.nodes()).filter(|root| search.mate[*root] == NONE && search.augment(*root)).count();
+        }
+        (search, size)
     }
 
     fn join(&mut self, node: usize, other: u32) {
@@ -168,9 +181,10 @@ mod tests {
     use crate::graph::{Bipartite, Csr, LayerShape, Sampling, View, sample};
     use crate::rng::{Purpose, stream};
     use petgraph::algo::maximum_matching;
+    use std::collections::HashSet;
 
     #[test]
-    fn size_is_that_of_petgraph() {
+    fn matchings_are_as_large_as_petgraphs() {
         let sizes = [(30, 30), (40, 25), (12, 60), (1, 9)];
         for (k, density) in [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.08, 0.2, 1.0].into_iter().enumerate() {
             for (out, inp) in sizes {
@@ -178,8 +192,14 @@ mod tests {
                     sample(LayerShape::linear(out, inp), density, Sampling::Bernoulli, &mut stream(5, Purpose::Mask, k as u64));
                 let graph = Biadjacency::of_mask(&mask, 1, View::Weights);
                 let theirs = maximum_matching(Bipartite::new(&Csr::new(&mask, 1))).len();
-                assert_eq!(matching(&graph), theirs, "{out}x{inp} at {density}");
-                assert_eq!(matching(&graph.transposed()), theirs);
+                for graph in [graph.clone(), graph.transposed()] {
+                    assert_eq!(matching(&graph), theirs);
+                    let pairs: Vec<(usize, usize)> =
+                        partners(&graph).into_iter().enumerate().filter_map(|(l, r)| Some((l, r?))).collect();
+                    assert!(pairs.iter().all(|(l, r)| graph.of_left(*l).contains(&(*r as u32))));
+                    let rights: HashSet<usize> = pairs.iter().map(|(_, r)| *r).collect();
+                    assert_eq!((pairs.len(), rights.len()), (theirs, theirs));
+                }
             }
         }
     }

@@ -22,7 +22,7 @@ pub use components::{Components, labels};
 pub use degrees::Degrees;
 pub use distances::Distances;
 pub use fit::{ChiSquare, Fit, KolmogorovSmirnov};
-pub use matching::matching;
+pub use matching::{matching, partners};
 pub use small_world::{SmallWorld, ring_lattice};
 pub use statistic::{Gini, Statistic};
 

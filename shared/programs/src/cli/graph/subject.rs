@@ -13,6 +13,7 @@ use er_graphs::graph::{Biadjacency, Mask};
 use er_networks::model::{self, ModelSpec};
 use er_networks::schedule::Clock;
 use er_training::memory;
+use er_networks::topology::Repair;
 use er_training::run::{MaskFile, RunFolder, read_masks};
 
 /// Something to measure.
@@ -102,6 +103,7 @@ impl Subject {
         let (init, law, seed) = (options.mask.sparse_init.clone(), options.mask.drawing.sampling, options.seed);
         let (spec, drawn) = options.draw(resolver)?;
         let density = drawn.requested.get();
+        let flow: Repair = drawn.repairs.iter().copied().sum();
         Ok(Self {
             source: json!({
                 "kind": "drawn",
@@ -109,8 +111,9 @@ impl Subject {
                 "density_requested": density,
                 "sampling": law.to_string(),
                 "seed": seed,
-                "edges_added_by_flow": drawn.repairs.iter().map(|r| r.added).sum::<usize>(),
-                "edges_removed_by_flow": drawn.repairs.iter().map(|r| r.removed).sum::<usize>(),
+                "edges_added_by_flow": flow.added,
+                "edges_removed_by_flow": flow.removed,
+                "edges_short_for_flow": flow.short,
             }),
             title: format!("{init} masks of {}, density {density}, seed {seed}", spec.name()),
             graphs: Graphs::Network(Network {

@@ -11,6 +11,7 @@ use er_graphs::printable::line;
 use er_graphs::statistics::bipartite::Degrees;
 use er_networks::statistics::network::{Components, EdgeCounts, Narrowest, NetworkStatistics, PathView, Paths};
 use er_networks::table::{shape, table};
+use er_networks::topology::Repair;
 
 /// What stands where there is no number.
 const NONE: &str = "–";
@@ -68,10 +69,10 @@ pub(super) fn of(title: &str, answer: &Answer) -> String {
 
 fn densities(answer: &Answer) -> String {
     let masked = if answer.layers.iter().any(|l| l.dense == Some(true)) { " in the layers that are not dense" } else { "" };
-    let flow = |what: &str| answer.source[format!("edges_{what}_by_flow")].as_u64().unwrap_or(0);
-    let flow = match (flow("added"), flow("removed")) {
-        (0, _) => String::new(),
-        (added, removed) => format!("; flow preservation added {added} edges and removed {removed}"),
+    let flow = |what: &str| answer.source[format!("edges_{what}_flow")].as_u64().unwrap_or(0) as usize;
+    let flow = match (Repair { added: flow("added_by"), removed: flow("removed_by"), short: flow("short_for") }) {
+        Repair { added: 0, .. } => String::new(),
+        flow => format!("; {flow}"),
     };
     match answer.density_requested {
         Some(asked) => format!("density {} requested, {:.6} achieved{masked}{flow}", rounded(asked), answer.density),
