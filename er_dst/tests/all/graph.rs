@@ -138,7 +138,7 @@ fn a_run_is_followed() {
     let compared = graph(&place, &format!("{last} --against {first} --svg both.svg"));
     let total = &compared["against"]["total"];
     assert_eq!(total["jaccard"], moments.last().unwrap()["jaccard_first"]);
-    assert!(std::fs::read_to_string(place.path("both.svg")).unwrap().contains("orange: epoch-0.safetensors"));
+    assert!(std::fs::read_to_string(place.path("both.svg")).unwrap().contains(">epoch-0.safetensors<"));
     assert_eq!(compared["layers"], answer["layers"]);
     // It trains inside them, too.
     place.done(&format!("--method static --sparse-init {first} --model mlp-64-32 --epochs 1 --quiet --batch-size 128"));

@@ -10,6 +10,7 @@ mod engines;
 mod hostile;
 mod mask_files;
 mod mistakes;
+mod pictures;
 mod readme;
 mod reference;
 mod runs;

@@ -1,10 +1,13 @@
 //! The picture of a mask: densities of its layers, degrees of one of them against chance, its edges; and how masks change.
 
-use super::svg::{Anchor, Panel, Scale, Svg, colour};
+use super::svg::{Anchor, Panel, Scale, Svg, colour, extent, fitting};
 use er_graphs::graph::Biadjacency;
 
 /// Largest number of cells along a side of a picture of edges.
 const CELLS: usize = 120;
+
+/// Where the panels of a picture end on the right.
+const RIGHT: f64 = 980.0;
 
 /// Shades of grey in it.
 const SHADES: usize = 8;
@@ -80,26 +83,39 @@ pub struct MaskPicture {
 impl MaskPicture {
     /// Draws it.
     pub fn draw(&self) -> String {
-        let mut svg = Svg::new(1000, 700);
+        // A graph alone has a density and no others to compare it with.
+        let several = self.layers.len() > 1;
+        let names = Names::of(&self.layers);
+        let top = if several { 270.0 + names.height } else { 36.0 };
+        let mut svg = Svg::new(1000, (top + 350.0) as usize);
         headline(&mut svg, &self.title);
-        self.densities(&mut svg);
-        svg.text((20.0, 370.0), Anchor::Start, 14, 0.0, &format!("layer {}", self.layer));
-        for (degrees, x) in self.degrees.iter().zip([60.0, 390.0]) {
-            degrees.draw(&mut svg, x, self.other.as_deref());
+        if several {
+            self.densities(&mut svg, &names);
+            svg.text((20.0, top), Anchor::Start, 14, 0.0, &fitting(&format!("layer {}", self.layer), 14, 960.0));
         }
-        self.cells.draw(&mut svg, 720.0, 410.0, 240.0);
+        for (degrees, x) in self.degrees.iter().zip([60.0, 390.0]) {
+            degrees.draw(&mut svg, (x, top + 58.0), self.other.as_deref());
+        }
+        self.cells.draw(&mut svg, 720.0, top + 58.0, 240.0);
         svg.finish()
     }
 
-    fn densities(&self, svg: &mut Svg) {
+    fn densities(&self, svg: &mut Svg, names: &Names) {
         let least = self.layers.iter().flat_map(|l| [Some(l.density), l.requested, l.effective]).flatten();
         let least = least.filter(|d| *d > 0.0).fold(0.1_f64, f64::min);
         let floor = 10_f64.powf(least.log10().floor()).max(1e-9);
         let up = Scale::Log(floor, 1.0);
         let across = Scale::Linear(-0.5, self.layers.len() as f64 - 0.5);
-        let panel = Panel { x: 60.0, y: 70.0, width: 920.0, height: 160.0, across, up };
-        panel.frame(svg, "density of each layer: ring asked for, disc kept, small disc on a path from image to logits");
-        let every = self.layers.len().div_ceil(70);
+        let panel = Panel { x: names.left, y: 80.0, width: RIGHT - names.left, height: 160.0, across, up };
+        let shown = |of: fn(&LayerDensity) -> Option<f64>| self.layers.iter().any(|layer| of(layer).is_some());
+        let mut caption = vec![("kept", colour::FIRST)];
+        if shown(|layer| layer.requested) {
+            caption.extend([(", ", colour::INK), ("asked for (ring)", colour::EXPECTED)]);
+        }
+        if shown(|layer| layer.effective) {
+            caption.extend([(", ", colour::INK), ("on a path from image to logits (small)", colour::SECOND)]);
+        }
+        panel.frame(svg, "density of each layer", &caption);
         for (k, layer) in self.layers.iter().enumerate() {
             let at = |density| panel.at(k as f64, density);
             svg.line(at(floor), at(layer.density), colour::GRID);
@@ -110,17 +126,45 @@ impl MaskPicture {
             if let Some(effective) = layer.effective {
                 svg.dot(at(effective), 1.5, colour::SECOND, false);
             }
-            if k.is_multiple_of(every) {
+            if let Some(name) = names.shown.get(k / names.every).filter(|_| k.is_multiple_of(names.every)) {
                 let (x, y) = at(floor);
-                let name = layer.name.trim_end_matches(".weight");
-                svg.text((x + 3.0, y + 12.0), Anchor::End, 9, -55.0, name);
+                svg.text((x + 3.0, y + 12.0), Anchor::End, Names::SIZE, -Names::TURNED, name);
             }
         }
     }
 }
 
+/// Names of layers below their densities, and the room that they take.
+struct Names {
+    shown: Vec<String>,
+    /// Of so many layers one has its name shown.
+    every: usize,
+    /// Where the panel begins, so that none of them runs over the left edge.
+    left: f64,
+    /// How far down they reach.
+    height: f64,
+}
+
+impl Names {
+    const SIZE: usize = 10;
+    /// Degrees.
+    const TURNED: f64 = 55.0;
+
+    fn of(layers: &[LayerDensity]) -> Self {
+        let every = layers.len().div_ceil(56);
+        let shown: Vec<String> =
+            layers.iter().step_by(every.max(1)).map(|l| fitting(l.name.trim_end_matches(".weight"), Self::SIZE, 250.0)).collect();
+        let (down, back) = Self::TURNED.to_radians().sin_cos();
+        let widest = shown.iter().map(|name| extent(name, Self::SIZE)).fold(0.0, f64::max);
+        let pitch = (RIGHT - 60.0) / layers.len().max(1) as f64;
+        let over = |(k, name): (usize, &String)| extent(name, Self::SIZE) * back - ((k * every) as f64 + 0.5) * pitch + 16.0;
+        let left = shown.iter().enumerate().map(over).fold(60.0, f64::max);
+        Self { every, left, height: 14.0 + widest * down, shown }
+    }
+}
+
 impl Degrees {
-    fn draw(&self, svg: &mut Svg, x: f64, other: Option<&str>) {
+    fn draw(&self, svg: &mut Svg, at: (f64, f64), other: Option<&str>) {
         let seen = || self.counts.iter().chain(&self.other);
         let expected = || self.expected.iter().filter(|(_, n)| *n >= 0.5);
         let ends = || seen().map(|(d, _)| *d).chain(expected().map(|(d, _)| *d));
@@ -137,9 +181,15 @@ impl Degrees {
         let (counts, others) = (of(&self.counts), of(&self.other));
         let chance = binned(&mut self.expected.iter().copied());
         let most = counts.iter().chain(&others).chain(&chance).copied().fold(1.0, f64::max);
-        let across = Scale::Linear(from as f64, (from + bins * width) as f64);
-        let panel = Panel { x, y: 410.0, width: 270.0, height: 230.0, across, up: Scale::Linear(0.0, 1.08 * most) };
-        panel.frame(svg, &format!("degrees of {}", self.of));
+        let across = Scale::Counts(from as f64, (from + bins * width) as f64);
+        let panel = Panel { x: at.0, y: at.1, width: 270.0, height: 230.0, across, up: Scale::Counts(0.0, 1.08 * most) };
+        let other = other.map(|name| fitting(name, 11, panel.width + 40.0 - extent("this mask, , by chance", 11)));
+        let mut caption = vec![("this mask", colour::FIRST), (", ", colour::INK), ("by chance (line)", colour::INK)];
+        if let Some(name) = &other {
+            caption =
+                vec![("this mask", colour::FIRST), (", ", colour::INK), (name, colour::SECOND), (", by chance", colour::INK)];
+        }
+        panel.frame(svg, &format!("degrees of {}", self.of), &caption);
         let middle = |bin: usize| from as f64 + (bin as f64 + 0.5) * width as f64;
         for (bin, count) in counts.iter().enumerate() {
             let (left, top) = panel.at((from + bin * width) as f64, *count);
@@ -148,10 +198,8 @@ impl Degrees {
         }
         let points = |values: &[f64]| -> Vec<_> { values.iter().enumerate().map(|(b, n)| panel.at(middle(b), *n)).collect() };
         svg.polyline(&points(&chance), colour::INK);
-        svg.text((x + 265.0, 424.0), Anchor::End, 11, 0.0, "line: by chance");
-        if let Some(name) = other {
+        if other.is_some() {
             svg.polyline(&points(&others), colour::SECOND);
-            svg.text((x + 265.0, 438.0), Anchor::End, 11, 0.0, &format!("orange: {name}"));
         }
         panel.marks_across(svg, "edges of a unit");
     }
@@ -171,7 +219,8 @@ impl Cells {
     }
 
     fn draw(&self, svg: &mut Svg, x: f64, y: f64, side: f64) {
-        svg.text((x, y - 10.0), Anchor::Start, 13, 0.0, "edges: outputs down, inputs across");
+        svg.text((x, y - 26.0), Anchor::Start, 13, 0.0, "edges");
+        svg.text((x, y - 9.0), Anchor::Start, 11, 0.0, "outputs down, inputs across");
         let (width, height) = (side / self.columns.max(1) as f64, side / self.rows.max(1) as f64);
         let fullest = self.density.iter().copied().fold(0.0, f64::max);
         let shade = |density: f64| (density / fullest * SHADES as f64).ceil() as usize;
@@ -192,13 +241,7 @@ impl Cells {
 
 /// Writes what a picture shows above it; of a long path the middle is left out.
 fn headline(svg: &mut Svg, title: &str) {
-    let letters: Vec<char> = title.chars().collect();
-    let text = if letters.len() <= 110 {
-        title.to_owned()
-    } else {
-        letters[..40].iter().chain(&['…']).chain(&letters[letters.len() - 69..]).collect()
-    };
-    svg.text((20.0, 26.0), Anchor::Start, 16, 0.0, &text);
+    svg.text((20.0, 26.0), Anchor::Start, 16, 0.0, &fitting(title, 16, RIGHT - 20.0));
 }
 
 /// One quantity over a training: (step, value).
@@ -221,8 +264,8 @@ pub fn training_picture(title: &str, series: &[Series]) -> String {
         let most = points.iter().map(|p| p.1).fold(0.0, f64::max);
         let up = Scale::Linear(0.0, if most > 0.0 { 1.08 * most } else { 1.0 });
         let (x, y) = (70.0 + (k % columns) as f64 * 490.0, 75.0 + (k / columns) as f64 * 230.0);
-        let panel = Panel { x, y, width, height, across: Scale::Linear(0.0, last), up };
-        panel.frame(&mut svg, name);
+        let panel = Panel { x, y, width, height, across: Scale::Counts(0.0, last), up };
+        panel.frame(&mut svg, name, &[]);
         panel.marks_across(&mut svg, "steps");
         let points: Vec<_> = points.iter().map(|(step, value)| panel.at(*step, *value)).collect();
         svg.polyline(&points, colour::FIRST);
@@ -266,7 +309,7 @@ mod tests {
             cells: Cells::new(&Biadjacency::from_edges(2, 2, [(0, 1)])),
         };
         let text = picture.draw();
-        for expected in ["ERK &lt;0.1&gt;", ">conv1<", "layer fc.weight", "degrees of outputs", "orange: a trained mask"] {
+        for expected in ["ERK &lt;0.1&gt;", ">conv1<", "layer fc.weight", "degrees of outputs", ">a trained mask<"] {
             assert!(text.contains(expected), "{expected}");
         }
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");

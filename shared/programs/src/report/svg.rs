@@ -16,6 +16,27 @@ pub mod colour {
     pub const EXPECTED: &str = "#888888";
 }
 
+/// Width of a letter over the size of the font: a little more than the average of wide fonts, since nobody knows which one will be there.
+const LETTER: f64 = 0.62;
+
+/// How wide words are, about, in pixels.
+pub fn extent(words: &str, size: usize) -> f64 {
+    words.chars().count() as f64 * size as f64 * LETTER
+}
+
+/// Words that are at most so wide; of longer ones the middle is left out.
+pub fn fitting(words: &str, size: usize, width: f64) -> String {
+    let letters: Vec<char> = words.chars().collect();
+    let room = (width / (size as f64 * LETTER)) as usize;
+    if letters.len() <= room {
+        return words.to_owned();
+    }
+    // The end of a path says more than its beginning.
+    let first = room / 3;
+    let last = room.saturating_sub(first + 1);
+    letters[..first].iter().chain(&['…']).chain(&letters[letters.len() - last..]).collect()
+}
+
 /// A drawing. Coordinates are pixels from the upper left corner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Svg {
@@ -103,6 +124,14 @@ impl Svg {
         ));
     }
 
+    /// Words beginning at a place, each part in the colour of what it speaks of.
+    pub fn caption(&mut self, at: (f64, f64), size: usize, parts: &[(&str, &str)]) {
+        let (x, y) = at;
+        let parts: Vec<String> =
+            parts.iter().map(|(words, fill)| format!(r#"<tspan fill="{fill}">{}</tspan>"#, escaped(words))).collect();
+        self.add(format_args!(r#"<text x="{x:.2}" y="{y:.2}" font-size="{size}">{}</text>"#, parts.concat()));
+    }
+
     /// The text of a file.
     pub fn finish(&self) -> String {
         let Self { width, height, body } = self;
@@ -122,6 +151,8 @@ fn escaped(words: &str) -> String {
 pub enum Scale {
     /// Evenly, between two values.
     Linear(f64, f64),
+    /// Whole numbers, evenly.
+    Counts(f64, f64),
     /// By their logarithms, between two positive values.
     Log(f64, f64),
 }
@@ -130,7 +161,7 @@ impl Scale {
     /// Where a value lies: 0 at the beginning, 1 at the end of the axis, between them what lies outside.
     fn place(self, value: f64) -> f64 {
         let place = match self {
-            Self::Linear(from, to) => (value - from) / (to - from),
+            Self::Linear(from, to) | Self::Counts(from, to) => (value - from) / (to - from),
             Self::Log(from, to) => (value.max(f64::MIN_POSITIVE) / from).ln() / (to / from).ln(),
         };
         place.clamp(0.0, 1.0)
@@ -143,8 +174,9 @@ impl Scale {
                 let exponents = from.log10().ceil() as i32..=to.log10().floor() as i32;
                 exponents.map(|e| 10_f64.powi(e)).collect()
             }
-            Self::Linear(from, to) => {
-                let raw = (to - from) / 4.0;
+            Self::Linear(from, to) | Self::Counts(from, to) => {
+                let least = if matches!(self, Self::Counts(..)) { 1.0 } else { 0.0 };
+                let raw = f64::max((to - from) / 4.0, least);
                 let unit = 10_f64.powf(raw.log10().floor());
                 let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * unit).into_iter().find(|s| *s >= raw).unwrap_or(10.0 * unit);
                 let first = (from / step).ceil() as i64;
@@ -177,9 +209,14 @@ impl Panel {
         (self.x + self.width * self.across.place(across), self.y + self.height * (1.0 - self.up.place(up)))
     }
 
-    /// Draws the left axis with its marks, the lower edge, and a heading.
-    pub fn frame(&self, svg: &mut Svg, heading: &str) {
-        svg.text((self.x, self.y - 10.0), Anchor::Start, 13, 0.0, heading);
+    /// Draws the left axis with its marks, the lower edge, a heading, and between it and the panel a caption, each part in the colour of what
+    /// it speaks of.
+    pub fn frame(&self, svg: &mut Svg, heading: &str, caption: &[(&str, &str)]) {
+        let lines = if caption.is_empty() { 10.0 } else { 26.0 };
+        svg.text((self.x, self.y - lines), Anchor::Start, 13, 0.0, &fitting(heading, 13, self.width + 20.0));
+        if !caption.is_empty() {
+            svg.caption((self.x, self.y - 9.0), 11, caption);
+        }
         for value in self.up.marks() {
             let (_, y) = self.at(0.0, value);
             svg.line((self.x, y), (self.x + self.width, y), colour::GRID);
@@ -204,6 +241,9 @@ impl Panel {
 
 /// A round number without noise.
 fn number(value: f64) -> String {
+    if value > 0.0 && value < 1e-4 {
+        return format!("{value:e}");
+    }
     let text = format!("{value:.6}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -221,6 +261,8 @@ mod tests {
         assert_eq!(log.marks().len(), 3);
         assert_eq!(Scale::Linear(0.0, 10.0).marks().len(), 3);
         assert_eq!(Scale::Linear(0.0, 0.7).marks().len(), 4);
+        assert_eq!(Scale::Counts(3.0, 4.0).marks(), [3.0, 4.0]);
+        assert_eq!(Scale::Counts(0.0, 10.0).marks(), Scale::Linear(0.0, 10.0).marks());
     }
 
     #[test]
@@ -229,7 +271,14 @@ mod tests {
         svg.text((1.0, 2.0), Anchor::Middle, 9, -60.0, "a<b & c");
         let text = svg.finish();
         assert!(text.contains("a&lt;b &amp; c") && text.contains("rotate(-60 1.00 2.00)"), "{text}");
-        assert_eq!([0.1, 100.0, 0.0, 2.5].map(number), ["0.1", "100", "0", "2.5"]);
+        assert_eq!([0.1, 100.0, 0.0, 2.5, 1e-9].map(number), ["0.1", "100", "0", "2.5", "1e-9"]);
+    }
+
+    #[test]
+    fn long_words_are_cut_in_the_middle() {
+        assert_eq!(fitting("short", 10, extent("short", 10) + 0.1), "short");
+        let cut = fitting("runs/er_dst-resnet20-RigL/best.safetensors", 10, 124.1);
+        assert_eq!((cut.as_str(), cut.chars().count()), ("runs/e…t.safetensors", 20));
     }
 
     #[test]

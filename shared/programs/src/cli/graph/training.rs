@@ -147,7 +147,7 @@ pub(super) fn series(moments: &[Moment]) -> Vec<Series> {
     let all = [
         of("density", &|m| Some(m.density)),
         of("effective density", &|m| Some(m.effective_density)),
-        of("units without edges, inputs and outputs of all layers", &|m| Some((m.isolated_inputs + m.isolated_outputs) as f64)),
+        of("units without edges, of all layers", &|m| Some((m.isolated_inputs + m.isolated_outputs) as f64)),
         of("Jaccard similarity to the first mask", &|m| Some(m.whole.jaccard_first)),
         of("part of the first edges that are there", &|m| m.whole.survived),
         of("part of the weights that have been edges (ITOP)", &|m| m.itop.or(Some(m.whole.seen))),
