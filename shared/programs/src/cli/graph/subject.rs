@@ -12,8 +12,8 @@ use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask};
 use er_networks::model::{self, ModelSpec};
 use er_networks::schedule::Clock;
-use er_training::memory;
 use er_networks::topology::Repair;
+use er_training::memory;
 use er_training::run::{MaskFile, RunFolder, read_masks};
 
 /// Something to measure.
