@@ -20,6 +20,11 @@ impl Program for Dst {
     const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str =
         "Trains a network on the edges of a random mask, and moves the edges while it trains (dynamic sparse training)";
+    const EXAMPLES: [&'static str; 3] = [
+        "--method RigL --density 0.1 --update-frequency 20 --epochs 30",
+        "--method GraNet --sparse-init ER_same_params_per_layer --update-frequency 20 --epochs 30",
+        "show --method SET --density 0.05 --model resnet50 --data cifar100",
+    ];
 
     fn adapt(command: Command) -> Command {
         on_unless_switched_off(command, option_of!(SparseOptions, sparse))

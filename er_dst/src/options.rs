@@ -98,6 +98,11 @@ impl ProgramOptions for Options {
         self.shared.shared()
     }
 
+    fn named(&self) -> Vec<OptionId> {
+        let mask = &self.shared.sparse.mask;
+        options![self.own.method, self.own.final_density, mask.density, mask.sparse_init].to_vec()
+    }
+
     fn recipe(&self, resolver: &mut Resolver) -> TrainingRecipe {
         let recipe = self.shared.train.recipe();
         let (constant, policy) = (option!(self.own.nolr_scheduler), option!(self.shared.train.lr_policy));

@@ -20,6 +20,11 @@ impl Program for Slt {
     const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Finds a subnetwork of an untrained network inside a random mask (strong lottery tickets): weights \
                                  stay as they are, scores are trained, and the largest scores choose (edge-popup)";
+    const EXAMPLES: [&'static str; 3] = [
+        "--sparsity 0.1 --levels 3 --epochs 10 --lr 0.1",
+        "--sparsity 0.1 --anneal --levels 3 --epochs 10 --lr 0.1",
+        "show --sparsity 0.05 --er-init-density 0.5 --model resnet18 --data cifar10",
+    ];
 
     fn adapt(command: Command) -> Command {
         let network = format!(
@@ -34,7 +39,7 @@ impl Program for Slt {
         let epochs = "Passes over the training images in each level";
         let decay = "Weight decay: lambda of the L2 penalty on the scores";
         command
-            .mut_arg(option_of!(NetworkOptions, data), |arg| arg.default_value("cifar10").alias("dataset"))
+            .mut_arg(option_of!(NetworkOptions, data), |arg| arg.alias("dataset"))
             .mut_arg(option_of!(NetworkOptions, model), |arg| arg.help(network))
             .mut_arg(option_of!(DrawingOptions, dense_layers), |arg| arg.help(dense))
             .mut_arg(option_of!(DataOptions, augment), |arg| arg.default_value("false"))

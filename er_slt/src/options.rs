@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use serde_json::{Map, json};
 use shared::config::{
-    DataOptions, DrawingOptions, FileMasks, MaskSettings, ProgramOptions, PublishedOptions, RESUMED, Resolver, Settled, Setup,
-    SharedOptions, TrainingOptions, TrainingRecipe, listing, values,
+    DataOptions, DrawingOptions, FileMasks, MaskSettings, OptionId, ProgramOptions, PublishedOptions, RESUMED, Resolver, Settled,
+    Setup, SharedOptions, TrainingOptions, TrainingRecipe, listing, values,
 };
 use shared::data::DataKind;
 use shared::density::{Density, LayerDensities, Uniform, rounded};
@@ -17,6 +17,7 @@ use shared::graph::Mask;
 use shared::init::{FrozenInit, FrozenOptions, ScoreInit};
 use shared::model::{ModelSpec, supermask};
 use shared::registry::Named;
+use shared::run::checkpoint_content;
 use shared::schedule::{EpochSpan, LearningRate, LearningRates, LrPolicy, Span, kept_fractions};
 use shared::topology::{MaskWeights, SparseInit};
 use shared::train::{TicketSearch, allowed_masks};
@@ -57,7 +58,7 @@ pub(crate) struct Options {
 #[command(next_help_heading = "Tickets")]
 struct Own {
     /// Fraction of the weights and biases of each layer that is KEPT in the end; the name is that of the published program
-    #[arg(long, visible_alias = "density", default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "KEPT")]
+    #[arg(long, visible_alias = "density", default_value = "0.2", value_parser = values::parsed::<Density>, value_name = "KEPT")]
     sparsity: Density,
     /// Fraction of the weights and biases that may be chosen, in (0, 1]: density of the random mask
     #[arg(long, default_value = "0.5", value_parser = values::parsed::<Density>, value_name = "DENSITY")]
@@ -134,6 +135,11 @@ impl ProgramOptions for Options {
         self.data.network.name(if self.data.network.data == DataKind::Cifar10 { "vgg16" } else { usual })
     }
 
+    fn named(&self) -> Vec<OptionId> {
+        let own = &self.own;
+        options![own.sparsity, own.er_init_density, own.er_method, own.anneal, own.load_model].to_vec()
+    }
+
     fn recipe(&self, resolver: &mut Resolver) -> TrainingRecipe {
         let recipe = self.train.recipe();
         let rises = matches!(recipe.lr_policy, LrPolicy::Cosine | LrPolicy::Constant);
@@ -192,8 +198,7 @@ impl ProgramOptions for Options {
                 .push(format!("{keeps} keeps all that {allows} allows ({allowed}): there is next to nothing to choose"));
         }
         if let Some(path) = &load {
-            let content = std::fs::read(path).map_err(|e| Error::io("read", path, &e))?;
-            resolver.keep_content(option!(self.own.model_to_load), &content);
+            resolver.keep_content(option!(self.own.model_to_load), &checkpoint_content(path)?);
         } else if let Some(masks) = &given {
             resolver.keep_masks(method, masks);
         }

@@ -26,6 +26,11 @@ impl Program for Str {
     const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Trains weights and, with them, how many of them are used: soft-threshold reparameterisation (STR) \
                                  inside a random mask, and the layers it is compared with";
+    const EXAMPLES: [&'static str; 3] = [
+        "--er-sparse-init 0.3 --er-sparse-method ERK --sInit-value -5 --epochs 30",
+        "--conv-type ConvMask --er-sparse-method none --pruner mag --threshold-list 0.5,0.2 --warmup-epochs 2 --final-prune-epoch 4 --epochs 6",
+        "show --conv-type STRConv --arch ResNet50 --set cifar100",
+    ];
 
     fn adapt(command: Command) -> Command {
         let network = format!(

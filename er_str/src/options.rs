@@ -10,19 +10,19 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use shared::config::{
-    DataOptions, DrawingOptions, FileMasks, MaskSettings, OptimizerName, ProgramOptions, PublishedOptions, RESUMED, Resolver,
-    Settled, Setup, SharedOptions, TrainingOptions, TrainingRecipe, values,
+    DataOptions, DrawingOptions, FileMasks, MaskSettings, OptimizerName, OptionId, ProgramOptions, PublishedOptions, RESUMED,
+    Resolver, Settled, Setup, SharedOptions, TrainingOptions, TrainingRecipe, values,
 };
 use shared::density::{Density, LayerDensities, Uniform, rounded};
 use shared::graph::Mask;
 use shared::init::{FanInit, FanLaw, FanMode, Nonlinearity};
 use shared::model::{self as models, ModelSpec};
-use shared::run::read_masks;
+use shared::run::{checkpoint_content, read_masks};
 use shared::schedule::{EpochSpan, GmpRate, LrPolicy, Span};
 use shared::threshold::SparseFunction;
 use shared::topology::{MaskPlan, SparseInit, resolve_dense_layers};
 use shared::train::{Approach, Published, Reparameterisation, ReparameterisedTraining};
-use shared::{Error, Result, option, options};
+use shared::{Result, option, options};
 
 use crate::conv_type::{BnType, ConvType, ResnetType};
 use crate::er_method::{ErMethod, str_induced};
@@ -188,6 +188,12 @@ impl ProgramOptions for Options {
         let of_type = own.resnet_type.map(|resnet| of_type(resnet, own.width));
         let usual = of_type.as_deref().or_else(|| of_set(network.data)).unwrap_or(usual);
         widened(&published_form(&network.name(usual)), own.width_mult)
+    }
+
+    fn named(&self) -> Vec<OptionId> {
+        let own = &self.own;
+        let of_layers = options![own.conv_type, own.er_sparse_init, own.er_sparse_method, own.prune_rate];
+        of_layers.into_iter().chain(self.pruning.named()).collect()
     }
 
     fn recipe(&self, resolver: &mut Resolver) -> TrainingRecipe {
@@ -403,16 +409,15 @@ impl Options {
     /// What in files decides the result.
     fn keep_contents(&self, masks: Option<&Masks>, resolver: &mut Resolver) -> Result<()> {
         let own = &self.own;
-        let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io("read", path, &e));
         if let Some(path) = &own.pretrained {
-            resolver.keep_content(option!(own.pretrained), &read(path)?);
+            resolver.keep_content(option!(own.pretrained), &checkpoint_content(path)?);
         }
         let Some(masks) = masks else { return Ok(()) };
         if let Some(given) = &masks.of_file {
             resolver.keep_masks(option!(own.er_sparse_method), given);
         }
         if let Some(path) = own.er_sparsity_file.as_deref().filter(|_| masks.method == ErMethod::StrInduced) {
-            resolver.keep_content(option!(own.er_sparsity_file), &read(path)?);
+            resolver.keep_content(option!(own.er_sparsity_file), &checkpoint_content(path)?);
         }
         Ok(())
     }

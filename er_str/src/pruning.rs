@@ -3,16 +3,17 @@
 // The comments of fields are help texts, where backticks would show.
 #![allow(clippy::doc_markdown)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use shared::config::{OptionId, Resolver, RunOptions, Typed, values};
 use shared::density::Density;
+use shared::run::checkpoint_content;
 use shared::schedule::{LearningRate, LearningRates, LrPolicy, Span};
 use shared::topology::iterative::{Pruner, Reset};
 use shared::train::{IterativePruning, Load, LoadMode, ReparameterisedTraining, after_levels};
-use shared::{Error, Result, option, options};
+use shared::{Result, option, options};
 
 /// Lowest rate of the published cosine.
 const LR_MIN: f64 = 0.01;
@@ -172,6 +173,11 @@ impl Pruning {
     /// What messages call the option that asks for pruning.
     pub(crate) fn shown(&self, resolver: &Resolver) -> String {
         resolver.show(option!(self.pruner))
+    }
+
+    /// The options that [`Self::label`] tells.
+    pub(crate) fn named(&self) -> [OptionId; 1] {
+        options![self.pruner]
     }
 
     /// What the folder's name says: the pruner, and the last density.
@@ -366,7 +372,6 @@ impl Pruning {
     /// # Errors
     /// Files that cannot be read.
     pub(crate) fn keep_contents(&self, resolver: &mut Resolver) -> Result<()> {
-        let read = |path: &Path| std::fs::read(path).map_err(|e| Error::io("read", path, &e));
         for (option, of_run) in [
             (option!(self.load_model_name), false),
             (option!(self.load_mask_name), false),
@@ -375,7 +380,7 @@ impl Pruning {
         ] {
             let Some(path) = option.value() else { continue };
             let files = if of_run { after_levels(path, self.threshold_list.len())? } else { vec![path.clone()] };
-            let content = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?.concat();
+            let content = files.iter().map(|file| checkpoint_content(file)).collect::<Result<Vec<_>>>()?.concat();
             resolver.keep_content(option, &content);
         }
         Ok(())

@@ -16,6 +16,11 @@ impl Program for Wlt {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const REVISION: Option<&'static str> = option_env!("ER_REVISION");
     const ABOUT: &'static str = "Trains a network inside a fixed random mask (weak lottery tickets), on the edges of its graph";
+    const EXAMPLES: [&'static str; 3] = [
+        "--sparse --fix --density 0.1 --epochs 20",
+        "--sparse --fix --sparse-init balanced --density 0.02 --epochs 20 --iters 3",
+        "show --sparse --fix --density 0.01 --model resnet18 --data cifar10",
+    ];
 }
 
 /// The program: reads its command line, does what it asks, tells errors. A program of your own registers what it adds and calls this.

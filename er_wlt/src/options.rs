@@ -1,14 +1,14 @@
 //! The options of `er_wlt` and what they mean together.
 
 use clap::Args;
-use shared::Result;
 use shared::config::{
-    ExperimentOptions, MaskedRun, MovingOptions, ProgramOptions, Resolver, Settled, Setup, SharedOptions, SparseOptions,
+    ExperimentOptions, MaskedRun, MovingOptions, OptionId, ProgramOptions, Resolver, Settled, Setup, SharedOptions, SparseOptions,
 };
 use shared::density::Density;
 use shared::registry::Selected;
 use shared::topology::rule::grow::Random;
 use shared::topology::rule::{Exchanging, Method};
+use shared::{Result, options};
 
 /// Everything that decides what `er_wlt` computes.
 #[derive(Debug, Clone, Args)]
@@ -22,6 +22,11 @@ pub(crate) struct Options {
 impl ProgramOptions for Options {
     fn shared(&self) -> SharedOptions<'_> {
         self.shared.shared()
+    }
+
+    fn named(&self) -> Vec<OptionId> {
+        let SparseOptions { mask, .. } = &self.shared.sparse;
+        options![self.shared.sparse.sparse, self.shared.sparse.fix, mask.density, mask.sparse_init].to_vec()
     }
 
     fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>> {

@@ -153,7 +153,7 @@ fn wrong_options() {
         ("--steps 50", &["no update of every 100 steps comes in 50 steps"]),
         ("--backward-density 0.01", &["--backward-density: 0.01 is below the density 0.05 "]),
         ("--format yaml", &["--format", "yaml"]),
-        ("--optimizer adam", &["unknown option '--optimizer'"]),
+        ("--optimizer adam", &["'--optimizer' is an option of runs, and flops trains nothing", "help: leave it out"]),
     ] {
         place.fails(&format!("flops {words}"), 2, texts);
     }

@@ -8,6 +8,8 @@ mod clock;
 mod common;
 mod configs;
 mod engines;
+#[cfg(unix)]
+mod faults;
 mod flops;
 mod graph;
 mod mistakes;

@@ -183,7 +183,10 @@ fn several_problems_are_told_at_once() {
         assert!(errors.iter().any(|e| e.starts_with(&format!("error: {name}"))), "{name}: {}", ran.err);
     }
     place.write("run.yaml", "method: static\ngrowth: random\n");
-    place.fails("show --config run.yaml", 2, &["run.yaml:2:1: growth has no effect with --method static"]);
+    place.fails("show --config run.yaml --growth random", 2, &["--growth has no effect with --method static"]);
+    // In a file it may be meant for another method.
+    let note = "note: run.yaml:2:1: growth has no effect with --method static: no edges are exchanged\n";
+    assert_eq!(place.run("show --config run.yaml").err, note);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn the_contest_begins_when_edges_have_moved() {
         assert!(run.number("best_epoch") >= 3.0, "{method}: {}", run.summary);
         let best: Vec<u64> = run.epochs().iter().map(|line| line["best_epoch"].as_u64().unwrap()).collect();
         assert_eq!(best[..3], [1, 2, 3], "{method}: until then it is the latest");
-        let says = |epoch: &str| ran.err.lines().any(|line| line.starts_with(epoch) && line.contains("(best)"));
+        let says = |epoch: &str| ran.err.lines().any(|line| line.starts_with(epoch) && line.ends_with(", best"));
         assert_eq!(["epoch 1/4", "epoch 2/4", "epoch 3/4"].map(says), [false, false, true], "{method}: {}", ran.err);
     }
     let fixed = Trace::of(&place, &format!("--method static --density 0.1 {SHORT}"));
@@ -124,12 +124,18 @@ fn masks_that_come_too_late_are_told() {
     let words = format!("--method static --density 0.1 --sampling exact {SHORT} --out out");
     place.done(&words);
     let ran = place.run(&format!("{words} --save-masks 2"));
-    let text = "note: --save-masks writes nothing: the run has finished, and the masks of epoch 0 are gone\n";
+    let text = "note: --save-masks writes nothing: the run has finished, and the masks of epoch 0 are gone or damaged\n";
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), text));
     // All are there.
     let words = format!("{words} --save-masks 2 --seed 3");
     place.done(&words);
     assert_eq!(place.run(&words).err, "");
+    let runs = std::fs::read_dir(place.path("out")).unwrap().map(|entry| entry.unwrap().path());
+    let file = runs.map(|run| run.join("masks/epoch-2.safetensors")).find(|file| file.exists()).unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(place.run(&words).err, text.replace("epoch 0", "epoch 2"));
 }
 
 #[cfg(unix)]
@@ -139,5 +145,9 @@ fn masks_of_a_run_that_goes_on_without_its_first_are_told() {
     let words = format!("--method static --density 0.1 {SHORT} --epochs 60 --out out");
     place.broken_off(&words, "out", "TERM", 12);
     let ran = place.run(&format!("{words} --save-masks 1"));
-    assert!(ran.err.contains("note: --save-masks: the masks of epoch 0 are gone, since the run is past it\n"), "{}", ran.err);
+    assert!(
+        ran.err.contains("note: --save-masks: the masks of epoch 0 are gone or damaged, and the run is past it\n"),
+        "{}",
+        ran.err
+    );
 }

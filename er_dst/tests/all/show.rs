@@ -207,7 +207,7 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
     let everything = "--dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --save-masks 3 --threads 1 \
                       --lr-milestones 1 --flow-preservation";
     // What asks something, what stands for several runs or for other options, what belongs to another choice.
-    let others = "help version config iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler \
+    let others = "help version config unset iters scaled sparse fix is-prune rm-first ignore-linear-layers nolr-scheduler \
                   backward-density lr-step-epochs decay-frequency t-end";
     Place::new().holds_documented_options(&[everything], others);
 }
@@ -236,4 +236,14 @@ fn masks_that_are_full_at_first_depend_on_no_distribution() {
         assert_eq!(ran.err.lines().count(), 3, "{}", ran.err);
         assert_eq!(ran.out, place.done(&format!("show --method {method} --format yaml")));
     }
+}
+
+#[test]
+fn examples_of_help_texts_run() {
+    crate::common::examples_run();
+}
+
+#[test]
+fn other_programs_know_its_options() {
+    crate::common::other_programs_know_its_options();
 }

@@ -180,7 +180,7 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
         ),
     ];
     // What asks something, what stands for several runs, what another name says, what needs a whole run.
-    let others = "help version config iters decay-frequency width-mult resnet-type width bn-type first-layer-dense last-layer-dense evaluate \
+    let others = "help version config unset iters decay-frequency width-mult resnet-type width bn-type first-layer-dense last-layer-dense evaluate \
                   target-expt-name save-masks";
     place.holds_documented_options(&commands.each_ref().map(String::as_str), others);
 }
@@ -234,4 +234,14 @@ fn dense_layers_among_masks_of_a_file() {
     assert_eq!(hash("--first-layer-dense"), hash("--dense-layers first"));
     assert_ne!(hash("--first-layer-dense"), hash(""));
     assert_ne!(hash("--first-layer-dense"), hash("--last-layer-dense"));
+}
+
+#[test]
+fn examples_of_help_texts_run() {
+    crate::common::examples_run();
+}
+
+#[test]
+fn other_programs_know_its_options() {
+    crate::common::other_programs_know_its_options();
 }

@@ -119,15 +119,15 @@ fn metadata_of_checkpoints() {
 #[test]
 fn files_and_answers_for_programs_keep_them() {
     let place = Place::new();
-    let words = [&["show", "--format", "yaml", "--save", HOSTILE][..], &SHORT].concat();
+    let words = [&["show", "--format", "yaml", "--name", HOSTILE][..], &SHORT].concat();
     let yaml = harmless(&place, &words, 0);
     place.write("again.yaml", &yaml.out);
     assert_eq!(place.done("show --config again.yaml --format yaml"), yaml.out);
-    assert_eq!(place.shown("--config again.yaml")["options"]["save"], HOSTILE);
+    assert_eq!(place.shown("--config again.yaml")["options"]["name"], HOSTILE);
     harmless(&place, &["show", "--config", "again.yaml"], 0);
     harmless(&place, &["show", "--config", "again.yaml", "--format", "json"], 0);
     let run = place.trained("--config again.yaml --quiet");
-    assert_eq!(place.shown(&format!("--config {}", run.join("config.yaml").display()))["options"]["save"], HOSTILE);
+    assert_eq!(place.shown(&format!("--config {}", run.join("config.yaml").display()))["options"]["name"], HOSTILE);
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod clock;
 #[path = "../../../shared/tests/common/mod.rs"]
 mod common;
 mod engines;
+#[cfg(unix)]
+mod faults;
 mod hostile;
 mod mask_files;
 mod mistakes;
@@ -17,3 +19,4 @@ mod runs;
 mod show;
 #[cfg(target_os = "linux")]
 mod signals;
+mod user;

@@ -74,7 +74,7 @@ fn configurations_hold_documented_options_only_and_all_of_them() {
     let everything = "--sparse --t-end 9 --dense-layers last --max-steps 5 --resume x --start-epoch 2 --save x --data-dir x --save-masks 3 --threads 1 \
                       --lr-milestones 1 --flow-preservation";
     // What asks something, what stands for several runs or for other options, what belongs to another policy or way to grow.
-    let others = "help version config iters scaled lr-step-epochs decay-frequency flow-keep-density t-end-fraction \
+    let others = "help version config unset iters scaled lr-step-epochs decay-frequency flow-keep-density t-end-fraction \
                   grad-accumulation-n";
     Place::new().holds_documented_options(&[everything], others);
 }
@@ -126,4 +126,14 @@ fn densities_can_be_given_layer_by_layer() {
     place.fails(&format!("{dry} missing.json"), 2, &["cannot read missing.json"]);
     place.write("wrong.json", "{\"a\": 1}");
     place.fails(&format!("{dry} wrong.json"), 2, &["wrong.json is not a JSON list"]);
+}
+
+#[test]
+fn examples_of_help_texts_run() {
+    crate::common::examples_run();
+}
+
+#[test]
+fn other_programs_know_its_options() {
+    crate::common::other_programs_know_its_options();
 }

@@ -272,7 +272,7 @@ fn pruning_begins_and_ends_with_its_schedule() {
     assert_eq!(steps("pruning", [0, 0]), (7, 154, true));
     let gmp = method_named("GMP").unwrap();
     let none = gmp.rule(Length { batches_per_epoch: 1, epochs: 20, multiplier: 1 }).unwrap_err();
-    assert!(none.what().contains("no update of every 100 steps lies between epochs 0 and 110"), "{none}");
+    assert!(none.what().contains("the one update of every 100 steps between epochs 0 and 110"), "{none}");
     // The update after T_end = 40 is at step 60, and there are 55.
     let mut late = method_named("pruning").unwrap();
     (late.interval, late.end) = (Span::Steps(30), Some(Span::Steps(40)));

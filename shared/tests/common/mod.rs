@@ -3,6 +3,8 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part; a test may panic
 
 mod engines;
+#[cfg(unix)]
+mod faults;
 mod readme;
 mod reference;
 mod run;
@@ -18,6 +20,9 @@ use tempfile::TempDir;
 
 #[allow(unused_imports)] // one test file of a program needs them
 pub(crate) use engines::{engine, engines_agree, engines_take_over, network, networks_agree, of_digits};
+#[cfg(unix)]
+#[allow(unused_imports)] // only one test file of a program needs it
+pub(crate) use faults::faults_are_survived;
 #[allow(unused_imports)] // only one test file of a program needs it
 pub(crate) use readme::every_command_of_the_readme_and_docs_runs;
 #[allow(unused_imports)] // only one test file of a program needs them
@@ -259,6 +264,28 @@ fn documented() -> Vec<String> {
         .map(|l| l.split([' ', '=']).next().unwrap().to_owned())
         .filter(|name| !name.ends_with(']'))
         .collect()
+}
+
+/// Every help text ends with three examples, which run; those that train are shown instead.
+pub(crate) fn examples_run() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("data")).unwrap();
+    let help = place.done("--help");
+    let commands: Vec<&str> =
+        help.lines().skip_while(|l| *l != "Commands:").skip(1).map_while(|l| l.split_whitespace().next()).collect();
+    assert!(commands.contains(&"show") && commands.contains(&"man"), "{commands:?}");
+    for command in std::iter::once("").chain(commands) {
+        let help = place.done(&format!("{command} --help"));
+        let examples: Vec<&str> = help.lines().skip_while(|l| *l != "Examples:").skip(1).collect();
+        assert_eq!(examples.len(), 3, "{command}: {help}");
+        for example in examples {
+            let words = example.trim().strip_prefix(NAME).unwrap_or_else(|| panic!("{example}"));
+            assert!(words.trim().starts_with(command), "{example}");
+            let trains = command.is_empty() && !words.trim().starts_with("show");
+            let ran = place.run(&if trains { format!("show {words}") } else { words.to_owned() });
+            assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{example}");
+        }
+    }
 }
 
 /// What other programs say of options that they lack is true of this one.

@@ -92,6 +92,7 @@ impl MaskPlan {
             }
             SparseInit::Generator(generator) => generator.check(model),
             SparseInit::File(_) => Ok(()),
+            SparseInit::ByName(_) => Err(unordered()),
         }
     }
 
@@ -185,8 +186,13 @@ impl MaskPlan {
                 Err(Error::usage(format!("the masks of {} come from the file, and it was not read here", path.display()))
                     .help("choose a mask that is drawn at random, such as ERK"))
             }
+            SparseInit::ByName(_) => Err(unordered()),
         }
     }
+}
+
+fn unordered() -> Error {
+    Error::usage("densities by name were not put in the order of the layers").help("give them as a list, a density a layer")
 }
 
 #[cfg(test)]

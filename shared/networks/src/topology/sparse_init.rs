@@ -5,6 +5,7 @@ use er_graphs::density::{Distribution, LayerDensities};
 use er_graphs::error::{Error, Result};
 use er_graphs::names;
 use er_graphs::registry::{self, Door, Named, Selected};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,6 +19,8 @@ pub enum SparseInit {
     Generator(Selected<dyn MaskGenerator>),
     /// The masks of a checkpoint or mask file, taken as they are.
     File(PathBuf),
+    /// What a file says of layers by their names, which a network has to put in order.
+    ByName(BTreeMap<String, f64>),
 }
 
 /// Published masks whose densities come from scores of a network that was trained or evaluated.
@@ -41,6 +44,7 @@ impl SparseInit {
             Self::Densities(densities) => densities.name(),
             Self::Generator(generator) => generator.name(),
             Self::File(_) => "mask",
+            Self::ByName(_) => "by-name",
         }
     }
 
@@ -48,7 +52,7 @@ impl SparseInit {
     pub fn weights(&self) -> MaskWeights {
         match self {
             Self::Generator(generator) => generator.weights(),
-            Self::Densities(_) | Self::File(_) => MaskWeights::Unread,
+            Self::Densities(_) | Self::File(_) | Self::ByName(_) => MaskWeights::Unread,
         }
     }
 }
@@ -60,6 +64,10 @@ impl FromStr for SparseInit {
         // First, since a path may look like a list.
         if Path::new(s).extension().is_some_and(|e| e == "safetensors") {
             return Ok(Self::File(s.into()));
+        }
+        if s.trim_start().starts_with('{') {
+            let wrong = |e| Error::usage(format!("'{s}' is no JSON object of one number a layer: {e}"));
+            return serde_json::from_str(s).map(Self::ByName).map_err(wrong);
         }
         if s.contains('[') || LayerDensities::is_list(s) {
             return s.parse().map(Self::Densities);
@@ -98,6 +106,7 @@ impl fmt::Display for SparseInit {
             Self::Densities(densities) => densities.fmt(f),
             Self::Generator(generator) => generator.fmt(f),
             Self::File(path) => path.display().fmt(f),
+            Self::ByName(numbers) => f.write_str(&serde_json::to_string(numbers).unwrap_or_default()),
         }
     }
 }

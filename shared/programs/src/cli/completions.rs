@@ -9,6 +9,9 @@ use super::{Program, documented};
 use crate::config::is_switch;
 use er_graphs::error::Result;
 
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = ["bash", "zsh", "fish"];
+
 /// For which shell.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Options {

@@ -12,6 +12,9 @@ use er_graphs::printable::line;
 use er_training::data::{Listed, listing, search_path};
 use er_training::run::pretty;
 
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = ["", "--data-dir data", "--format json"];
+
 /// Where to look, and how to answer.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Options {

@@ -1,8 +1,11 @@
 //! Masks that a sub-command draws for a network, without a training around them.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use crate::config::{MaskOptions, NetworkOptions, Resolver, values};
+use crate::options;
 use er_graphs::error::Result;
 use er_networks::init::InitMethod;
 use er_networks::model::ModelSpec;
@@ -19,14 +22,29 @@ pub(super) struct DrawnOptions {
     /// Seed of all random decisions
     #[arg(long, default_value = "17", value_parser = values::seed, help_heading = "Mask")]
     pub(super) seed: u64,
+    /// The network and the masks of a run with this configuration, or of the one in this folder, in place of all these options
+    #[arg(long = "config", value_name = "FILE|FOLDER", help_heading = None)]
+    pub(super) configuration: Option<PathBuf>,
 }
+
+/// The network of a configuration of the program, the masks that its run would draw, and what the run's folder calls them.
+pub(super) type OfConfiguration<'a> = dyn Fn(&Path) -> Result<(ModelSpec, Drawn, String)> + 'a;
 
 impl DrawnOptions {
     /// Draws, after telling what is wrong with these options and what `resolver` has found wrong with others.
     ///
     /// # Errors
     /// One usage error with all problems; a mask file that is missing or does not fit.
-    pub(super) fn draw(self, mut resolver: Resolver) -> Result<(ModelSpec, Drawn)> {
+    pub(super) fn draw(self, mut resolver: Resolver, of: &OfConfiguration) -> Result<(ModelSpec, Drawn)> {
+        if let Some(path) = &self.configuration {
+            let (network, mask) = (self.network.ids(), self.mask.ids());
+            for option in network.into_iter().chain(mask).chain(options![self.seed]) {
+                resolver.no_effect(option, "with --config, which says it", "leave it out");
+            }
+            resolver.finish()?;
+            let (spec, drawn, _) = of(path)?;
+            return Ok((spec, drawn));
+        }
         let named = self.network.network(|usual| self.network.name(usual));
         let Some(spec) = resolver.take(named) else {
             resolver.finish()?;

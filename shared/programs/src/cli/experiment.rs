@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Command};
 use serde_json::{Value, json};
 
 use super::Program;
 use super::exit::Exit;
 use super::output::print_line;
 use super::show::Shown;
-use crate::config::{Experiment, ProgramOptions, TypedOptions};
+use crate::config::{Experiment, ProgramOptions, Request, TypedOptions, read};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
+use er_networks::model::ModelSpec;
+use er_networks::topology::Drawn;
 use er_training::run::{self, Machine, Signals, Stop, Sums};
 use er_training::train::{Evaluated, Launched, Training, remark};
 
@@ -78,7 +80,8 @@ pub(super) fn run<P: Program>(line: &TypedOptions<P::Options>, words: &[String])
 /// Options that do not fit together.
 pub(super) fn show(line: &TypedOptions<impl ProgramOptions + Args>) -> Result<Shown> {
     let Experiment { config, training, remarks, .. } = line.experiment(line.seed())?;
-    let Training { spec, approach, start, .. } = training;
+    let Training { spec, approach, start, data, data_options, .. } = training;
+    let recipe = data_options.recipe(data, spec.input());
     for text in &remarks {
         remark(text);
     }
@@ -86,7 +89,25 @@ pub(super) fn show(line: &TypedOptions<impl ProgramOptions + Args>) -> Result<Sh
         remark("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
     }
     let drawn = approach.draw(&spec)?;
-    Ok(Shown { config, spec, drawn, approach })
+    Ok(Shown { config, spec, drawn, approach, recipe })
+}
+
+/// The network of a configuration, the masks that its run would draw, and what the run's folder calls them.
+///
+/// # Errors
+/// As [`show`]; a path that is not valid UTF-8.
+pub(super) fn drawn<P: Program>(command: &Command, path: &Path) -> Result<(ModelSpec, Drawn, String)> {
+    let text = path.to_str().ok_or_else(|| Error::usage(format!("--config {}: it is not valid UTF-8", path.display())))?;
+    let Request::Run(matches, given) = read(command, command, &["--config".to_owned(), text.to_owned()])? else {
+        unreachable!("nothing is asked")
+    };
+    let line = TypedOptions::<P::Options>::new(P::NAME, command, &matches, given)?;
+    let Experiment { training: Training { spec, approach, name, .. }, remarks, .. } = line.experiment(line.seed())?;
+    for text in &remarks {
+        remark(text);
+    }
+    let drawn = approach.draw(&spec)?;
+    Ok((spec, drawn, name))
 }
 
 fn launch(experiment: &Experiment, program: &run::Invocation, signals: &Signals) -> Result<Launched> {
@@ -170,9 +191,7 @@ fn all(program: &run::Invocation, first: &Experiment, done: &[Row]) -> Result<()
     let Some(last) = seeds.last() else { return Ok(()) };
     let hash = first.config.hash();
     let name = first.slug(program.name, &format!("s{}-{last}", seeds[0]));
-    let mut path = run::RunFolder::path_of(&first.run.out, &name, &hash).into_os_string();
-    path.push(".json");
-    let path = PathBuf::from(path);
+    let path = first.run.out.join(format!("{}.json", run::RunFolder::name_of(&name, &hash)));
     let table = json!({
         "program": program.name,
         "seeds": seeds,

@@ -10,6 +10,9 @@ use super::{Program, documented, subcommand};
 use crate::option_of;
 use er_graphs::error::{Error, Result};
 
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = ["", "show", "graph"];
+
 /// Which page.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Options {

@@ -13,6 +13,7 @@ mod output;
 mod show;
 mod tables;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Args, Command};
@@ -23,6 +24,7 @@ pub use output::{Format, print};
 use self::show::ShowOptions;
 use crate::config::{ProgramOptions, Request, RunOptions, TypedOptions, read, values_of, with_word_booleans};
 use er_graphs::error::{Error, Result, nearest};
+use er_training::train::tell;
 
 /// A program: its name and its options, which say what it does.
 pub trait Program {
@@ -37,6 +39,9 @@ pub trait Program {
     const REVISION: Option<&'static str>;
     /// What it does, in one sentence.
     const ABOUT: &'static str;
+
+    /// Three command lines, the last of which trains nothing.
+    const EXAMPLES: [&'static str; 3];
 
     /// Changes what the shared options mean to this program: other defaults.
     fn adapt(command: Command) -> Command {
@@ -53,7 +58,7 @@ pub fn main<P: Program>() -> ExitCode {
     match words.and_then(|words| dispatch::<P>(&words)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            output::error(&error);
+            tell(&error);
             Exit::of(&error).into()
         }
     }
@@ -85,10 +90,11 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
         }
         Request::Run(matches, given) => (matches, given),
     };
+    let of_configuration = |path: &Path| experiment::drawn::<P>(&command, path);
     match called.get_name() {
         "data" => data::run(&values_of(&matches)?),
-        "graph" => graph::run(&matches, &given),
-        "flops" => flops::run(values_of(&matches)?, &given),
+        "graph" => graph::run(&matches, &given, &of_configuration),
+        "flops" => flops::run(values_of(&matches)?, &given, &of_configuration),
         "completions" => completions::run::<P>(values_of(&matches)?),
         "man" => man::run::<P>(&values_of(&matches)?),
         "show" => {
@@ -111,16 +117,34 @@ fn command<P: Program>() -> Command {
         let deciding = P::Options::augment_args(Command::new(name));
         with_help(P::adapt(RunOptions::augment_args(deciding)))
     };
-    let others = [graph::command(), flops::command(), data::command(), completions::command()].map(with_help);
-    let mut commands = vec![show::with_format(with_options("show"))];
-    commands.extend(others);
-    let names = commands.iter().map(|command| command.get_name().to_owned()).collect();
-    commands.push(with_help(man::command(names)));
-    let named = commands.into_iter().map(|command| {
+    let others = [
+        (graph::command(), graph::EXAMPLES),
+        (flops::command(), flops::EXAMPLES),
+        (data::command(), data::EXAMPLES),
+        (completions::command(), completions::EXAMPLES),
+    ];
+    let mut commands = vec![(show::with_format(with_options("show")), show::EXAMPLES)];
+    commands.extend(others.map(|(command, examples)| (with_help(command), examples)));
+    let names = commands.iter().map(|(command, _)| command.get_name().to_owned()).collect();
+    commands.push((with_help(man::command(names)), man::EXAMPLES));
+    let named = commands.into_iter().map(|(command, examples)| {
         let name = format!("{} {}", P::NAME, command.get_name());
-        command.bin_name(name)
+        let lines = examples.map(|words| format!("{name} {words}"));
+        command.bin_name(name).after_help(examples_of(&lines))
     });
-    with_options(P::NAME).version(P::VERSION).about(P::ABOUT).disable_help_subcommand(true).subcommands(named)
+    let lines = P::EXAMPLES.map(|words| format!("{} {words}", P::NAME));
+    with_options(P::NAME)
+        .after_help(examples_of(&lines))
+        .version(P::VERSION)
+        .about(P::ABOUT)
+        .disable_help_subcommand(true)
+        .subcommands(named)
+}
+
+/// The end of a help text.
+fn examples_of(lines: &[String]) -> String {
+    let lines = lines.iter().map(|line| format!("  {}", line.trim_end()));
+    std::iter::once("Examples:".to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
 /// The program with its commands as help texts show them, without options that are hidden, and with each of the others changed.

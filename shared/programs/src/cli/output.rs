@@ -1,7 +1,6 @@
 //! Results to standard output, everything else to standard error.
 
-use std::fmt::Write as _;
-use std::io::{ErrorKind, Write, stderr, stdout};
+use std::io::{ErrorKind, Write, stdout};
 
 use er_graphs::error::{Error, Result};
 use er_graphs::printable;
@@ -63,16 +62,4 @@ pub(super) fn print_exactly(text: &str) -> Result<()> {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::failure(format!("cannot write standard output: {e}"))),
         _ => Ok(()),
     }
-}
-
-/// Prints an error: a line for each problem, and what to do. What an [`Error`] says hides nothing.
-pub(super) fn error(error: &Error) {
-    let mut text = String::new();
-    for line in error.what().lines() {
-        let _ = writeln!(text, "error: {line}");
-    }
-    if let Some(help) = error.help_text() {
-        let _ = writeln!(text, "  help: {help}");
-    }
-    let _ = stderr().write_all(text.as_bytes());
 }

@@ -9,6 +9,7 @@ use crate::config::Resolved;
 use er_graphs::error::Result;
 use er_networks::model::ModelSpec;
 use er_networks::topology::{DensityReport, Drawn};
+use er_training::data::Recipe;
 use er_training::run::pretty;
 use er_training::train::Approach;
 
@@ -23,7 +24,12 @@ pub(super) struct Shown {
     pub(super) drawn: Drawn,
     /// What is done to the network.
     pub(super) approach: Box<dyn Approach>,
+    /// How images are normalised.
+    pub(super) recipe: Recipe,
 }
+
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = ["", "--seed 2 --format json", "--format yaml"];
 
 /// How `show` answers.
 #[derive(Debug, Clone, Copy, Args)]
@@ -54,14 +60,18 @@ impl Shown {
 
     fn text(&self) -> String {
         let spec = &self.spec;
+        let Recipe { mean, std, .. } = &self.recipe;
+        let list = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
         format!(
-            "model {}: images {}, {} classes, {} parameters, {} weights, {} edges\n\n{}\n\n{}\n\n{}",
+            "model {}: images {}, {} classes, {} parameters, {} weights, {} edges\nimages: (pixel/255 - mean)/std, mean {}, std {}\n\n{}\n\n{}\n\n{}",
             spec.name(),
             spec.input(),
             spec.classes(),
             spec.parameter_count(),
             spec.weight_count(),
             self.edges(),
+            list(mean),
+            list(std),
             DensityReport::new(spec, &self.drawn),
             self.approach,
             self.config.to_yaml(),
@@ -92,6 +102,7 @@ impl Shown {
                 "parameters": self.spec.parameter_count(),
                 "weights": self.spec.weight_count(),
             },
+            "normalisation": { "mean": self.recipe.mean, "std": self.recipe.std },
             "density_requested": report.density_requested,
             "density": report.density_achieved,
             "edges": self.edges(),

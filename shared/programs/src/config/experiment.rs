@@ -10,8 +10,8 @@ use er_training::run::RunFolder;
 use er_training::train::{Approach, Contest, Destination, Plan, Training};
 use serde_json::{Map, Value, json};
 
-use super::{Provenance, Request, Resolved, Resolver, RunOptions, SharedOptions, TrainingRecipe, read};
-use crate::option;
+use super::{OptionId, Provenance, Request, Resolved, Resolver, RunOptions, SharedOptions, TrainingRecipe, read};
+use crate::{option, options};
 
 /// What the options of a program mean.
 #[derive(Debug)]
@@ -61,6 +61,11 @@ pub trait ProgramOptions {
     /// # Errors
     /// Files that are missing or do not fit.
     fn setup(&self, settled: Settled<'_>, resolver: &mut Resolver) -> Result<Option<Setup>>;
+
+    /// The program's options that [`Setup::name`] tells, so that names of folders need not repeat them.
+    fn named(&self) -> Vec<OptionId> {
+        Vec::new()
+    }
 
     /// The checkpoint to evaluate instead of training, if that is asked for.
     fn evaluates(&self) -> Option<&Path> {
@@ -135,6 +140,11 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
         let start = train.start(&mut resolver);
         run.remark_same_network(option!(train.resume), &mut resolver);
         let backend = run.backend(published, &mut resolver);
+        let named =
+            options![data.network.data, data.network.model, data.network.input, data.network.classes, train.seed, train.resume]
+                .into_iter()
+                .chain(options.named());
+        let named = named.map(|option| given.long(option).to_owned()).collect();
         let (config, remarks) = resolver.resolve(program, defaults)?;
         let (Some(Setup { spec, approach, name, facts: more, learning_rates }), Some(images)) = (setup, images) else {
             unreachable!("what means nothing is a problem")
@@ -159,6 +169,7 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
             backend,
             threads: run.threads(),
             spec,
+            name,
             data: data.network.data,
             data_options: images.options,
             data_dir: run.data_dir.clone(),
@@ -177,7 +188,7 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
             mask_interval: run.save_masks.map(|epochs| epochs as u64),
             quiet: run.quiet,
         };
-        Ok(Experiment { config, run: run.clone(), training, name, remarks })
+        Ok(Experiment { config, run: run.clone(), training, named, remarks })
     }
 }
 
@@ -198,17 +209,22 @@ pub struct Experiment {
     pub run: RunOptions,
     /// What is trained.
     pub training: Training,
-    /// What the folder's name says of the approach.
-    pub name: String,
+    /// Long names of the options that the folder's name has anyway.
+    named: Vec<String>,
     /// Remarks for the user.
     pub remarks: Vec<String>,
 }
 
 impl Experiment {
-    /// First part of the name of the folder of a run, or of several: program, model, data, mask, density, seeds.
+    /// First part of the name of the folder of a run, or of several: program, model, data, mask, density, other options that are not the
+    /// program's own, seeds.
     pub fn slug(&self, program: &str, seeds: &str) -> String {
         let word = self.run.name.as_deref().unwrap_or(program);
-        format!("{word}-{}-{}-{}-{seeds}", self.training.spec.name(), self.training.data, self.name)
+        let Training { spec, data, name, .. } = &self.training;
+        // Names may have 200 characters in all.
+        let others: String = self.config.differing(&self.named).join("-").chars().take(90).collect();
+        let between = if others.is_empty() { "" } else { "-" };
+        format!("{word}-{}-{data}-{name}{between}{others}-{seeds}", spec.name())
     }
 
     /// Where the run goes.

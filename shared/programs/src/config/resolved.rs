@@ -39,6 +39,20 @@ impl Resolved {
         self.deciding.keys().chain(self.running.keys()).map(String::as_str)
     }
 
+    /// The options that decide the result and are not what the program has without any word, but for these, as parts of a file's name:
+    /// `lr0.05`, `augment-false`.
+    pub fn differing(&self, but: &[String]) -> Vec<String> {
+        let differs = |(option, value): &(&String, &Value)| self.defaults.get(*option) != Some(*value) && !but.contains(option);
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let written = |(option, value): (&String, &Value)| match value {
+            Value::Number(number) => format!("{option}{number}"),
+            Value::Array(values) => format!("{option}-{}", values.iter().map(text).collect::<Vec<_>>().join("_")),
+            // A path may be long, and its end tells most.
+            other => format!("{option}-{}", text(other).rsplit('/').next().unwrap_or_default()),
+        };
+        self.deciding.iter().filter(differs).map(written).collect()
+    }
+
     /// SHA-256, in hexadecimal digits, of the program's name and the options that decide the result and are not what they are without any
     /// word.
     pub fn hash(&self) -> String {

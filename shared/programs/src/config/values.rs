@@ -9,6 +9,7 @@ use er_graphs::error::Error;
 use er_networks::model::Image;
 use er_networks::schedule::Span;
 use er_networks::topology::SparseInit;
+use er_training::run::RunFolder;
 
 /// A truth value as a word.
 pub fn boolean(text: &str) -> Result<bool, String> {
@@ -90,16 +91,22 @@ pub fn parsed<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
     })
 }
 
-/// An initial mask by name, or densities: a list, or the path of a JSON file that holds one.
+/// An initial mask by name; or densities: a list, or the path of a JSON file with a list or with numbers by the names of layers; or masks:
+/// of a file, or of the folder of a run.
 pub fn sparse_init(text: &str) -> Result<SparseInit, String> {
     let path = Path::new(text.trim());
+    if RunFolder::checkpoint_of(path).is_ok_and(|file| file != path) {
+        return Ok(SparseInit::File(path.to_owned()));
+    }
     if path.extension().is_none_or(|e| e != "json") {
         return parsed(text);
     }
     let file = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-    let densities: Vec<f64> =
-        serde_json::from_str(&file).map_err(|e| format!("{} is not a JSON list of one density a layer: {e}", path.display()))?;
-    Ok(SparseInit::Densities(LayerDensities::List(densities)))
+    let wrong = |e| format!("{} is no JSON list of one density a layer, nor an object of numbers by layer: {e}", path.display());
+    if file.trim_start().starts_with('{') {
+        return serde_json::from_str(&file).map(SparseInit::ByName).map_err(wrong);
+    }
+    serde_json::from_str(&file).map(|list| SparseInit::Densities(LayerDensities::List(list))).map_err(wrong)
 }
 
 #[cfg(test)]

@@ -79,6 +79,17 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How images of this set and shape are normalised and augmented: as the set's own recipe says, but for what is chosen here.
+    #[must_use]
+    pub fn recipe(&self, kind: DataKind, image: Image) -> Recipe {
+        let Recipe { mut mean, mut std, augment } = kind.recipe(image);
+        if self.normalise == Normalise::Half {
+            mean.fill(0.5);
+            std.fill(0.5);
+        }
+        Recipe { mean, std, augment: if self.augment { augment } else { Augment::NONE } }
+    }
+
     /// Shape of the images and number of classes that [`load`] will give, known without any file.
     ///
     /// # Errors
@@ -134,12 +145,7 @@ pub fn load(kind: DataKind, roots: &[PathBuf], options: &Options) -> Result<Data
         DataKind::TinyImageNet => tiny_imagenet::read(&locate::find(kind, roots)?, tiny_imagenet::PUBLISHED)?,
         DataKind::ImageNet => imagenet::read(&locate::find(kind, roots)?, image, classes)?,
     };
-    let Recipe { mut mean, mut std, augment } = kind.recipe(image);
-    if options.normalise == Normalise::Half {
-        mean.fill(0.5);
-        std.fill(0.5);
-    }
-    let augment = if options.augment { augment } else { Augment::NONE };
+    let Recipe { mean, std, augment } = options.recipe(kind, image);
     let set = DataSet { name: kind.to_string(), image, classes, train, test, mean, std, augment, hold_out: 0 };
     set.check()?;
     Ok(set)

@@ -55,9 +55,26 @@ const METRICS: &str = "metrics.jsonl";
 const MASKS: &str = "masks";
 
 impl RunFolder {
-    /// `out/<slug>-<first 8 digits of hash>`. `hash` is that of the options that decide the result.
+    /// `<slug>-<first 8 digits of hash>`, safe as the name of a file.
+    pub fn name_of(slug: &str, hash: &str) -> String {
+        format!("{}-{}", clean(slug), hash.get(..8).unwrap_or(hash))
+    }
+
+    /// The folder [`Self::name_of`] in `out`, or the folder of another name that ends with these digits, if there is one: of an earlier
+    /// version, or renamed. `hash` is that of the options that decide the result.
     pub fn path_of(out: &Path, slug: &str, hash: &str) -> PathBuf {
-        out.join(format!("{}-{}", clean(slug), hash.get(..8).unwrap_or(hash)))
+        let ending = Self::name_of("", hash);
+        let named = out.join(Self::name_of(slug, hash));
+        if named.is_dir() {
+            return named;
+        }
+        let entries = fs::read_dir(out).into_iter().flatten().flatten();
+        let other = |entry: fs::DirEntry| {
+            let is_it = entry.file_name().to_str().is_some_and(|name| name.ends_with(&ending));
+            let path = entry.path();
+            (is_it && path.join(MANIFEST).is_file()).then_some(path)
+        };
+        entries.filter_map(other).min().unwrap_or(named)
     }
 
     /// The summary of a run that has finished in this folder.
@@ -107,6 +124,22 @@ impl RunFolder {
         }
         let manifest = manifest.unwrap_or_else(|| fresh(program, hash.to_owned()));
         Ok(Self { path: path.to_owned(), manifest, _lock: lock })
+    }
+
+    /// The file that is meant where a checkpoint is asked for: of the folder of a run its latest one, of `FOLDER@best` that of the best
+    /// epoch; else the file itself.
+    ///
+    /// # Errors
+    /// If it is a folder of no run.
+    pub fn checkpoint_of(path: &Path) -> Result<PathBuf> {
+        if path.is_dir() {
+            return Self::last_in(path);
+        }
+        let folder = path.to_str().and_then(|text| text.strip_suffix("@best")).map(Path::new).filter(|folder| folder.is_dir());
+        match folder {
+            Some(folder) => Self::last_in(folder).map(|_| Self::best_in(folder)),
+            None => Ok(path.to_owned()),
+        }
     }
 
     /// The options of a run, if this is its folder; else the file itself.
@@ -386,6 +419,12 @@ mod tests {
         assert_eq!(path, out.path().join("a-b-c-01234567"));
         let long = RunFolder::path_of(out.path(), &"x".repeat(1000), HASH);
         assert_eq!(long, out.path().join(format!("{}-01234567", "x".repeat(200))));
+        let other = tempfile::tempdir().unwrap();
+        let renamed = other.path().join("mine-01234567");
+        fs::create_dir(&renamed).unwrap();
+        assert_eq!(RunFolder::path_of(other.path(), "a", HASH), other.path().join("a-01234567"), "no run's folder");
+        fs::write(renamed.join(MANIFEST), "").unwrap();
+        assert_eq!(RunFolder::path_of(other.path(), "a", HASH), renamed);
         let open = || RunFolder::open(&path, HASH, &program());
         let summary = || RunFolder::summary(&path).unwrap();
         assert_eq!(summary(), None);

@@ -43,6 +43,31 @@ pub fn read(path: &Path, names: &[&str]) -> Result<Layerwise> {
     })
 }
 
+/// Densities of the layers with these names, in their order, from numbers by name: sparsities in percent if there is a `total`, as
+/// [`read`] knows them, whose densities are in proportion; else densities, from 0 to 1.
+///
+/// # Errors
+/// As [`read`].
+pub fn by_name(numbers: &BTreeMap<String, f64>, names: &[&str]) -> Result<LayerDensities> {
+    const HELP: &str = "give one density of each layer by its name, or the file of layer-wise sparsities of a run";
+    let of_file = |e: Error| Error::usage(format!("the file of densities {}", e.what())).help(e.help_text().unwrap_or(HELP));
+    if numbers.contains_key(TOTAL) {
+        return sparsities(numbers, names).map(|file| file.distribution()).map_err(of_file);
+    }
+    let out_of_range = numbers.iter().find(|(_, density)| !(0.0..=1.0).contains(*density));
+    if let Some((name, density)) = out_of_range {
+        let what = Error::failure(format!("has density {density} for \"{name}\", outside 0 to 1"));
+        return Err(of_file(what.help("sparsities in percent have a \"total\" beside them")));
+    }
+    let mut of_layers = BTreeMap::new();
+    for (name, density) in numbers {
+        if of_layers.insert(bare(name), *density).is_some() {
+            return Err(of_file(Error::failure(format!("has layer \"{}\" twice", bare(name))).help("leave one of them out")));
+        }
+    }
+    in_order(of_layers, names).map(LayerDensities::List).map_err(of_file)
+}
+
 /// The name without what not every program writes.
 fn bare(name: &str) -> &str {
     let name = name.strip_prefix("module.").unwrap_or(name);
@@ -51,11 +76,14 @@ fn bare(name: &str) -> &str {
 
 /// Messages go on from the name of the file.
 fn parse(text: &str, names: &[&str]) -> Result<Layerwise> {
-    const OTHER: &str = "give the file of a run of the same model with the same layers kept dense";
     let file: BTreeMap<String, f64> =
         serde_json::from_str(text).map_err(|e| Error::failure(format!("is no JSON object of numbers: {e}")))?;
+    sparsities(&file, names)
+}
+
+fn sparsities(file: &BTreeMap<String, f64>, names: &[&str]) -> Result<Layerwise> {
     let mut by_name = BTreeMap::new();
-    for (name, sparsity) in &file {
+    for (name, sparsity) in file {
         if !(0.0..=100.0).contains(sparsity) {
             return Err(Error::failure(format!("has sparsity {sparsity} for \"{name}\", outside 0 to 100"))
                 .help("sparsities are percentages of weights that are 0"));
@@ -68,17 +96,23 @@ fn parse(text: &str, names: &[&str]) -> Result<Layerwise> {
     if total <= 0.0 {
         return Err(Error::failure("has a total sparsity of 100").help("give the file of a run that kept some weights"));
     }
-    let densities = names.iter().map(|name| {
+    Ok(Layerwise { densities: in_order(by_name, names)?, total })
+}
+
+/// The numbers of the layers with these names.
+fn in_order(mut by_name: BTreeMap<&str, f64>, names: &[&str]) -> Result<Vec<f64>> {
+    const OTHER: &str = "give the file of a run of the same model with the same layers kept dense";
+    let numbers = names.iter().map(|name| {
         let missing = || Error::failure(format!("has no layer \"{name}\"")).help(OTHER);
         by_name.remove(bare(name)).ok_or_else(missing)
     });
-    let densities = densities.collect::<Result<Vec<_>>>()?;
+    let numbers = numbers.collect::<Result<Vec<_>>>()?;
     match by_name.keys().next() {
         Some(name) => {
             let near = nearest(name, names.iter().copied()).map_or_else(String::new, |n| format!(" (the nearest is \"{n}\")"));
             Err(Error::failure(format!("has a layer \"{name}\" that the network has not{near}")).help(OTHER))
         }
-        None => Ok(Layerwise { densities, total }),
+        None => Ok(numbers),
     }
 }
 
@@ -128,6 +162,22 @@ mod tests {
             assert!((solved.achieved - kept / 10288.0).abs() < 1e-15 && solved.note.is_none(), "{d}");
         }
         assert_eq!((rule.name(), rule.to_string().parse::<LayerDensities>().unwrap()), ("str-induced-er", rule));
+    }
+
+    #[test]
+    fn densities_by_name_are_put_in_order() {
+        let of = |text: &str| by_name(&serde_json::from_str(text).unwrap(), &NAMES);
+        let plain = r#"{"linear": 1, "module.conv1.weight": 0.5, "layer1.0.conv1": 0.25}"#;
+        assert_eq!(of(plain).unwrap(), LayerDensities::List(vec![0.5, 0.25, 1.0]));
+        let percent = r#"{"total": 75, "conv1": 25, "layer1.0.conv1": 87.5, "linear": 0.0}"#;
+        assert_eq!(of(percent).unwrap(), LayerDensities::Induced(vec![3.0, 0.5, 4.0]));
+        for (text, what) in [
+            (r#"{"conv1": 0.5, "linear": 1}"#, "the file of densities has no layer \"layer1.0.conv1.weight\""),
+            (r#"{"conv1": 12.5, "linear": 1}"#, "the file of densities has density 12.5 for \"conv1\", outside 0 to 1"),
+            (r#"{"conv1": 1, "conv1.weight": 1}"#, "the file of densities has layer \"conv1\" twice"),
+        ] {
+            assert_eq!(of(text).unwrap_err().what(), what);
+        }
     }
 
     #[test]

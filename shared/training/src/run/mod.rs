@@ -11,7 +11,7 @@ mod saved;
 mod signals;
 mod start_point;
 
-pub use checkpoint::{Checkpoint, MaskFile, Origin, not_finite, read_masks, sha256, write_masks};
+pub use checkpoint::{Checkpoint, MaskFile, Origin, checkpoint_content, not_finite, read_masks, sha256, write_masks};
 pub use files::{create_folder, is_there, open_regular, replace, replace_text, write_named};
 pub use folder::{Invocation, RunFolder, clean, free_memory_bytes, peak_rss_bytes, pretty};
 pub use lines::Lines;

@@ -1,36 +1,59 @@
 //! What a run shows while it trains, on standard error: a bar on a terminal, else plain lines, or nothing.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write, stderr};
 
+use console::{Style, StyledObject};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{FinishedEpoch, FinishedStep, Hook};
 use er_engine::Engine;
-use er_graphs::error::Result;
+use er_graphs::error::{Error, Result};
 use er_graphs::printable::{line, lines};
 
 /// Prints a remark, on one line. A closed standard error is no reason to stop.
 pub fn remark(text: &str) {
-    let _ = writeln!(stderr(), "note: {}", line(text));
+    let _ = writeln!(stderr(), "{} {}", coloured("note:", Style::new().yellow()), line(text));
 }
 
-/// Shows progress. No colours anywhere, so `NO_COLOR` asks for nothing more.
+/// Prints an error, a line for each problem, and what to do.
+pub fn tell(error: &Error) {
+    let mut text = String::new();
+    for line in error.what().lines() {
+        let _ = writeln!(text, "{} {line}", coloured("error:", Style::new().red()));
+    }
+    if let Some(help) = error.help_text() {
+        let _ = writeln!(text, "  {} {help}", coloured("help:", Style::new().cyan()));
+    }
+    let _ = stderr().write_all(text.as_bytes());
+}
+
+/// A word in a colour, on a terminal that has some, unless `NO_COLOR` is set.
+fn coloured(word: &str, style: Style) -> StyledObject<&str> {
+    style.for_stderr().apply_to(word)
+}
+
+/// Shows progress.
 #[derive(Debug)]
 pub struct Display {
     quiet: bool,
     epochs: u64,
+    steps: u64,
     bar: Option<ProgressBar>,
 }
 
 impl Display {
-    /// A display for a run of this many epochs; a quiet one shows nothing.
-    pub fn new(quiet: bool, epochs: u64) -> Self {
+    /// A display for a training of this many epochs and steps that stands after `begun` of them; a quiet one shows nothing.
+    pub fn new(quiet: bool, epochs: u64, steps: u64, begun: u64) -> Self {
         let bar = (!quiet && stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}  {eta}");
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            // The bar takes what room the terminal has; the time is that until the end of training.
+            let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent}% {msg} {eta} left");
+            let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+            bar.set_position(begun);
+            bar.reset_eta();
             style.map_or(bar.clone(), |style| bar.with_style(style))
         });
-        Self { quiet, epochs, bar }
+        Self { quiet, epochs, steps, bar }
     }
 
     /// A line that stays. A closed standard error stops no run.
@@ -57,19 +80,13 @@ impl Display {
 impl Hook for Display {
     fn after_step(&mut self, step: &FinishedStep, _: &mut dyn Engine) -> Result<()> {
         let clock = step.progress.clock;
-        // Batches of the epoch so far, this one included.
-        let batch = clock.step - (clock.epochs_begun() - 1) * clock.batches_per_epoch;
         if let Some(event) = step.event {
             self.line(&format!("step {}: {}", clock.step, event.line()));
         }
         if let Some(bar) = &self.bar {
-            if bar.length() != Some(clock.batches_per_epoch) || batch <= 1 {
-                bar.set_prefix(format!("epoch {}/{}", clock.epochs_begun(), self.epochs));
-                bar.set_length(clock.batches_per_epoch);
-                bar.reset();
-            }
-            bar.set_position(batch);
-            bar.set_message(format!("loss {:.4}", step.outcome.loss()));
+            bar.set_prefix(format!("epoch {}/{}", clock.epochs_begun(), self.epochs));
+            bar.set_position(clock.step.min(self.steps));
+            bar.set_message(format!("loss {:.3}", step.outcome.loss()));
         } else if let Some(sums) = step.interval.filter(|_| !step.ends_epoch) {
             let (loss, accuracy) = (sums.mean_loss().unwrap_or_default(), sums.accuracy().unwrap_or_default());
             let at = format!("epoch {} step {}", clock.epochs_begun(), clock.step);
@@ -81,26 +98,51 @@ impl Hook for Display {
     fn after_epoch(&mut self, epoch: &FinishedEpoch, _: &mut dyn Engine) -> Result<()> {
         let progress = epoch.progress;
         let percent = |accuracy: Option<f64>| 100.0 * accuracy.unwrap_or_default();
-        self.line(&format!(
-            "epoch {}/{}: lr {}, train loss {:.4}, train accuracy {:.2} %, validation accuracy {:.2} %{}, {:.1} s",
+        let best = if epoch.is_best && epoch.competes { ", best" } else { "" };
+        let seconds = if epoch.seconds < 10.0 { format!("{:.1}", epoch.seconds) } else { format!("{:.0}", epoch.seconds) };
+        self.write(&format!(
+            "epoch {}/{}: lr {}, loss {:.3}, train {:.1} %, valid {:.2} %, {seconds} s{}",
             progress.clock.epochs_begun(),
             self.epochs,
-            // Shorter than the exact value, which is seldom round in binary: 0.010000000000000002.
-            epoch.rate as f32,
+            short(epoch.rate),
             progress.train.mean_loss().unwrap_or_default(),
             percent(progress.train.accuracy()),
             percent(progress.validation.accuracy()),
-            if epoch.is_best && epoch.competes { " (best)" } else { "" },
-            epoch.seconds,
+            coloured(best, Style::new().green()),
         ));
         Ok(())
     }
+}
+
+/// A learning rate with three digits.
+fn short(rate: f64) -> String {
+    let rounded: f64 = format!("{rate:.2e}").parse().unwrap_or(rate);
+    if rounded < 1e-3 { format!("{rounded:e}") } else { rounded.to_string() }
 }
 
 impl Drop for Display {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_three_digits() {
+        for (rate, text) in [
+            (0.1, "0.1"),
+            (0.1 * 0.1, "0.01"),
+            (0.049_384_4, "0.0494"),
+            (1.234_5e-4, "1.23e-4"),
+            (0.1 * 0.1 * 0.1, "0.001"),
+            (2.0, "2"),
+        ] {
+            assert_eq!(short(rate), text);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::network::totals_of;
 use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::data::{self, DataKind, Part};
 use crate::run::{
-    Checkpoint, Invocation, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums, TakenOver,
+    Checkpoint, Invocation, Machine, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums, TakenOver,
 };
 use crate::{Backend, memory};
 use er_engine::{Batch, ModelState, StepOptions};
@@ -49,6 +49,8 @@ pub struct Training {
     pub threads: usize,
     /// The network.
     pub spec: ModelSpec,
+    /// What is done to it, in a word, such as `RigL-ERK-0.1`.
+    pub name: String,
     /// Data set.
     pub data: DataKind,
     /// What the data set leaves to choose.
@@ -118,7 +120,9 @@ impl Training {
         if let Some(summary) = RunFolder::summary(path)? {
             let missing = |every| MaskFiles::missing(path, every, summary["epochs"].as_u64()?);
             if let Some(epoch) = self.mask_interval.and_then(missing) {
-                remark(&format!("--save-masks writes nothing: the run has finished, and the masks of epoch {epoch} are gone"));
+                remark(&format!(
+                    "--save-masks writes nothing: the run has finished, and the masks of epoch {epoch} are gone or damaged"
+                ));
             }
             return Ok(Launched { folder: path.clone(), before: true, end: Ok(summary) });
         }
@@ -274,6 +278,7 @@ impl Training {
         let options = self.approach.engine_options(self.step);
         let mut engine = self.backend.engine(self.spec.clone(), state, options, largest, self.threads)?;
         let mut stepper = self.approach.stepper(&context, &mut *engine)?;
+        let heading = self.heading(program, folder, &engine.state()?, &facts);
         let origin = Origin::new(program.name, &self.spec, folder.config_hash());
         let mut hooks = self.approach.hooks(folder, &origin, &context)?;
         let session = Session {
@@ -283,6 +288,7 @@ impl Training {
             checkpoint_interval: self.checkpoint_interval,
             mask_interval: self.mask_interval,
             quiet: self.quiet,
+            heading,
             remarks,
         };
         let mut hooks: Vec<&mut dyn Hook> = hooks.iter_mut().map(|hook| &mut **hook as &mut dyn Hook).collect();
@@ -305,6 +311,34 @@ impl Training {
                 Ok(Ok(summary))
             }
         }
+    }
+}
+
+impl Training {
+    /// What is trained, with which masks, on what and where, in a few lines.
+    fn heading(&self, program: &Invocation, folder: &RunFolder, state: &ModelState, facts: &Map<String, Value>) -> String {
+        let (edges, weights) = totals_of(state, |_| true);
+        let measured = self.approach.measured(state);
+        let number = |of: &Map<String, Value>, keys: [&str; 2]| keys.iter().find_map(|key| of.get(*key)?.as_f64());
+        // Of a method that prunes, what it begins with.
+        let asked = number(facts, ["density_first_requested", "mask_density_requested"])
+            .or_else(|| number(facts, ["allowed_density_requested", "density_requested"]));
+        let found = measured.get("density").and_then(Value::as_f64).unwrap_or(edges as f64 / weights as f64);
+        let asked = asked.map_or_else(String::new, |asked| format!(", {} asked for", rounded(asked)));
+        let Machine { threads, isa, .. } = &program.device;
+        let engine = match self.backend {
+            Backend::Sparse => format!("sparse engine, {threads} threads ({isa})"),
+            Backend::Dense(device) => format!("dense engine on {device}, {threads} threads"),
+        };
+        format!(
+            "model   {} on {}: {edges} of {weights} weights, density {}{asked}\nmethod  {} {}\ndevice  {engine}\nfolder  {}",
+            self.spec.name(),
+            self.data,
+            rounded(found),
+            program.name,
+            self.name,
+            folder.path().display(),
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{FinishedEpoch, Hook, Stepper};
-use crate::run::{Origin, Progress, RunFolder, create_folder, write_masks};
+use crate::run::{MaskFile, Origin, Progress, RunFolder, create_folder, write_masks};
 use er_engine::Engine;
 use er_graphs::error::Result;
 
@@ -20,9 +20,9 @@ impl<'a> MaskFiles<'a> {
         Self { folder, origin, epochs }
     }
 
-    /// The first of the epochs, of those this far that were to have a file of masks, whose file is missing.
+    /// The first of the epochs, of those this far that were to have a file of masks, whose file is missing or damaged.
     pub(super) fn missing(run: &Path, every: u64, epochs: u64) -> Option<u64> {
-        (0..=epochs / every).map(|i| i * every).find(|epoch| !RunFolder::masks_in(run, *epoch).exists())
+        (0..=epochs / every).map(|i| i * every).find(|epoch| MaskFile::read(&RunFolder::masks_in(run, *epoch)).is_err())
     }
 
     /// [`MaskFiles::missing`] of a run that has come this far.

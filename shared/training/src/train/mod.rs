@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use approach::{Approach, AskedDensity, Inheritance, StateFrom, TrainingContext};
-pub use display::{Display, remark};
+pub use display::{Display, remark, tell};
 pub use dynamic::DynamicStepper;
 pub use edge_popup::{EdgePopup, EdgePopupOptions, TicketSearch, allowed_masks};
 pub use event::{Event, LayerSparsity, LayerUpdate, Level, Pruned, Sparsity, Update};

@@ -24,7 +24,9 @@ pub struct Session<'a> {
     pub mask_interval: Option<u64>,
     /// Whether to show nothing.
     pub quiet: bool,
-    /// Lines to show first.
+    /// What is trained, where and on what: lines to show first.
+    pub heading: String,
+    /// Lines to show then, where the run begins with the checkpoint of another one.
     pub remarks: Vec<String>,
 }
 
@@ -91,8 +93,10 @@ impl Session<'_> {
             return Err(Error::failure(what).help("use the data and batch size of the run that wrote it, or --start-epoch"));
         }
         let mut stopwatch = Stopwatch::default();
-        let mut display = Display::new(self.quiet, self.plan.epochs);
         let begun = progress.clock.step;
+        let steps = self.plan.max_steps.unwrap_or(u64::MAX).min(self.plan.epochs * here);
+        let mut display = Display::new(self.quiet, self.plan.epochs, steps, begun);
+        display.table(&self.heading);
         self.remarks.iter().for_each(|line| display.line(line));
         if begun > 0 && self.remarks.is_empty() {
             display.line(&format!("going on after step {begun}"));
@@ -107,7 +111,7 @@ impl Session<'_> {
             if begun == 0 {
                 masks.write(&progress, engine, stepper)?;
             } else if let Some(epoch) = masks.lacks(progress.clock.epoch()) {
-                remark(&format!("--save-masks: the masks of epoch {epoch} are gone, since the run is past it"));
+                remark(&format!("--save-masks: the masks of epoch {epoch} are gone or damaged, and the run is past it"));
             }
         }
         let mut empty = EmptyLayers::default();

@@ -112,7 +112,16 @@ fn plain_after(step: u64, saved: &Saved) -> DynamicStepper {
 
 fn session(folder: &RunFolder, plan: Plan) -> Session<'_> {
     let origin = Origin::new("test", &Fake::new().spec, folder.config_hash());
-    Session { folder, origin, plan, checkpoint_interval: 2, mask_interval: None, quiet: true, remarks: Vec::new() }
+    Session {
+        folder,
+        origin,
+        plan,
+        checkpoint_interval: 2,
+        mask_interval: None,
+        quiet: true,
+        heading: String::new(),
+        remarks: Vec::new(),
+    }
 }
 
 fn folder(out: &std::path::Path) -> RunFolder {

@@ -5,7 +5,7 @@ mod report;
 
 use clap::{Args, Command};
 
-use super::drawn::DrawnOptions;
+use super::drawn::{DrawnOptions, OfConfiguration};
 use super::exit::Exit;
 use super::output::{TableFormat, print, print_exactly, print_json};
 use crate::config::{Provenance, Resolver, values};
@@ -17,6 +17,13 @@ use er_networks::model::{Convention, CostMethod};
 use er_training::run::pretty;
 use er_training::train::{TrainingMethod, Trains, method_of};
 use report::Report;
+
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = [
+    "--model resnet50 --data imagenet --density 0.1",
+    "--model resnet18 --data cifar10 --sparse-init uniform --method SET",
+    "--model mlp-300-100 --data mnist --expected --format csv",
+];
 
 /// What to count.
 #[derive(Debug, Clone, Args)]
@@ -90,7 +97,7 @@ pub(super) fn command() -> Command {
         .about("Counts the operations and bytes of a network with masks, and the cost of training it; needs no data")
 }
 
-pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {
+pub(super) fn run(options: Options, given: &Provenance, of: &OfConfiguration) -> Result<Exit> {
     let Options { drawn, counting, measuring, format } = options;
     let mut resolver = Resolver::new(given);
     counting.check(&mut resolver);
@@ -106,7 +113,7 @@ pub(super) fn run(options: Options, given: &Provenance) -> Result<Exit> {
         }
     }
     let seed = drawn.seed;
-    let (spec, drawn) = drawn.draw(resolver)?;
+    let (spec, drawn) = drawn.draw(resolver, of)?;
     let mut report = Report::new(&spec, &drawn, &counting)?;
     if measuring.measure {
         report.measured = Some(measuring.run(&spec, &drawn, seed)?);

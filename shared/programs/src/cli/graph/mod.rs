@@ -15,7 +15,7 @@ use serde_json::Value;
 use self::against::Against;
 use self::measured::{Answer, Wanted};
 use self::subject::{Graphs, Subject};
-use super::drawn::DrawnOptions;
+use super::drawn::{DrawnOptions, OfConfiguration};
 use super::exit::Exit;
 use super::output::{TableFormat, print, print_exactly, print_json};
 use super::tables::{csv, rows};
@@ -33,6 +33,13 @@ const COLUMNS: [&str; 8] =
 
 /// Most edges of `--shape`, in expectation: 8 bytes each.
 const MOST_EDGES: f64 = 4e9;
+
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = [
+    "--model resnet20 --data cifar10 --density 0.05 --svg mask.svg",
+    "--model mlp-300-100 --data mnist --sparse-init ER --spectra",
+    "--shape 300x784 --density 0.1 --format json",
+];
 
 /// What to measure, and where to write it.
 #[derive(Debug, Clone, Args)]
@@ -90,7 +97,7 @@ pub(super) fn command() -> Command {
         })
 }
 
-pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
+pub(super) fn run(matches: &ArgMatches, given: &Provenance, of: &OfConfiguration) -> Result<Exit> {
     let options: Options = values_of(matches)?;
     if let Some(threads) = options.threads {
         super::start_threads(threads)?;
@@ -99,7 +106,7 @@ pub(super) fn run(matches: &ArgMatches, given: &Provenance) -> Result<Exit> {
     if options.svg.is_none() && options.dot.is_none() && options.edges.is_none() {
         resolver.no_effect(option!(options.layer), "without --svg, --dot or --edges", "add one of them");
     }
-    let subject = Subject::new(&options, resolver)?;
+    let subject = Subject::new(&options, resolver, of)?;
     let layer = files::chosen(&subject, option!(options.layer), given)?;
     let effort = Effort { seed: options.drawn.seed, ..Effort::default() };
     if let Graphs::Network(network) = &subject.graphs {

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{MOST_EDGES, Options};
-use crate::cli::drawn::DrawnOptions;
-use crate::config::{MaskOptions, NetworkOptions, OptionId, Resolver, values};
-use crate::options;
+use crate::cli::drawn::{DrawnOptions, OfConfiguration};
+use crate::config::{MaskOptions, OptionId, Resolver, values};
+use crate::{option, options};
 use er_graphs::error::{Error, Result};
 use er_graphs::graph::{Biadjacency, Mask};
 use er_networks::model::{self, ModelSpec};
@@ -82,14 +82,18 @@ impl Subject {
     ///
     /// # Errors
     /// One usage error with all problems; files that are missing, damaged, or do not fit.
-    pub(super) fn new(options: &Options, mut resolver: Resolver) -> Result<Self> {
+    pub(super) fn new(options: &Options, mut resolver: Resolver, of: &OfConfiguration) -> Result<Self> {
+        if options.masks.is_some() || options.shape.is_some() {
+            let why = "beside other masks";
+            resolver.no_effect(option!(options.drawn.configuration), why, "leave one of them out");
+        }
         match (&options.masks, options.shape) {
             (Some(path), None) => {
                 refuse_drawing(&options.drawn.mask, &[], "with masks from a file", &mut resolver);
                 Self::of_path(path, &options.drawn, resolver)
             }
             (None, Some(shape)) => Self::alone(shape, options, resolver),
-            (None, None) => Self::drawn(options.drawn.clone(), resolver),
+            (None, None) => Self::drawn(options.drawn.clone(), resolver, of),
             (Some(path), Some(_)) => {
                 let what = format!("{} is to be measured, and a graph of --shape: there can be one", path.display());
                 resolver.problems.add_with_help(what, "leave one of them out");
@@ -99,9 +103,12 @@ impl Subject {
         }
     }
 
-    fn drawn(options: DrawnOptions, resolver: Resolver) -> Result<Self> {
+    fn drawn(options: DrawnOptions, resolver: Resolver, of: &OfConfiguration) -> Result<Self> {
+        if options.configuration.is_some() {
+            return Self::configured(options, resolver, of);
+        }
         let (init, law, seed) = (options.mask.sparse_init.clone(), options.mask.drawing.sampling, options.seed);
-        let (spec, drawn) = options.draw(resolver)?;
+        let (spec, drawn) = options.draw(resolver, of)?;
         let density = drawn.requested.get();
         let flow: Repair = drawn.repairs.iter().copied().sum();
         Ok(Self {
@@ -124,9 +131,31 @@ impl Subject {
         })
     }
 
+    /// The masks that a run with a configuration would draw.
+    fn configured(options: DrawnOptions, resolver: Resolver, of: &OfConfiguration) -> Result<Self> {
+        let path = options.configuration.clone().unwrap_or_default();
+        let (spec, drawn) = options.draw(resolver, of)?;
+        let density = drawn.requested.get();
+        Ok(Self {
+            source: json!({
+                "kind": "drawn",
+                "config": path,
+                "density_requested": density,
+                "edges_added_by_flow": drawn.repairs.iter().map(|r| r.added).sum::<usize>(),
+                "edges_removed_by_flow": drawn.repairs.iter().map(|r| r.removed).sum::<usize>(),
+            }),
+            title: format!("first masks of {}, density {density}, as {} asks for", spec.name(), path.display()),
+            graphs: Graphs::Network(Network {
+                spec,
+                requested: Some(Requested { densities: drawn.densities_requested, overall: density, dense: drawn.dense }),
+                masks: drawn.masks,
+            }),
+        })
+    }
+
     fn alone((right, left): (usize, usize), options: &Options, mut resolver: Resolver) -> Result<Self> {
-        let (why, DrawnOptions { network, mask, seed }) = ("with --shape, a graph without a network", &options.drawn);
-        let of_networks = of_network(network).into_iter().chain(options![options.view, options.against, options.layer]);
+        let (why, DrawnOptions { network, mask, seed, .. }) = ("with --shape, a graph without a network", &options.drawn);
+        let of_networks = network.ids().into_iter().chain(options![options.view, options.against, options.layer]);
         for option in of_networks {
             resolver.no_effect(option, why, "leave it out");
         }
@@ -183,22 +212,17 @@ fn check_memory(what: &str, sides: [usize; 2], edges: f64, available: u64) -> Re
     memory::check(what, needed, available, "lower the density or the size")
 }
 
-/// Options that name a network.
-fn of_network(network: &NetworkOptions) -> [OptionId; 4] {
-    options![network.data, network.input, network.classes, network.model]
-}
-
 /// The network of a file: the one it names, or, where it names none, that of the options.
 fn network_of(path: &Path, about: &MaskFile, options: &DrawnOptions, resolver: &mut Resolver) -> Result<ModelSpec> {
     let network = &options.network;
     let Some(origin) = &about.origin else {
-        if of_network(network).into_iter().any(|option| resolver.is_given(option)) {
+        if network.ids().into_iter().any(|option| resolver.is_given(option)) {
             return network.network(|usual| network.name(usual));
         }
         let what = format!("{} does not say of which network its masks are", path.display());
         return Err(Error::usage(what).help("say so with --model and --data"));
     };
-    for option in of_network(network) {
+    for option in network.ids() {
         resolver.no_effect(option, "with a file that names its network", "leave it out");
     }
     let wrong =

@@ -10,7 +10,7 @@ use er_graphs::graph::{Mask, Sampling};
 use er_graphs::registry::Named;
 use er_networks::model::ModelSpec;
 use er_networks::topology::{FlowPreservation, MaskPlan, SparseInit, resolve_dense_layers};
-use er_training::run::read_masks;
+use er_training::run::{layerwise, read_masks};
 
 /// Which weights exist.
 #[derive(Debug, Clone, Args)]
@@ -22,8 +22,9 @@ pub struct MaskOptions {
     /// How the density is divided among the layers.
     #[arg(long, default_value = "ERK", value_parser = values::sparse_init, value_name = "NAME",
           help = format!("How the density is divided among the layers: {}; or one density per layer, as a list like [0.5,0.1,1] or a JSON \
-                          file, rescaled to the density; or the masks of a checkpoint or mask file (FILE.safetensors), which decide \
-                          the density", listing::names(SparseInit::named().map(|n| n as &dyn Named))))]
+                          file (a list, densities by the names of layers, or the layer-wise sparsities of a run of er_str), rescaled \
+                          to the density; or the masks of a checkpoint, mask file or run (FILE.safetensors, FOLDER or FOLDER@best), \
+                          which decide the density", listing::names(SparseInit::named().map(|n| n as &dyn Named))))]
     pub sparse_init: SparseInit,
     /// How they are drawn.
     #[command(flatten)]
@@ -183,7 +184,15 @@ impl DrawingOptions {
             (true, false) => FlowPreservation::On,
             (true, true) => FlowPreservation::KeepDensity,
         };
-        let plan = MaskPlan { init: settings.init.clone(), law, density: settings.density, dense_layers, flow, seed };
+        let init = match &settings.init {
+            SparseInit::ByName(numbers) => {
+                let layers = spec.layers().iter().enumerate().filter(|(l, layer)| !layer.depthwise && !dense_layers.contains(l));
+                let names: Vec<&str> = layers.map(|(_, layer)| layer.name.as_str()).collect();
+                SparseInit::Densities(resolver.take(layerwise::by_name(numbers, &names))?)
+            }
+            other => other.clone(),
+        };
+        let plan = MaskPlan { init, law, density: settings.density, dense_layers, flow, seed };
         resolver.take(plan.check(spec))?;
         Some(plan)
     }

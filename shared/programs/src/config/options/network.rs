@@ -3,8 +3,8 @@
 use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 
-use crate::config::{Resolver, listing, values};
-use crate::option;
+use crate::config::{OptionId, Resolver, listing, values};
+use crate::{option, options};
 use er_graphs::error::Result;
 use er_networks::init::InitMethod;
 use er_networks::model::{self, Image, ModelSpec};
@@ -40,6 +40,11 @@ pub struct NetworkOptions {
 }
 
 impl NetworkOptions {
+    /// Which options these are.
+    pub fn ids(&self) -> [OptionId; 4] {
+        options![self.data, self.input, self.classes, self.model]
+    }
+
     /// The name of the network, where `usual` is the one that suits the images.
     pub fn name(&self, usual: &str) -> String {
         self.model.clone().unwrap_or_else(|| usual.to_owned())

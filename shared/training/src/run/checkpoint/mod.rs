@@ -28,11 +28,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 pub use self::digest::sha256;
-pub use self::reader::{MaskFile, read_masks};
+pub use self::reader::{MaskFile, checkpoint_content, read_masks};
 
 use self::digest::{DIGEST, Digester};
 use self::reader::Reader;
 use super::files;
+use super::folder::RunFolder;
 use super::progress::Progress;
 use super::saved::{Saved, SavedTensor};
 use er_engine::ModelState;
@@ -140,12 +141,13 @@ impl Checkpoint {
         write_file(path, origin, metadata, &tensors(spec, state, saved))
     }
 
-    /// Reads a checkpoint of this model and checks all of it: its digest, model, names, shapes, lengths, that every mask has as many bits as
+    /// Reads a checkpoint of this model ([`RunFolder::checkpoint_of`] tells what may be named) and checks all of it: its digest, model, names, shapes, lengths, that every mask has as many bits as
     /// there are edge values, and that all values are finite.
     ///
     /// # Errors
     /// Names the file and the first thing that does not fit.
     pub fn read(path: &Path, spec: &ModelSpec) -> Result<Self> {
+        let path = &RunFolder::checkpoint_of(path)?;
         let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
         let checkpoint = Reader::open("checkpoint", path, &bytes)?.verified()?.checkpoint(spec)?;
         finite::check(path, spec, &checkpoint)?;

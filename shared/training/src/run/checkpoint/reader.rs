@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::digest::{DIGEST, Digester};
 use super::forms::{self, POSITIONS};
 use super::{Checkpoint, FORMAT, MASK, METHOD, Origin};
+use crate::run::folder::RunFolder;
 use crate::run::progress::Progress;
 use crate::run::saved::{Saved, SavedTensor};
 use crate::train::remark;
@@ -27,11 +28,21 @@ use er_networks::schedule::Clock;
 /// Names the file and the first tensor that does not fit.
 pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
     let read = || {
+        let path = &RunFolder::checkpoint_of(path)?;
         let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
         Reader::open("mask file", path, &bytes)?.verified()?.masks(spec)
     };
     let help = format!("give a checkpoint of {}, or a file with a tensor of packed bits for every layer's mask", spec.name());
     read().map_err(|e| e.or_help(&help))
+}
+
+/// The bytes of a checkpoint or another file that an option names, for its hash.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn checkpoint_content(path: &Path) -> Result<Vec<u8>> {
+    let path = RunFolder::checkpoint_of(path)?;
+    std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))
 }
 
 /// What a file with masks says of itself.
@@ -50,6 +61,7 @@ impl MaskFile {
     /// If it cannot be read, is no safetensors file, or has no masks.
     pub fn read(path: &Path) -> Result<Self> {
         let read = || {
+            let path = &RunFolder::checkpoint_of(path)?;
             let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
             let reader = Reader::open("mask file", path, &bytes)?.verified()?;
             if !reader.left.iter().any(|name| name.starts_with(MASK)) {
