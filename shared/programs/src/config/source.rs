@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::of_programs::of_program;
 use super::problems::Problems;
-use super::table::{Table, accepts, as_word, is_empty_list, is_question, is_switch, label, with_word_booleans};
+use super::table::{Table, accepts, as_word, is_empty_list, is_question, is_switch, label, takes_several, with_word_booleans};
 use super::values;
 use super::words::{self, Question};
 use super::yaml::{self, Position, Value};
@@ -133,7 +133,7 @@ pub fn read(command: &Command, program: &Command, words: &[String]) -> Result<Re
         if let Err(why) = accepts(word.arg, &word.text) {
             problems.add(format!("{}: {why}", label(word.arg)));
         }
-        found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
+        found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id() || takes_several(arg));
         found.push((word.arg, word.text, Place::CommandLine));
     }
     let missing = |arg: &&Arg| arg.is_required_set() && found.iter().all(|(given, ..)| given.get_id() != arg.get_id());
@@ -276,6 +276,9 @@ mod tests {
         /// Names.
         #[arg(long, value_delimiter = ',')]
         unset: Vec<String>,
+        /// Folders.
+        #[arg(default_value = "runs")]
+        folders: Vec<String>,
     }
 
     fn run(words: &[&str]) -> Result<(Options, Provenance)> {
@@ -352,6 +355,12 @@ mod tests {
         // The folder of a run.
         write("run/config.yaml", "epochs: 4\n");
         assert_eq!(run(&["--config", folder.path().join("run").to_str().unwrap()]).unwrap().0.epochs, 4);
+    }
+
+    #[test]
+    fn words_without_an_option_add_up() {
+        assert_eq!(run(&["a,b", "--sparse", "c"]).unwrap().0.folders, ["a,b", "c"]);
+        assert_eq!(run(&["--sparse"]).unwrap().0.folders, ["runs"]);
     }
 
     #[test]

@@ -114,6 +114,11 @@ pub(crate) fn is_switch(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|n| n.min_values() == 0)
 }
 
+/// Whether words without an option are this one's values, however many they are.
+pub(super) fn takes_several(arg: &Arg) -> bool {
+    arg.is_positional() && matches!(arg.get_action(), ArgAction::Append)
+}
+
 /// The value of an option as one word of a command line.
 pub(super) fn as_word(arg: &Arg, text: &str) -> String {
     arg.get_long().map_or_else(|| text.to_owned(), |long| format!("--{long}={text}"))

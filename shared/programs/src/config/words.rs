@@ -6,7 +6,7 @@ use clap::Arg;
 
 use super::of_programs::of_program;
 use super::problems::Problems;
-use super::table::{Found, Table, is_switch};
+use super::table::{Found, Table, is_switch, takes_several};
 use super::values;
 
 /// One option as given on the command line.
@@ -48,7 +48,7 @@ pub(super) fn parse<'a>(table: Table<'a>, program: Table, words: &[String], prob
                 continue;
             }
         };
-        if arg.is_positional() && given.iter().any(|w: &Word| w.arg.is_positional()) {
+        if arg.is_positional() && !takes_several(arg) && given.iter().any(|w: &Word| w.arg.is_positional()) {
             problems.add(format!("unexpected argument '{word}'"));
             continue;
         }
@@ -161,6 +161,24 @@ mod tests {
             assert_eq!(parsed(words), Ok(vec![(id.to_owned(), text.to_owned())]), "{words:?}");
         }
         assert_eq!(parsed(&["--sparse", "--epochs", "2"]).map(|g| g.len()), Ok(2));
+    }
+
+    #[test]
+    fn words_without_an_option_may_be_several() {
+        let given = |several: bool| {
+            let action = if several { ArgAction::Append } else { ArgAction::Set };
+            let command = with_word_booleans(
+                Command::new("test")
+                    .arg(Arg::new("folders").action(action))
+                    .arg(Arg::new("each").long("each").action(ArgAction::SetTrue)),
+            );
+            let mut problems = Problems::new();
+            let words = ["a", "--each", "b,c"].map(str::to_owned);
+            let given: Vec<String> = parse(Table(&command), &words, &mut problems).into_iter().map(|w| w.text).collect();
+            problems.finish().map(|()| given).map_err(|e| e.to_string())
+        };
+        assert_eq!(given(true).unwrap(), ["a", "true", "b,c"]);
+        assert_eq!(given(false).unwrap_err(), "unexpected argument 'b,c'");
     }
 
     #[test]
