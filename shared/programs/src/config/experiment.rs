@@ -231,6 +231,13 @@ impl Experiment {
     pub fn destination(&self, program: &str) -> Destination {
         let hash = self.config.hash();
         let path = RunFolder::path_of(&self.run.out, &self.slug(program, &format!("s{}", self.training.seed)), &hash);
-        Destination { path, hash, config: self.config.to_yaml(), options: self.config.deciding() }
+        Destination {
+            path,
+            hash,
+            config: self.config.to_yaml(),
+            options: self.config.deciding(),
+            running_options: self.config.running.keys().cloned().collect(),
+            contents: self.config.contents.clone(),
+        }
     }
 }

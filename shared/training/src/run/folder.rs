@@ -14,15 +14,15 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::files::{create_folder, is_there, replace_text};
-use super::manifest::{Machine, Manifest, Status, now};
+use super::files::{create_folder, is_there, open_regular, replace_text};
+use super::manifest::{Machine, Manifest, Scope, Status, now};
 use er_graphs::error::{Error, Result};
 
 /// A run's folder, locked against other processes while this value lives.
@@ -37,10 +37,10 @@ pub struct RunFolder {
 const TICKETS: &str = "tickets";
 
 /// What ran, and how it ended.
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 
 /// The options.
-const CONFIG: &str = "config.yaml";
+pub(super) const CONFIG: &str = "config.yaml";
 
 /// The latest checkpoint.
 const LAST: &str = "checkpoints/last.safetensors";
@@ -49,7 +49,13 @@ const LAST: &str = "checkpoints/last.safetensors";
 const BEST: &str = "checkpoints/best.safetensors";
 
 /// Losses, accuracies and what happens to edges.
-const METRICS: &str = "metrics.jsonl";
+pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// Results.
+pub(super) const SUMMARY: &str = "summary.json";
+
+/// What a process that is at a run holds.
+pub(super) const LOCK: &str = ".lock";
 
 /// Where masks are.
 const MASKS: &str = "masks";
@@ -86,7 +92,7 @@ impl RunFolder {
         if !finished {
             return Ok(None);
         }
-        Ok(read_json(&path.join("summary.json"))?.map(Value::Object))
+        Ok(read_json(&path.join(SUMMARY))?.map(Value::Object))
     }
 
     /// Refuses a folder whose run has another value of one of these options; options that only one of the two knows do not count.
@@ -100,7 +106,7 @@ impl RunFolder {
             return Ok(());
         }
         let text = fs::read_to_string(&config).map_err(|e| Error::io("read", &config, &e))?;
-        for (option, value) in text.lines().filter_map(|line| line.split_once(": ")) {
+        for (_, option, value) in stored_options(&text) {
             let (Some(asked), Ok(there)) = (options.get(option), serde_json::from_str::<Value>(value)) else { continue };
             if *asked != there {
                 let what = format!("run folder {} is of a run with {option} {there}, this one has {asked}", path.display());
@@ -276,10 +282,10 @@ impl RunFolder {
     }
 
     /// Begins a session: writes the options, as YAML, and the manifest.
-    pub fn begin(&mut self, options: &str, program: &Invocation) -> Result<()> {
+    pub fn begin(&mut self, options: &str, scope: Scope, program: &Invocation) -> Result<()> {
         replace_text(&self.path.join(CONFIG), options)?;
         let before = is_there(&self.path.join(MANIFEST))?;
-        let this = fresh(program, self.manifest.config_hash.clone());
+        let this = Manifest { scope, ..fresh(program, self.manifest.config_hash.clone()) };
         self.manifest =
             if before { Manifest { started: self.manifest.started.clone(), resumed: Some(now()), ..this } } else { this };
         self.write_manifest()
@@ -295,7 +301,7 @@ impl RunFolder {
 
     /// Writes the results of a run.
     pub fn write_summary(&self, summary: &impl Serialize) -> Result<()> {
-        replace_text(&self.path.join("summary.json"), &pretty(summary)?)
+        replace_text(&self.path.join(SUMMARY), &pretty(summary)?)
     }
 
     fn write_manifest(&self) -> Result<()> {
@@ -331,15 +337,27 @@ fn fresh(program: &Invocation, config_hash: String) -> Manifest {
         ended: None,
         status: Status::Running,
         error: None,
+        scope: Scope::default(),
     }
 }
 
+/// The lines of a run's options: number of the line, long name, and value as JSON.
+pub(super) fn stored_options(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|(number, line)| {
+        let (option, value) = line.split_once(": ").unwrap_or((line, ""));
+        (number, option, value)
+    })
+}
+
 /// Reads a JSON file, if it exists.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let bytes = match fs::read(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.kind() == std::io::ErrorKind::NotADirectory => return Ok(None),
-        other => other.map_err(|e| Error::io("read", path, &e))?,
-    };
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    if fs::metadata(path).is_err_and(|e| matches!(e.kind(), NotFound | NotADirectory)) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes).map_err(|e| Error::io("read", path, &e))?;
     let damaged = |e| {
         Error::failure(format!("{} is damaged: {e}", path.display())).help("remove it or the run's folder, or use another --out")
     };
@@ -347,7 +365,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 }
 
 fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join(".lock");
+    let path = folder.join(LOCK);
     let failed = |e: std::io::Error| Error::io("write", &path, &e).help("choose another folder with --out");
     // Nothing is cut off, and nothing created elsewhere, through a link that someone has put there.
     let file = match fs::symlink_metadata(&path) {
@@ -429,7 +447,7 @@ mod tests {
         let summary = || RunFolder::summary(&path).unwrap();
         assert_eq!(summary(), None);
         let mut run = open().unwrap();
-        run.begin("seed: 1\n", &program()).unwrap();
+        run.begin("seed: 1\n", Scope::default(), &program()).unwrap();
         let in_use = open().unwrap_err();
         assert!(in_use.what().contains("a-b-c-01234567") && in_use.what().contains("in use"), "{in_use}");
         run.end(Status::Failed, Some(&Error::failure("boom"))).unwrap();
@@ -438,7 +456,7 @@ mod tests {
 
         let mut again = open().unwrap();
         assert_eq!((again.manifest.status, again.manifest.error.as_deref()), (Status::Failed, Some("boom")));
-        again.begin("seed: 1\n", &program()).unwrap();
+        again.begin("seed: 1\n", Scope::default(), &program()).unwrap();
         assert!(again.manifest.resumed.is_some() && again.manifest.started == started && again.manifest.error.is_none());
         again.write_summary(&serde_json::json!({"test_accuracy": 0.5})).unwrap();
         assert_eq!(summary(), None);
@@ -450,7 +468,7 @@ mod tests {
     fn a_folder_of_other_options_is_refused() {
         let out = tempfile::tempdir().unwrap();
         let mut run = RunFolder::open(out.path(), HASH, &program()).unwrap();
-        run.begin("seed: 1\n", &program()).unwrap();
+        run.begin("seed: 1\n", Scope::default(), &program()).unwrap();
         let path = run.path().join("manifest.json");
         drop(run);
         let other = fs::read_to_string(&path).unwrap().replace(HASH, "0123456789");

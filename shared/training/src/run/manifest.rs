@@ -1,5 +1,6 @@
 //! What ran, where, when, and how it ended.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,23 @@ pub struct Manifest {
     pub status: Status,
     /// What stopped it.
     pub error: Option<String>,
+    /// What its options do not say of themselves.
+    #[serde(flatten)]
+    pub scope: Scope,
+}
+
+/// How long a training is, and which of its options decide the result.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Steps of the whole training; none in manifests of versions that did not say so.
+    #[serde(default)]
+    pub steps: Option<u64>,
+    /// Long names of the options that only say how and where to run; none in manifests of versions that did not say so.
+    #[serde(default)]
+    pub running_options: Option<Vec<String>>,
+    /// SHA-256 of what decides the result in files, by the long name of the option that names the file.
+    #[serde(default)]
+    pub contents: BTreeMap<String, String>,
 }
 
 /// What a run is computed on.
@@ -125,5 +143,11 @@ mod tests {
     fn manifests_from_before_there_was_a_choice_are_of_the_sparse_engine() {
         let device: Machine = serde_json::from_str(r#"{"cpu": "some", "threads": 2, "isa": "avx2"}"#).unwrap();
         assert_eq!((device.engine.as_str(), device.threads), ("sparse", 2));
+    }
+
+    #[test]
+    fn earlier_manifests_say_nothing_of_steps_and_options() {
+        let scope: Scope = serde_json::from_str("{}").unwrap();
+        assert_eq!(scope, Scope::default());
     }
 }

@@ -5,6 +5,7 @@ mod files;
 mod folder;
 pub mod layerwise;
 mod lines;
+mod listing;
 mod manifest;
 mod progress;
 mod saved;
@@ -15,7 +16,8 @@ pub use checkpoint::{Checkpoint, MaskFile, Origin, checkpoint_content, not_finit
 pub use files::{create_folder, is_there, open_regular, replace, replace_text, write_named};
 pub use folder::{Invocation, RunFolder, clean, free_memory_bytes, peak_rss_bytes, pretty};
 pub use lines::Lines;
-pub use manifest::{Machine, Manifest, Status, now};
+pub use listing::{Reached, RunRecord, State, folders_in};
+pub use manifest::{Machine, Manifest, Scope, Status, now};
 pub use progress::{Best, Progress, Sums, TakenOver};
 pub use saved::{Saved, SavedTensor};
 pub use signals::{Signals, Stop};

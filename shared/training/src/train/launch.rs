@@ -1,5 +1,6 @@
 //! One training from what decides it to its summary, in a folder of its own: begins, goes on, or says that it has finished.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use super::network::totals_of;
 use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::data::{self, DataKind, Part};
 use crate::run::{
-    Checkpoint, Invocation, Machine, Origin, Progress, RunFolder, Saved, Signals, StartPoint, Status, Stop, Sums, TakenOver,
+    Checkpoint, Invocation, Machine, Origin, Progress, RunFolder, Saved, Scope, Signals, StartPoint, Status, Stop, Sums, TakenOver,
 };
 use crate::{Backend, memory};
 use er_engine::{Batch, ModelState, StepOptions};
@@ -98,6 +99,10 @@ pub struct Destination {
     pub config: String,
     /// Those of them that decide the result.
     pub options: Map<String, Value>,
+    /// Long names of the others, which only say how and where to run.
+    pub running_options: Vec<String>,
+    /// SHA-256 of what decides the result in files, by the long name of the option that names the file.
+    pub contents: BTreeMap<String, String>,
 }
 
 impl Training {
@@ -114,7 +119,7 @@ impl Training {
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Launched> {
-        let Destination { path, hash, config, options } = to;
+        let Destination { path, hash, config, options, running_options, contents } = to;
         // The hash leaves out what programs do by themselves, which may be another thing in another version.
         RunFolder::has_options(path, options)?;
         if let Some(summary) = RunFolder::summary(path)? {
@@ -137,7 +142,12 @@ impl Training {
         // So must a checkpoint of another run that cannot be gone on from.
         let other = if has_begun { None } else { self.take_over(length)? };
         let mut folder = RunFolder::open(path, hash, program)?;
-        folder.begin(config, program)?;
+        let scope = Scope {
+            steps: Some(self.plan.steps(length)),
+            running_options: Some(running_options.clone()),
+            contents: contents.clone(),
+        };
+        folder.begin(config, scope, program)?;
         let end = self.train(program, &folder, &mut data, other, fresh, signals);
         let (status, error) = match &end {
             Ok(Ok(_)) => (Status::Finished, None),

@@ -49,7 +49,7 @@ use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::run::{Best, Checkpoint, Origin, Progress, Signals, Stop, Sums};
 use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::{Error, Result};
-use er_networks::schedule::{Clock, LearningRate, LearningRates};
+use er_networks::schedule::{Clock, LearningRate, LearningRates, Length};
 
 /// The three parts of a data set, in batches.
 #[derive(Debug)]
@@ -138,6 +138,11 @@ impl Plan {
     /// Whether nothing is left to train.
     pub fn is_done(&self, progress: &Progress) -> bool {
         progress.clock.epoch() >= self.epochs || self.stops_at(progress.clock.step)
+    }
+
+    /// Steps of the whole training, where all epochs have this length.
+    pub fn steps(&self, length: Length) -> u64 {
+        self.max_steps.map_or(length.steps(), |max| max.min(length.steps()))
     }
 
     fn stops_at(&self, step: u64) -> bool {
