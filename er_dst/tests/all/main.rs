@@ -19,6 +19,7 @@ mod reference;
 #[cfg(unix)]
 mod resume;
 mod runs;
+mod runs_listing;
 mod says;
 mod show;
 mod trace;

@@ -14,12 +14,19 @@ use er_graphs::printable;
 /// ```
 #[must_use]
 pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    aligned(heads, rows, |column| column == 0)
+}
+
+/// [`table`], with these columns to the left.
+#[must_use]
+pub fn aligned(heads: &[&str], rows: &[Vec<String>], is_left: impl Fn(usize) -> bool) -> String {
     let rows: Vec<Vec<Cow<str>>> = rows.iter().map(|row| row.iter().map(|cell| printable::line(cell)).collect()).collect();
     let width = |c: usize| rows.iter().map(|row| row[c].chars().count()).chain([heads[c].chars().count()]).max().unwrap_or(0);
     let widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let cells = cells.zip(&widths).enumerate();
-        let padded = cells.map(|(c, (cell, width))| if c == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") });
+        let padded =
+            cells.map(|(c, (cell, width))| if is_left(c) { format!("{cell:<width$}") } else { format!("{cell:>width$}") });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let head = line(&mut heads.iter().copied());
@@ -42,5 +49,6 @@ mod tests {
         let rows = [vec!["a".to_owned(), "1.25".to_owned()], vec!["longer".to_owned(), "2".to_owned()]];
         assert_eq!(table(&["name", "n"], &rows), "name       n\na       1.25\nlonger     2");
         assert_eq!(table(&["name"], &[vec!["a\nb".to_owned()]]), "name\na\\nb");
+        assert_eq!(aligned(&["name", "n"], &rows, |column| column == 1), "  name  n\n     a  1.25\nlonger  2");
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn every_command_of_the_readme_and_docs_runs(at_least: usize) {
     let commands: BTreeSet<String> = pages.iter().flat_map(|page| words(page)).collect();
     assert!(commands.len() >= at_least, "{commands:?}");
     let found = place.done("data");
+    let (lists, commands): (BTreeSet<_>, BTreeSet<_>) = commands.into_iter().partition(|command| command.starts_with("runs"));
     for command in commands {
         let command = command.replace("configs/", &format!("{}/configs/", root.display()));
         if ["show", "graph", "flops", "data"].iter().any(|name| command.starts_with(name)) {
@@ -90,5 +91,9 @@ pub(crate) fn every_command_of_the_readme_and_docs_runs(at_least: usize) {
             println!("not trained, for want of {data}: {command}");
             place.fails(&command, 1, &[data]);
         }
+    }
+    // Of what was trained.
+    for command in lists {
+        place.done(&command);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn the_manual_has_what_is_documented() {
     for name in documented() {
         assert!(page.contains(&format!("\\fB{}\\fR", roff(&format!("--{name}")))), "{name}");
     }
-    for command in ["show", "graph", "flops", "data", "completions", "man"] {
+    for command in ["show", "graph", "flops", "data", "runs", "completions", "man"] {
         assert!(page.contains(&roff(&format!("\n{NAME}-{command}(1)\n"))), "{command}");
         let page = place.done(&format!("man {command}"));
         assert!(
@@ -64,6 +64,6 @@ pub(crate) fn the_manual_has_what_is_documented() {
             "{page}"
         );
     }
-    let commands = "use one of show, graph, flops, data, completions, man";
+    let commands = "use one of show, graph, flops, data, runs, completions, man";
     place.refused("man grap", 2, &format!("COMMAND: unknown value 'grap'; {commands} (did you mean 'graph'?)"));
 }

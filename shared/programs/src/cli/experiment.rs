@@ -9,6 +9,7 @@ use super::Program;
 use super::exit::Exit;
 use super::output::print_line;
 use super::show::Shown;
+use super::spread::Spread;
 use crate::config::{Experiment, ProgramOptions, Request, TypedOptions, read};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
@@ -186,9 +187,9 @@ fn stopped(stop: Stop, folder: &Path) -> Exit {
 /// Mean and standard deviation over seeds: printed, and written beside the folders of the runs.
 fn all(program: &run::Invocation, first: &Experiment, done: &[Row]) -> Result<()> {
     let accuracies: Vec<f64> = done.iter().filter_map(|(.., accuracy)| *accuracy).collect();
-    let (mean, std) = mean_and_std(&accuracies);
     let seeds: Vec<u64> = done.iter().map(|(seed, ..)| *seed).collect();
-    let Some(last) = seeds.last() else { return Ok(()) };
+    let (Some(Spread { mean, std }), Some(last)) = (Spread::of(&accuracies), seeds.last()) else { return Ok(()) };
+    let std = std.unwrap_or_default();
     let hash = first.config.hash();
     let name = first.slug(program.name, &format!("s{}-{last}", seeds[0]));
     let path = first.run.out.join(format!("{}.json", run::RunFolder::name_of(&name, &hash)));
@@ -206,24 +207,4 @@ fn all(program: &run::Invocation, first: &Experiment, done: &[Row]) -> Result<()
         100.0 * std,
         path.display()
     ))
-}
-
-/// Mean and sample standard deviation (n − 1); 0 for fewer than two values.
-fn mean_and_std(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-    (mean, if values.len() < 2 { 0.0 } else { (squares / (n - 1.0)).sqrt() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_standard_deviation_divides_by_one_less() {
-        let (mean, std) = mean_and_std(&[1.0, 2.0, 3.0, 4.0]);
-        assert!((mean - 2.5).abs() < 1e-12 && (std - (5.0_f64 / 3.0).sqrt()).abs() < 1e-12);
-        assert!(mean_and_std(&[0.7]).1.abs() < 1e-12);
-    }
 }

@@ -1,5 +1,5 @@
 //! What the programs' command lines have in common: words in, text and exit codes out, the experiment, and the sub-commands `show`,
-//! `graph`, `flops`, `data`, `completions` and `man`.
+//! `graph`, `flops`, `data`, `runs`, `completions` and `man`.
 
 mod completions;
 mod data;
@@ -10,7 +10,9 @@ mod flops;
 mod graph;
 mod man;
 mod output;
+mod runs;
 mod show;
+mod spread;
 mod tables;
 
 use std::path::Path;
@@ -93,6 +95,7 @@ fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
     let of_configuration = |path: &Path| experiment::drawn::<P>(&command, path);
     match called.get_name() {
         "data" => data::run(&values_of(&matches)?),
+        "runs" => runs::run(&values_of(&matches)?),
         "graph" => graph::run(&matches, &given, &of_configuration),
         "flops" => flops::run(values_of(&matches)?, &given, &of_configuration),
         "completions" => completions::run::<P>(values_of(&matches)?),
@@ -121,6 +124,7 @@ fn command<P: Program>() -> Command {
         (graph::command(), graph::EXAMPLES),
         (flops::command(), flops::EXAMPLES),
         (data::command(), data::EXAMPLES),
+        (runs::command(), runs::EXAMPLES),
         (completions::command(), completions::EXAMPLES),
     ];
     let mut commands = vec![(show::with_format(with_options("show")), show::EXAMPLES)];
