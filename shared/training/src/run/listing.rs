@@ -117,7 +117,9 @@ pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let failed = |e: std::io::Error| Error::io("read folder", folder, &e);
     let entries = fs::read_dir(folder).map_err(failed)?.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
-    let mut folders: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).filter(|path| path.join(MANIFEST).exists()).collect();
+    // A folder that may not be looked into could be one; reading it says so.
+    let may_be_a_run = |path: &PathBuf| path.is_dir() && path.join(MANIFEST).try_exists().unwrap_or(true);
+    let mut folders: Vec<PathBuf> = entries.iter().map(fs::DirEntry::path).filter(may_be_a_run).collect();
     folders.sort();
     Ok(folders)
 }
