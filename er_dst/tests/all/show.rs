@@ -240,7 +240,7 @@ fn masks_that_are_full_at_first_depend_on_no_distribution() {
 
 #[test]
 fn examples_of_help_texts_run() {
-    crate::common::examples_run();
+    crate::common::examples_run("--method static --max-steps 1 --quiet");
 }
 
 #[test]

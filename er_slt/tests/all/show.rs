@@ -205,7 +205,7 @@ fn keeping_all_that_is_allowed_is_remarked() {
 
 #[test]
 fn examples_of_help_texts_run() {
-    crate::common::examples_run();
+    crate::common::examples_run("--max-steps 1 --quiet");
 }
 
 #[test]

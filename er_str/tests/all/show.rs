@@ -238,7 +238,7 @@ fn dense_layers_among_masks_of_a_file() {
 
 #[test]
 fn examples_of_help_texts_run() {
-    crate::common::examples_run();
+    crate::common::examples_run("--max-steps 1 --quiet");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn densities_can_be_given_layer_by_layer() {
 
 #[test]
 fn examples_of_help_texts_run() {
-    crate::common::examples_run();
+    crate::common::examples_run("--max-steps 1 --quiet");
 }
 
 #[test]

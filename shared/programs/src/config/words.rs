@@ -174,7 +174,8 @@ mod tests {
             );
             let mut problems = Problems::new();
             let words = ["a", "--each", "b,c"].map(str::to_owned);
-            let given: Vec<String> = parse(Table(&command), &words, &mut problems).into_iter().map(|w| w.text).collect();
+            let given: Vec<String> =
+                parse(Table(&command), Table(&command), &words, &mut problems).into_iter().map(|w| w.text).collect();
             problems.finish().map(|()| given).map_err(|e| e.to_string())
         };
         assert_eq!(given(true).unwrap(), ["a", "true", "b,c"]);

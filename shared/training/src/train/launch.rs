@@ -10,7 +10,8 @@ use super::network::totals_of;
 use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::data::{self, DataKind, Part};
 use crate::run::{
-    Checkpoint, Invocation, Machine, Origin, Progress, RunFolder, Saved, Scope, Signals, StartPoint, Status, Stop, Sums, TakenOver,
+    Checkpoint, Invocation, Machine, Origin, Progress, RunFolder, Saved, Scope, Signals, StartPoint, Status, Stop, Sums,
+    TakenOver,
 };
 use crate::{Backend, memory};
 use er_engine::{Batch, ModelState, StepOptions};

@@ -13,8 +13,11 @@ use self::answer::{csv, json};
 use self::columns::{Sorting, Table};
 use self::configurations::{Configuration, Differences};
 use super::exit::Exit;
-use super::output::print;
+use super::output::{print, print_exactly, print_json};
 use er_graphs::error::Result;
+
+/// What the help text ends with.
+pub(super) const EXAMPLES: [&str; 3] = ["", "runs --sort accuracy", "runs --each --format csv"];
 
 /// Which runs, and how to answer.
 #[derive(Debug, Clone, Args)]
@@ -57,12 +60,12 @@ pub(super) fn run(options: &Options) -> Result<Exit> {
     let rows = if options.each { Configuration::each(&runs) } else { configurations };
     let sorting = Sorting { column: options.sort.as_deref(), reverse: options.reverse };
     let rows = sorting.sort(rows, &differences, options.each)?;
-    let answer = match options.format {
-        RunsFormat::Text => Table::of(&rows, &differences, options.each).text(&differences.heading(&rows, options.each)),
-        RunsFormat::Markdown => Table::of(&rows, &differences, options.each).markdown(),
-        RunsFormat::Csv => csv(&rows, &differences, options.each),
-        RunsFormat::Json => json(&rows, &differences, options.each)?,
-    };
-    print(answer.trim_end())?;
+    let table = || Table::of(&rows, &differences, options.each);
+    match options.format {
+        RunsFormat::Text => print(table().text(&differences.heading(&rows, options.each)).trim_end())?,
+        RunsFormat::Markdown => print(table().markdown().trim_end())?,
+        RunsFormat::Csv => print_exactly(csv(&rows, &differences, options.each).trim_end())?,
+        RunsFormat::Json => print_json(&json(&rows, &differences, options.each)?)?,
+    }
     Ok(Exit::Done)
 }
