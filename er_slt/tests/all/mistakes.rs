@@ -163,7 +163,7 @@ fn damaged_tickets() {
     // The network is what the scores choose, but not as good as reported.
     place.write("x", parts.with_header(more_correct));
     let message = place.fails(&format!("{SHORT} --sparsity 0.2 --load-model --model-to-load x"), 1, &[]);
-    assert!(message.starts_with("error: x: frozen weights and scores classify "), "{message}");
+    assert!(message.contains("\nerror: x: frozen weights and scores classify "), "{message}");
     assert!(message.contains(" of 144 validation images, 144 of 144 were reported\n"), "{message}");
 }
 
@@ -175,7 +175,7 @@ fn files_of_others() {
     let allowed =
         crate::search::layers(&ticket, crate::search::MODEL).iter().map(|l| l.allowed[0].edges()).sum::<usize>() as f64 / 2720.0;
     let line = format!("--sparsity 0.5: more than the {} that {} allows", shared::density::rounded(allowed), ticket.display());
-    place.refused(&load, 2, &line);
+    place.refused(&format!("{load} --sparsity 0.5"), 2, &line);
     let line = format!("checkpoint {} is of model mlp-32-16, this run is mlp-8", ticket.display());
     place.refused(&format!("{load} --sparsity 0.1 --model mlp-8"), 1, &line);
     for option in [

@@ -159,7 +159,7 @@ fn frozen_weights_stay() {
 fn published_files() {
     let place = Place::new();
     let run = Run::of(&place, &format!("{SHORT} {SOFT} --conv-type STRConvER --name STR_2 --result-dir table"));
-    assert!(run.folder.file_name().unwrap().to_str().unwrap().starts_with("STR_2-mlp-32-16-digits-STRConvER-uniform-0.5-s17-"));
+    assert!(run.folder.file_name().unwrap().to_str().unwrap().starts_with("STR_2-mlp-32-16-digits-STRConvER-uniform-0.5-"));
     let best = run.checkpoint("best");
     let (sparsity, thresholds) = (run.layerwise("sparsity", "STR_2"), run.layerwise("threshold", "STR_2"));
     assert_eq!([sparsity.as_object().unwrap().len(), thresholds.as_object().unwrap().len()], [4, 3]);

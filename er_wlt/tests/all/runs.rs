@@ -15,7 +15,7 @@ fn a_run_learns_and_explains_itself() {
     let message = place.done(&format!("{SMALL} --quiet"));
     let run = place.only_run("runs");
     let name = run.file_name().unwrap().to_str().unwrap();
-    assert!(name.starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-s17-"), "{name}");
+    assert!(name.starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-epochs20-s17-"), "{name}");
     assert!(message.contains(name) && message.starts_with("test accuracy "), "{message}");
 
     let summary = json(&run.join("summary.json"));
@@ -166,7 +166,14 @@ fn without_fix_edges_die_and_grow() {
     let words = "--sparse --density 0.2 --model mlp-64-32 --epochs 4 --update-frequency 5 --quiet";
     place.done(words);
     let run = place.only_run("runs");
-    assert!(run.file_name().unwrap().to_str().unwrap().starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-moving-s17-"), "{run:?}");
+    assert!(
+        run.file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-moving-epochs4-update-frequency-5it-s17-"),
+        "{run:?}"
+    );
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let lines = metrics.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
     let updates: Vec<_> = lines.filter(|l| l["kind"] == "update").collect();
@@ -186,7 +193,7 @@ fn max_steps_ends_a_run_early() {
     let place = Place::new();
     place.done("--model mlp-16 --max-steps 7 --quiet");
     let run = place.only_run("runs");
-    assert!(run.file_name().unwrap().to_str().unwrap().starts_with("er_wlt-mlp-16-digits-dense-s17-"), "{run:?}");
+    assert!(run.file_name().unwrap().to_str().unwrap().starts_with("er_wlt-mlp-16-digits-dense-max-steps7-s17-"), "{run:?}");
     let summary = json(&run.join("summary.json"));
     assert_eq!((summary["steps"].as_u64(), summary["density"].as_f64()), (Some(7), Some(1.0)));
     let config = std::fs::read_to_string(run.join("config.yaml")).unwrap();

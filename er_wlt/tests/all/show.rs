@@ -125,7 +125,7 @@ fn densities_can_be_given_layer_by_layer() {
     place.fails(&format!("{dry} [0.5,1]"), 2, &["2 densities for 4 layers"]);
     place.fails(&format!("{dry} missing.json"), 2, &["cannot read missing.json"]);
     place.write("wrong.json", "{\"a\": 1}");
-    place.fails(&format!("{dry} wrong.json"), 2, &["wrong.json is not a JSON list"]);
+    place.fails(&format!("{dry} wrong.json"), 2, &["the file of densities has no layer \"conv1.weight\""]);
 }
 
 #[test]

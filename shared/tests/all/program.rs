@@ -60,7 +60,7 @@ fn own_options_name_the_run_and_decide_how_edges_move() {
     let line = format!("--sparse --model mlp-8 --epochs 1 --quiet --threads 1 --period 3 --out {}", out.path().display());
     let experiment = experiment(&line, 5);
     let experiment = experiment.unwrap();
-    assert_eq!(experiment.slug("program", "s5"), "program-mlp-8-digits-ERK-0.05-often-s5");
+    assert_eq!(experiment.slug("program", "s5"), "program-mlp-8-digits-ERK-0.05-often-epochs1-period3-sparse-true-s5");
     assert_eq!(experiment.config.get("seed").unwrap(), 5);
     assert_eq!(experiment.remarks, ["asked"]);
     let Training { approach, spec, backend, .. } = &experiment.training;

@@ -273,8 +273,9 @@ pub(crate) fn examples_run(trains: &str) {
     // Something for `runs` to list.
     place.done(trains);
     let help = place.done("--help");
-    let commands: Vec<&str> =
-        help.lines().skip_while(|l| *l != "Commands:").skip(1).map_while(|l| l.split_whitespace().next()).collect();
+    let names = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    // Other lines go on with what a command does.
+    let commands: Vec<&str> = names.filter(|l| !l.starts_with("   ")).filter_map(|l| l.split_whitespace().next()).collect();
     assert!(commands.contains(&"show") && commands.contains(&"man"), "{commands:?}");
     for command in std::iter::once("").chain(commands) {
         let help = place.done(&format!("{command} --help"));

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{NAME, Place};
 
 /// How commands begin that need more than the programs: another tool, a GPU, minutes.
-const BY_HAND: [&str; 9] = [
+const BY_HAND: [&str; 10] = [
+    "FAULTS=",
     "cargo test",
     "cargo build",
     "cargo bench",

@@ -27,23 +27,22 @@ pub(super) struct DrawnOptions {
     pub(super) configuration: Option<PathBuf>,
 }
 
-/// The network of a configuration of the program, the masks that its run would draw, and what the run's folder calls them.
-pub(super) type OfConfiguration<'a> = dyn Fn(&Path) -> Result<(ModelSpec, Drawn, String)> + 'a;
+/// The network of a configuration of the program, the masks that its run would draw, and its seed.
+pub(super) type OfConfiguration<'a> = dyn Fn(&Path) -> Result<(ModelSpec, Drawn, u64)> + 'a;
 
 impl DrawnOptions {
-    /// Draws, after telling what is wrong with these options and what `resolver` has found wrong with others.
+    /// The network, its masks and their seed. Draws after telling what is wrong with these options and what `resolver` has found wrong with others.
     ///
     /// # Errors
     /// One usage error with all problems; a mask file that is missing or does not fit.
-    pub(super) fn draw(self, mut resolver: Resolver, of: &OfConfiguration) -> Result<(ModelSpec, Drawn)> {
+    pub(super) fn draw(self, mut resolver: Resolver, of: &OfConfiguration) -> Result<(ModelSpec, Drawn, u64)> {
         if let Some(path) = &self.configuration {
             let (network, mask) = (self.network.ids(), self.mask.ids());
             for option in network.into_iter().chain(mask).chain(options![self.seed]) {
                 resolver.no_effect(option, "with --config, which says it", "leave it out");
             }
             resolver.finish()?;
-            let (spec, drawn, _) = of(path)?;
-            return Ok((spec, drawn));
+            return of(path);
         }
         let named = self.network.network(|usual| self.network.name(usual));
         let Some(spec) = resolver.take(named) else {
@@ -56,6 +55,6 @@ impl DrawnOptions {
         let init = InitMethod::Default;
         let initial = InitialNetwork { masks, given: settings.of_file, init, ortho_repair: false, seed: self.seed };
         let drawn = initial.draw(&spec)?;
-        Ok((spec, drawn))
+        Ok((spec, drawn, self.seed))
     }
 }

@@ -93,22 +93,22 @@ pub(super) fn show(line: &TypedOptions<impl ProgramOptions + Args>) -> Result<Sh
     Ok(Shown { config, spec, drawn, approach, recipe })
 }
 
-/// The network of a configuration, the masks that its run would draw, and what the run's folder calls them.
+/// The network of a configuration, the masks that its run would draw, and its seed.
 ///
 /// # Errors
 /// As [`show`]; a path that is not valid UTF-8.
-pub(super) fn drawn<P: Program>(command: &Command, path: &Path) -> Result<(ModelSpec, Drawn, String)> {
+pub(super) fn drawn<P: Program>(command: &Command, path: &Path) -> Result<(ModelSpec, Drawn, u64)> {
     let text = path.to_str().ok_or_else(|| Error::usage(format!("--config {}: it is not valid UTF-8", path.display())))?;
     let Request::Run(matches, given) = read(command, command, &["--config".to_owned(), text.to_owned()])? else {
         unreachable!("nothing is asked")
     };
     let line = TypedOptions::<P::Options>::new(P::NAME, command, &matches, given)?;
-    let Experiment { training: Training { spec, approach, name, .. }, remarks, .. } = line.experiment(line.seed())?;
+    let Experiment { training: Training { spec, approach, seed, .. }, remarks, .. } = line.experiment(line.seed())?;
     for text in &remarks {
         remark(text);
     }
     let drawn = approach.draw(&spec)?;
-    Ok((spec, drawn, name))
+    Ok((spec, drawn, seed))
 }
 
 fn launch(experiment: &Experiment, program: &run::Invocation, signals: &Signals) -> Result<Launched> {

@@ -1,8 +1,9 @@
 //! One run of one seed: options that were checked together, and what they mean.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
 use er_networks::schedule::{LearningRate, LearningRates};
@@ -85,6 +86,18 @@ pub struct TypedOptions<O> {
     given: Provenance,
     /// What the program's options are without any word.
     defaults: Map<String, Value>,
+    /// The values that options have where they are not written, by long name, as help texts show them.
+    usual: BTreeMap<String, String>,
+}
+
+/// Whether a value is what this text says.
+fn says(text: &str, value: &Value) -> bool {
+    match value {
+        Value::String(word) => word == text,
+        Value::Number(number) => number.as_f64() == text.parse().ok(),
+        Value::Bool(on) => text.parse() == Ok(*on),
+        _ => false,
+    }
 }
 
 impl<O: ProgramOptions + Args> TypedOptions<O> {
@@ -98,9 +111,10 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
         // What a command is asked besides, such as how to write its answer, is not about the run.
         let of_runs = RunOptions::augment_args(O::augment_args(Command::new("run")));
         let given = given.among(&of_runs);
+        let usual: BTreeMap<String, String> = usual_values(command);
         let of = |matches: &ArgMatches, given, defaults| {
             let (options, run) = (values_of(matches)?, values_of(matches)?);
-            Ok(Self { program, options, run, given, defaults })
+            Ok(Self { program, options, run, given, defaults, usual: usual.clone() })
         };
         let alone = of(&nothing, none_given, Map::new())?;
         let defaults = alone.experiment(alone.seed()).map(|of| of.config.deciding()).unwrap_or_default();
@@ -117,7 +131,7 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
     /// # Errors
     /// One usage error with all problems; files that are missing or do not fit.
     pub fn experiment(&self, seed: u64) -> Result<Experiment> {
-        let Self { program, options, run, given, defaults } = self;
+        let Self { program, options, run, given, defaults, usual } = self;
         let mut resolver = Resolver::new(given);
         let SharedOptions { data, train, published } = options.shared();
         published.refuse(&mut resolver);
@@ -144,8 +158,11 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
             options![data.network.data, data.network.model, data.network.input, data.network.classes, train.seed, train.resume]
                 .into_iter()
                 .chain(options.named());
-        let named = named.map(|option| given.long(option).to_owned()).collect();
+        let named: Vec<&str> = named.map(|option| given.long(option)).collect();
         let (config, remarks) = resolver.resolve(program, defaults)?;
+        let others = config.differing(|long, value| {
+            given.is_written(long) && !named.contains(&long) && !usual.get(long).is_some_and(|usual| says(usual, value))
+        });
         let (Some(Setup { spec, approach, name, facts: more, learning_rates }), Some(images)) = (setup, images) else {
             unreachable!("what means nothing is a problem")
         };
@@ -188,8 +205,23 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
             mask_interval: run.save_masks.map(|epochs| epochs as u64),
             quiet: run.quiet,
         };
-        Ok(Experiment { config, run: run.clone(), training, named, remarks })
+        Ok(Experiment { config, run: run.clone(), training, others, remarks })
     }
+}
+
+/// The default values of a command's options, by long name.
+fn usual_values(command: &Command) -> BTreeMap<String, String> {
+    let usual = |arg: &Arg| {
+        let values: Vec<&str> = arg.get_default_values().iter().filter_map(|value| value.to_str()).collect();
+        let switched_off = is_switch_by_default(arg).then(|| "false".to_owned());
+        Some((arg.get_long()?.to_owned(), if values.is_empty() { switched_off? } else { values.join(",") }))
+    };
+    command.get_arguments().filter_map(usual).collect()
+}
+
+/// Whether this is a switch that is off unless it is given.
+fn is_switch_by_default(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue)
 }
 
 /// The values of a struct of options.
@@ -209,8 +241,8 @@ pub struct Experiment {
     pub run: RunOptions,
     /// What is trained.
     pub training: Training,
-    /// Long names of the options that the folder's name has anyway.
-    named: Vec<String>,
+    /// What else than [`Training::name`] tells it from other runs.
+    others: Vec<String>,
     /// Remarks for the user.
     pub remarks: Vec<String>,
 }
@@ -222,7 +254,7 @@ impl Experiment {
         let word = self.run.name.as_deref().unwrap_or(program);
         let Training { spec, data, name, .. } = &self.training;
         // Names may have 200 characters in all.
-        let others: String = self.config.differing(&self.named).join("-").chars().take(90).collect();
+        let others: String = self.others.join("-").chars().take(90).collect();
         let between = if others.is_empty() { "" } else { "-" };
         format!("{word}-{}-{data}-{name}{between}{others}-{seeds}", spec.name())
     }

@@ -11,7 +11,6 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
         &[
             "death",
             "decay-schedule",
-            "delta",
             "density",
             "fix",
             "flow-at-updates",
@@ -42,7 +41,6 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
             "density-schedule",
             "final-density",
             "ignore-linear-layers",
-            "init-density",
             "is-prune",
             "method",
             "nolr-scheduler",
@@ -100,7 +98,6 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
             "no-bn-decay",
             "nonlinearity",
             "pretrained",
-            "print-freq",
             "prune-dead",
             "prune-scheduler",
             "pruner",

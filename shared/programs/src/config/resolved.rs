@@ -39,10 +39,12 @@ impl Resolved {
         self.deciding.keys().chain(self.running.keys()).map(String::as_str)
     }
 
-    /// The options that decide the result and are not what the program has without any word, but for these, as parts of a file's name:
-    /// `lr0.05`, `augment-false`.
-    pub fn differing(&self, but: &[String]) -> Vec<String> {
-        let differs = |(option, value): &(&String, &Value)| self.defaults.get(*option) != Some(*value) && !but.contains(option);
+    /// The options that decide the result and are not what the program has without any word, where they are `told`, as parts of a file's
+    /// name: `lr0.05`, `augment-false`. What is in a file is told by no name.
+    pub(super) fn differing(&self, told: impl Fn(&str, &Value) -> bool) -> Vec<String> {
+        let differs = |(option, value): &(&String, &Value)| {
+            self.defaults.get(*option) != Some(*value) && !self.contents.contains_key(*option) && told(option, value)
+        };
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let written = |(option, value): (&String, &Value)| match value {
             Value::Number(number) => format!("{option}{number}"),

@@ -65,6 +65,11 @@ impl Provenance {
         matches!(place, Some(Place::File { .. }))
     }
 
+    /// Whether an option was written, in a file or on the command line, be it a switch that is off.
+    pub(super) fn is_written(&self, long: &str) -> bool {
+        self.options.values().any(|known| known.long == long && known.place.is_some())
+    }
+
     /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
     pub fn show(&self, option: OptionId) -> String {
         let place = self.options.get(option.field()).and_then(|known| known.place.as_ref());

@@ -112,8 +112,7 @@ pub(super) fn run(options: Options, given: &Provenance, of: &OfConfiguration) ->
             }
         }
     }
-    let seed = drawn.seed;
-    let (spec, drawn) = drawn.draw(resolver, of)?;
+    let (spec, drawn, seed) = drawn.draw(resolver, of)?;
     let mut report = Report::new(&spec, &drawn, &counting)?;
     if measuring.measure {
         report.measured = Some(measuring.run(&spec, &drawn, seed)?);

@@ -108,7 +108,7 @@ pub(super) fn run(matches: &ArgMatches, given: &Provenance, of: &OfConfiguration
     }
     let subject = Subject::new(&options, resolver, of)?;
     let layer = files::chosen(&subject, option!(options.layer), given)?;
-    let effort = Effort { seed: options.drawn.seed, ..Effort::default() };
+    let effort = Effort { seed: subject.seed, ..Effort::default() };
     if let Graphs::Network(network) = &subject.graphs {
         network.check_memory(memory::available())?;
     }

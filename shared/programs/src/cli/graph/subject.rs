@@ -25,6 +25,8 @@ pub(super) struct Subject {
     pub(super) title: String,
     /// The graphs.
     pub(super) graphs: Graphs,
+    /// Seed of what is measured on samples.
+    pub(super) seed: u64,
 }
 
 /// Graphs to measure.
@@ -103,53 +105,42 @@ impl Subject {
         }
     }
 
+    /// Masks that the options describe, or that a run with a configuration would draw.
     fn drawn(options: DrawnOptions, resolver: Resolver, of: &OfConfiguration) -> Result<Self> {
-        if options.configuration.is_some() {
-            return Self::configured(options, resolver, of);
-        }
-        let (init, law, seed) = (options.mask.sparse_init.clone(), options.mask.drawing.sampling, options.seed);
-        let (spec, drawn) = options.draw(resolver, of)?;
+        let asked = match &options.configuration {
+            Some(path) => json!({ "config": path }),
+            None => json!({
+                "sparse_init": options.mask.sparse_init.to_string(),
+                "sampling": options.mask.drawing.sampling.to_string(),
+            }),
+        };
+        let of_what = match &options.configuration {
+            Some(path) => format!("first masks of a run with {}", path.display()),
+            None => format!("{} masks", options.mask.sparse_init),
+        };
+        let (spec, drawn, seed) = options.draw(resolver, of)?;
         let density = drawn.requested.get();
         let flow: Repair = drawn.repairs.iter().copied().sum();
+        let mut source = json!({
+            "kind": "drawn",
+            "density_requested": density,
+            "seed": seed,
+            "edges_added_by_flow": flow.added,
+            "edges_removed_by_flow": flow.removed,
+            "edges_short_for_flow": flow.short,
+        });
+        if let (Value::Object(source), Value::Object(asked)) = (&mut source, asked) {
+            source.extend(asked);
+        }
         Ok(Self {
-            source: json!({
-                "kind": "drawn",
-                "sparse_init": init.to_string(),
-                "density_requested": density,
-                "sampling": law.to_string(),
-                "seed": seed,
-                "edges_added_by_flow": flow.added,
-                "edges_removed_by_flow": flow.removed,
-                "edges_short_for_flow": flow.short,
-            }),
-            title: format!("{init} masks of {}, density {density}, seed {seed}", spec.name()),
+            source,
+            title: format!("{of_what} of {}, density {density}, seed {seed}", spec.name()),
             graphs: Graphs::Network(Network {
                 spec,
                 requested: Some(Requested { densities: drawn.densities_requested, overall: density, dense: drawn.dense }),
                 masks: drawn.masks,
             }),
-        })
-    }
-
-    /// The masks that a run with a configuration would draw.
-    fn configured(options: DrawnOptions, resolver: Resolver, of: &OfConfiguration) -> Result<Self> {
-        let path = options.configuration.clone().unwrap_or_default();
-        let (spec, drawn) = options.draw(resolver, of)?;
-        let density = drawn.requested.get();
-        Ok(Self {
-            source: json!({
-                "kind": "drawn",
-                "config": path,
-                "density_requested": density,
-                "edges_added_by_flow": drawn.repairs.iter().map(|r| r.added).sum::<usize>(),
-                "edges_removed_by_flow": drawn.repairs.iter().map(|r| r.removed).sum::<usize>(),
-            }),
-            title: format!("first masks of {}, density {density}, as {} asks for", spec.name(), path.display()),
-            graphs: Graphs::Network(Network {
-                spec,
-                requested: Some(Requested { densities: drawn.densities_requested, overall: density, dense: drawn.dense }),
-                masks: drawn.masks,
-            }),
+            seed,
         })
     }
 
@@ -180,6 +171,7 @@ impl Subject {
             source: json!({ "kind": "random graph", "density_requested": density, "sampling": law.to_string(), "seed": seed }),
             title: format!("random graph {right}×{left}, density {density}, seed {seed}"),
             graphs: Graphs::Alone(graph, density),
+            seed,
         })
     }
 
@@ -201,6 +193,7 @@ impl Subject {
             }),
             title: format!("masks of {}, {}", spec.name(), path.display()),
             graphs: Graphs::Network(Network { spec, masks, requested: None }),
+            seed: options.seed,
         })
     }
 }

@@ -66,7 +66,9 @@ fn without_copies(runs: Vec<Run>, tell: impl Fn(&Path, &Path)) -> Vec<Run> {
 /// Options that only say how and where to run, by the names that most programs give them.
 fn usual_running_options() -> Vec<String> {
     let command = RunOptions::augment_args(Command::new("run"));
-    command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect()
+    let names = command.get_arguments().flat_map(|arg| arg.get_long_and_visible_aliases().unwrap_or_default());
+    // Earlier versions called `name` so.
+    names.chain(["save"]).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn the_usual_names() {
         let names = usual_running_options();
-        for name in ["out", "save", "data-dir", "threads", "log-interval"] {
+        for name in ["out", "name", "save", "data-dir", "threads", "log-interval"] {
             assert!(names.iter().any(|known| known == name), "{name}");
         }
     }
