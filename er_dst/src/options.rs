@@ -355,7 +355,13 @@ impl Options {
         }
         if last > first {
             let what = format!("{}: {last} is above the first density {first}", resolver.show(final_density));
-            resolver.problems.add_with_help(what, "pruning only makes a network sparser");
+            let density = option!(self.shared.sparse.mask.density);
+            let help = if resolver.is_of_file(density) {
+                "pruning only makes a network sparser: --unset density takes back what the file says of the first one"
+            } else {
+                "pruning only makes a network sparser"
+            };
+            resolver.problems.add_with_help(what, help);
         }
         prune.decay = resolver.keep_or(option!(own.density_schedule), prune.decay);
         prune.score = resolver.keep_or(option!(own.prune), prune.score);

@@ -28,7 +28,7 @@ impl Program for Str {
                                  inside a random mask, and the layers it is compared with";
     const EXAMPLES: [&'static str; 3] = [
         "--er-sparse-init 0.3 --er-sparse-method ERK --sInit-value -5 --epochs 30",
-        "--conv-type ConvMask --er-sparse-method none --pruner mag --threshold-list 0.5,0.2 --warmup-epochs 2 --final-prune-epoch 4 --epochs 6",
+        "--conv-type ConvMask --pruner mag --threshold-list 0.3,0.1 --final-prune-epoch 4",
         "show --conv-type STRConv --arch ResNet50 --set cifar100",
     ];
 

@@ -207,7 +207,7 @@ impl ProgramOptions for Options {
             resolver.remarks.push(format!("{what}, as published"));
             recipe.warmup = EpochSpan(Span::epochs(0));
         }
-        if self.pruning.is_on() && !resolver.is_given(option!(self.train.lr_policy)) {
+        if self.prunes(resolver) && !resolver.is_given(option!(self.train.lr_policy)) {
             recipe.lr_policy = LrPolicy::Cosine;
         }
         recipe
@@ -238,7 +238,7 @@ impl ProgramOptions for Options {
         }
         let density = masks.as_ref().map_or(own.er_sparse_init, |masks| masks.density);
         let asked = resumes.then(|| resolver.asked_density(option!(own.er_sparse_init), density)).flatten();
-        let (name, facts) = self.name_and_facts(masks.as_ref());
+        let (name, facts) = self.name_and_facts(masks.as_ref(), self.prunes(resolver));
         let (masks, given) = masks.map(|Masks { plan, of_file, .. }| (plan, of_file)).unzip();
         let init = FanInit {
             law: resolver.keep(option!(self.init.init)),
@@ -334,7 +334,7 @@ impl Options {
         let own = &self.own;
         let (density, method) = (option!(own.er_sparse_init), option!(own.er_sparse_method));
         let mut of = own.er_sparse_method.clone();
-        if self.pruning.loads_masks() {
+        if self.pruning.loads_masks(self.prunes(resolver)) {
             if of != ErMethod::Construction && resolver.is_given(method) {
                 let what = format!("{} has no effect with the masks of a file", resolver.show(method));
                 resolver.problems.add_with_help(what, "leave it out");
@@ -350,7 +350,10 @@ impl Options {
                     if asked < Density::FULL {
                         let why = format!("with {} and {} none", own.conv_type, resolver.name(method));
                         let loaded = "with the masks of a file";
-                        resolver.remark_no_effect(density, if self.pruning.loads_masks() { loaded } else { &why });
+                        resolver.remark_no_effect(
+                            density,
+                            if self.pruning.loads_masks(self.prunes(resolver)) { loaded } else { &why },
+                        );
                     }
                     resolver.leave_out(density);
                     asked = Density::FULL;
@@ -423,7 +426,7 @@ impl Options {
     }
 
     /// What the folder's name and the summary say of the layers.
-    fn name_and_facts(&self, masks: Option<&Masks>) -> (String, Map<String, Value>) {
+    fn name_and_facts(&self, masks: Option<&Masks>, prunes: bool) -> (String, Map<String, Value>) {
         let own = &self.own;
         let conv_type = own.conv_type.to_string();
         let mut facts = Map::from_iter([("conv_type".to_owned(), json!(conv_type))]);
@@ -438,7 +441,7 @@ impl Options {
             facts.insert("er_sparse_method".to_owned(), json!(method));
             let key = if own.conv_type.is_soft() { "mask_density_requested" } else { "density_requested" };
             facts.insert(key.to_owned(), json!(density.get()));
-            if let Some((pruner, last)) = self.pruning.label() {
+            if let Some((pruner, last)) = self.pruning.label().filter(|_| prunes) {
                 name = format!("{name}-{pruner}-{last}");
                 facts.insert("pruner".to_owned(), json!(pruner.to_string()));
                 facts.insert("density_requested".to_owned(), json!(last.get()));

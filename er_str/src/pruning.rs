@@ -15,6 +15,8 @@ use shared::topology::iterative::{Pruner, Reset};
 use shared::train::{IterativePruning, Load, LoadMode, ReparameterisedTraining, after_levels};
 use shared::{Result, option, options};
 
+use crate::conv_type::ConvType;
+
 /// Lowest rate of the published cosine.
 const LR_MIN: f64 = 0.01;
 
@@ -163,6 +165,16 @@ impl Pruning {
     /// Whether there are levels.
     pub(crate) fn is_on(&self) -> bool {
         self.pruner.is_some()
+    }
+
+    /// Whether the option that asks for pruning is in a file.
+    pub(crate) fn is_of_file(&self, resolver: &Resolver) -> bool {
+        resolver.is_of_file(option!(self.pruner))
+    }
+
+    /// Says that these layers are not pruned.
+    pub(crate) fn has_no_effect(&self, layers: ConvType, resolver: &mut Resolver) {
+        resolver.no_effect(option!(self.pruner), &format!("with {layers}"), "use --conv-type ConvMask");
     }
 
     /// By what edges are pruned, if they are.
@@ -345,9 +357,9 @@ impl Pruning {
     }
 
     /// Whether the masks to begin with are those of a file.
-    pub(crate) fn loads_masks(&self) -> bool {
+    pub(crate) fn loads_masks(&self, prunes: bool) -> bool {
         let loads = self.modes().into_iter().any(|(asked, mode)| *asked.value() && mode != LoadMode::Weights);
-        self.is_on() && loads
+        prunes && loads
     }
 
     /// What is reset; two answers are a problem.

@@ -247,3 +247,19 @@ fn examples_of_help_texts_run() {
 fn other_programs_know_its_options() {
     crate::common::other_programs_know_its_options();
 }
+
+#[test]
+fn a_configuration_serves_other_methods() {
+    let words = [
+        "--method static",
+        "--method dense",
+        "--method SET",
+        "--method SNFS",
+        "--method Top-KAST",
+        "--method GMP --unset density",
+        "--method GraNet --unset density",
+        "--sparse false",
+        "--lr-policy cosine",
+    ];
+    crate::common::serves_other_methods("digits.yaml", &words);
+}

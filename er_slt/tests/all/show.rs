@@ -124,7 +124,7 @@ fn every_published_option_is_understood() {
         ("--lr-policy cosine", "warmup-epochs", json!(5)),
         ("--seed 9", "seed", json!(9)),
         ("--log-interval 10", "log-interval", json!(10)),
-        ("--save-model", "sparsity", json!(0.5)),
+        ("--save-model", "sparsity", json!(0.2)),
         ("--save_file here", "out", json!("here")),
     ] {
         // Networks for CIFAR-10 take their time.
@@ -212,4 +212,10 @@ fn examples_of_help_texts_run() {
 #[test]
 fn other_programs_know_its_options() {
     crate::common::other_programs_know_its_options();
+}
+
+#[test]
+fn a_configuration_serves_other_methods() {
+    let words = ["--anneal false", "--init-bias kn-nonzero-bias", "--er-method ERK", "--lr-policy constant", "--optimizer adam"];
+    crate::common::serves_other_methods("digits.yaml", &words);
 }

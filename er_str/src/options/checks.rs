@@ -10,9 +10,18 @@ use crate::er_method::ErMethod;
 use crate::pruning::Levels;
 
 impl Options {
+    /// Whether there are levels that end with pruning. A pruner in a file is for its layers, and means nothing to others.
+    pub(super) fn prunes(&self, resolver: &Resolver) -> bool {
+        self.pruning.is_on() && (self.own.conv_type == ConvType::Mask || !self.pruning.is_of_file(resolver))
+    }
+
     /// Iterative pruning, checked against the options of layers and of training.
     pub(super) fn pruning_of(&self, rate: &LearningRate, resolver: &mut Resolver) -> Option<Levels> {
-        let Some(pruner) = self.pruning.pruner(resolver) else {
+        let pruner = self.pruning.pruner(resolver);
+        if !self.prunes(resolver) {
+            self.pruning.has_no_effect(self.own.conv_type, resolver);
+        }
+        let Some(pruner) = pruner.filter(|_| self.prunes(resolver)) else {
             self.pruning.refuse(rate.policy, resolver);
             return None;
         };
@@ -103,7 +112,7 @@ impl Options {
         let (first, last) = (own.init_prune_epoch, own.final_prune_epoch);
         if !types.contains(&ConvType::Gmp) {
             resolver.no_effect(begin, without, "it belongs to GMPConv");
-            if !self.pruning.is_on() {
+            if !self.prunes(resolver) {
                 resolver.remark_no_effect(end, without);
             } else if last == 0 {
                 let what = format!("{} 0: a level needs an epoch", resolver.show(end));

@@ -245,3 +245,16 @@ fn examples_of_help_texts_run() {
 fn other_programs_know_its_options() {
     crate::common::other_programs_know_its_options();
 }
+
+#[test]
+fn a_configuration_serves_other_methods() {
+    let words = [
+        "--conv-type STRConvER",
+        "--conv-type DenseConv",
+        "--conv-type GMPConv",
+        "--conv-type ConvER",
+        "--unset pruner",
+        "--prune-scheduler constant",
+    ];
+    crate::common::serves_other_methods("digits-imp.yaml", &words);
+}

@@ -171,7 +171,7 @@ fn without_fix_edges_die_and_grow() {
             .unwrap()
             .to_str()
             .unwrap()
-            .starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-moving-epochs4-update-frequency-5it-s17-"),
+            .starts_with("er_wlt-mlp-64-32-digits-ERK-0.2-moving-epochs4-update-frequency5-s17-"),
         "{run:?}"
     );
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();

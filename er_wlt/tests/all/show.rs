@@ -137,3 +137,9 @@ fn examples_of_help_texts_run() {
 fn other_programs_know_its_options() {
     crate::common::other_programs_know_its_options();
 }
+
+#[test]
+fn a_configuration_serves_other_methods() {
+    let words = ["--sparse false", "--fix false", "--lr-policy cosine", "--optimizer adam"];
+    crate::common::serves_other_methods("digits.yaml", &words);
+}

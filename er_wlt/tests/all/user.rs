@@ -88,6 +88,12 @@ fn folders_are_named_by_what_differs() {
     let hash = run.to_str().unwrap().rsplit_once('-').unwrap().1.to_owned();
     std::fs::rename(&run, place.path(&format!("renamed/best of all-{hash}"))).unwrap();
     assert!(place.done(&words).starts_with("already finished: "));
+    let ran = place.run(&format!("{words} --name mine"));
+    assert!(
+        ran.out.starts_with("already finished: ") && ran.err.starts_with("note: --name mine: the same run is in "),
+        "{}",
+        ran.err
+    );
     assert_eq!(std::fs::read_dir(place.path("renamed")).unwrap().count(), 1);
 }
 

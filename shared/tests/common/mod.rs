@@ -304,6 +304,23 @@ pub(crate) fn other_programs_know_its_options() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// What a configuration says and other choices have no use for is remarked, and on the command line an error.
+pub(crate) fn serves_other_methods(file: &str, choices: &[&str]) {
+    let place = Place::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(NAME).join(file);
+    for choice in choices {
+        let ran = place.run(&format!("show --config {} {choice}", path.display()));
+        assert_eq!(ran.code, Some(0), "{choice}: {}", ran.err);
+        assert!(ran.err.lines().all(|line| line.starts_with("note: ")), "{choice}: {}", ran.err);
+        let unused = ran.err.lines().filter_map(|line| line.strip_suffix('\n').unwrap_or(line).split_once(" has no effect"));
+        for (named, _) in unused {
+            let option = named.rsplit(' ').next().unwrap();
+            let taken_back = place.run(&format!("show --config {} {choice} --unset {option}", path.display()));
+            assert!(!taken_back.err.contains(&format!(" {option} has no effect")), "{choice}: {}", taken_back.err);
+        }
+    }
+}
+
 /// Every file of options in the program's folder of configurations resolves.
 pub(crate) fn configurations_resolve() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(NAME);

@@ -114,7 +114,12 @@ pub(super) fn drawn<P: Program>(command: &Command, path: &Path) -> Result<(Model
 fn launch(experiment: &Experiment, program: &run::Invocation, signals: &Signals) -> Result<Launched> {
     let Training { approach, spec, backend, .. } = &experiment.training;
     let fresh = || approach.begin(spec, *backend);
-    experiment.training.launch(program, &experiment.destination(program.name), fresh, signals)
+    let to = experiment.destination(program.name);
+    let is_called = |name: &String| to.path.file_name().is_some_and(|of| of.to_string_lossy().starts_with(&run::clean(name)));
+    if let Some(name) = experiment.run.name.as_ref().filter(|name| !is_called(name)) {
+        remark(&format!("--name {name}: the same run is in {} already", to.path.display()));
+    }
+    experiment.training.launch(program, &to, fresh, signals)
 }
 
 /// One line on a checkpoint.

@@ -50,6 +50,11 @@ impl<'a> Resolver<'a> {
         self.given.has(option.into())
     }
 
+    /// Whether an option was given in a file, and not on the command line as well.
+    pub fn is_of_file(&self, option: impl Into<OptionId>) -> bool {
+        self.given.is_of_file(option.into())
+    }
+
     /// The option as a message about its value begins: `--density` or `run.yaml:3:1: density`.
     pub fn show(&self, option: impl Into<OptionId>) -> String {
         self.given.show(option.into())

@@ -17,6 +17,7 @@ use crate::{Backend, memory};
 use er_engine::{Batch, ModelState, StepOptions};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
+use er_graphs::printable::line;
 use er_networks::model::ModelSpec;
 use er_networks::schedule::{Clock, Length};
 
@@ -343,12 +344,12 @@ impl Training {
         };
         format!(
             "model   {} on {}: {edges} of {weights} weights, density {}{asked}\nmethod  {} {}\ndevice  {engine}\nfolder  {}",
-            self.spec.name(),
+            line(self.spec.name()),
             self.data,
             rounded(found),
             program.name,
-            self.name,
-            folder.path().display(),
+            line(&self.name),
+            line(&folder.path().display().to_string()),
         )
     }
 }
