@@ -200,7 +200,9 @@ impl Options {
             _ => format!("{name}-{}-{begins}-{last}", init.name()),
         };
         setup.facts.insert("method".into(), name.as_str().into());
-        setup.facts.insert("density_requested".into(), (*last).into());
+        if method.has_mask() {
+            setup.facts.insert("density_requested".into(), (*last).into());
+        }
         if method.prune.is_some() {
             setup.facts.insert("density_first_requested".into(), (*first).into());
         }
@@ -210,11 +212,10 @@ impl Options {
         let asks = |option: OptionId| resolver.is_given(option);
         let [density, final_density] = [option!(self.shared.sparse.mask.density).id(), option!(self.own.final_density).id()];
         if method.start == InitialMask::Drawn && method.prune.is_some() && asks(density) && first <= last {
-            let what =
-                format!("{} {first}: nothing is pruned, since it is the density at first of {name}", resolver.show(density));
+            let what = format!("{} {first}: nothing is pruned, since it is the first density of {name}", resolver.show(density));
             resolver.remarks.push(format!("{what}, and the last, {}, is {last}, too", resolver.name(final_density)));
         } else if method.start == InitialMask::Drawn && method.prune.is_some() && asks(density) && !asks(final_density) {
-            let what = format!("{} {first}: the density at first of {name}", resolver.show(density));
+            let what = format!("{} {first}: the first density of {name}", resolver.show(density));
             resolver.remarks.push(format!("{what}; it falls to the {last} of {}", resolver.name(final_density)));
         }
         if method.start == InitialMask::Full && method.prune.is_some() && *first < 1.0 {
@@ -271,7 +272,7 @@ impl Options {
         };
         if name != asked && resolver.is_given(method) && name.trains() == Trains::Dense {
             let what = format!("{} {asked} needs a mask, and {of} asks for none", resolver.show(method));
-            resolver.problems.add_with_help(what, "give one of the two");
+            resolver.does_not_apply(method, what, "give one of the two");
         }
         resolver.keep_as(method, name);
         // What they mean is stored as the method.

@@ -193,7 +193,7 @@ fn several_problems_are_told_at_once() {
 fn pruning_from_a_dense_network_notes_a_lower_first_density() {
     let place = Place::new();
     let note = |words: &str| {
-        let ran = place.run(&format!("show {words} {SMALL}"));
+        let ran = place.run(&format!("show {words} {SMALL} --update-frequency 5"));
         assert_eq!(ran.code, Some(0), "{words}: {}", ran.err);
         ran.err
     };

@@ -71,12 +71,12 @@ fn a_first_density_that_is_the_last_is_told() {
     let of = |words: &str| place.run(&format!("show {words}")).err;
     assert_eq!(
         of("--density 0.05"),
-        "note: --density 0.05: nothing is pruned, since it is the density at first of GraNet, and the last, --final-density, is \
+        "note: --density 0.05: nothing is pruned, since it is the first density of GraNet, and the last, --final-density, is \
          0.05, too\n"
     );
     assert_eq!(
         of("--density 0.3"),
-        "note: --density 0.3: the density at first of GraNet; it falls to the 0.05 of --final-density\n"
+        "note: --density 0.3: the first density of GraNet; it falls to the 0.05 of --final-density\n"
     );
     assert_eq!(of("--density 0.3 --final-density 0.1"), "");
     assert!(of("--density 0.3 --final-density 0.3 --method GraNet_uniform").contains("nothing is pruned"));
@@ -113,8 +113,8 @@ fn one_epoch_trains_at_the_learning_rate() {
 fn updates_that_prune_nothing_are_counted_as_the_schedule_does() {
     let place = Place::new();
     let words = format!("--method GMP --final-density 0.55 {SHORT} --update-frequency 15");
-    let text = "the one update of every 15 steps between epochs 0 and 2 of 11 steps prunes nothing: the density falls before the last \
-                one";
+    let text = "the one update of every 15 steps between epochs 0 and 2 of 11 steps prunes nothing: pruning ends one update before the \
+                last";
     place.refused(&words, 2, text);
 }
 
@@ -124,7 +124,7 @@ fn masks_that_come_too_late_are_told() {
     let words = format!("--method static --density 0.1 --sampling exact {SHORT} --out out");
     place.done(&words);
     let ran = place.run(&format!("{words} --save-masks 2"));
-    let text = "note: --save-masks writes nothing: the run has finished, and the masks of epoch 0 are gone or damaged\n";
+    let text = "note: --save-masks writes nothing, since the run has finished: there are no masks of epoch 0\n";
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), text));
     // All are there.
     let words = format!("{words} --save-masks 2 --seed 3");
@@ -135,7 +135,9 @@ fn masks_that_come_too_late_are_told() {
     let mut bytes = std::fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    assert_eq!(place.run(&words).err, text.replace("epoch 0", "epoch 2"));
+    let told = place.run(&words).err;
+    assert!(told.starts_with("note: --save-masks writes nothing, since the run has finished: mask file "), "{told}");
+    assert!(told.contains("masks/epoch-2.safetensors is damaged"), "{told}");
 }
 
 #[cfg(unix)]
@@ -146,8 +148,20 @@ fn masks_of_a_run_that_goes_on_without_its_first_are_told() {
     place.broken_off(&words, "out", "TERM", 12);
     let ran = place.run(&format!("{words} --save-masks 1"));
     assert!(
-        ran.err.contains("note: --save-masks: the masks of epoch 0 are gone or damaged, and the run is past it\n"),
+        ran.err.contains("note: --save-masks writes no masks of epochs that are past: there are no masks of epoch 0\n"),
         "{}",
         ran.err
     );
+}
+
+#[test]
+fn what_has_no_effect_decides_nothing() {
+    let place = Place::new();
+    place.write("a.yaml", "density: 0.02\n");
+    let run = Trace::of(&place, &format!("--config a.yaml --method dense {SHORT} --epochs 1"));
+    assert_eq!((run.number("density_requested"), run.number("density")), (1.0, 1.0));
+    let ended = notes(&place, &format!("--method GMP --final-density 0.1 {SHORT} --update-frequency 5 --max-steps 8"));
+    assert!(ended[0].starts_with("the density falls until"), "{ended:?}");
+    let shown = place.run("show --method GMP --final-density 0.55 --epochs 4 --update-frequency 15").err;
+    assert!(shown.starts_with("note: a run with these options is refused: the one update of every 15 steps between"), "{shown}");
 }

@@ -134,8 +134,12 @@ fn files_and_answers_for_programs_keep_them() {
 fn what_does_not_fit_into_memory() {
     let place = Place::new();
     let wide = "--model mlp-65536-65536-x64";
+    place.fails(
+        wide,
+        1,
+        &["error: training mlp-65536-65536-x64 on batches of 128 images", " GB of memory, and ", "  help: lower "],
+    );
     for words in [
-        wide.to_owned(),
         format!("show {wide}"),
         format!("show --sparse --fix --density 1e-9 {wide}"),
         format!("flops --density 1e-9 {wide}"),

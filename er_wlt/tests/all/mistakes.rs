@@ -182,7 +182,12 @@ fn damaged_folders_are_told_and_lose_nothing() {
         let broken = lines.replace("\"step\":5,", "\"step\":5 ");
         let broken = if file.ends_with("jsonl") { broken.into_bytes() } else { whole[..whole.len() / 2].to_vec() };
         std::fs::write(&path, &broken).unwrap();
+        let others = || {
+            ["config.yaml", "manifest.json", "metrics.jsonl", "timing.jsonl"].map(|name| std::fs::read(run.join(name)).unwrap())
+        };
+        let before = others();
         let message = place.fails(words, 1, &[text]);
+        assert!(others() == before, "{file}: nothing is touched");
         assert!(message.contains("help: "), "{message}");
         assert_eq!(std::fs::read(&path).unwrap(), broken);
         std::fs::write(&path, whole).unwrap();
@@ -202,6 +207,7 @@ fn damaged_folders_are_told_and_lose_nothing() {
     let head: String = timing.split_inclusive('\n').take(2).collect();
     std::fs::write(run.join("timing.jsonl"), head).unwrap();
     place.fails(words, 1, &["timing.jsonl ends at step 11, but has been written up to step 33", "help: "]);
+    assert_eq!(std::fs::read_to_string(run.join("metrics.jsonl")).unwrap().lines().count(), 37, "nothing is cut");
     // Moving them away is the user's decision.
     for name in ["metrics.jsonl", "timing.jsonl"] {
         std::fs::remove_file(run.join(name)).unwrap();

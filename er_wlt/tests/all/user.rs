@@ -163,3 +163,32 @@ fn files_are_layered_and_what_does_not_apply_is_a_remark() {
     );
     place.fails("show --config a.yaml --sparse false --density 0.3", 2, &["--density has no effect without a mask"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn files_that_never_end_are_refused() {
+    let place = Place::new();
+    for name in ["zeros.yaml", "zeros.safetensors", "zeros.json"] {
+        std::os::unix::fs::symlink("/dev/zero", place.path(name)).unwrap();
+    }
+    place.fails("--config zeros.yaml", 1, &["zeros.yaml has more than 1048576 bytes: it is no file of options"]);
+    for words in ["graph zeros.safetensors", "--sparse --fix --sparse-init zeros.safetensors", "--resume zeros.safetensors"] {
+        place.fails(words, 1, &["zeros.safetensors is a pipe, socket or device, not a regular file"]);
+    }
+    place.fails("--sparse --fix --sparse-init zeros.json", 2, &["zeros.json is a pipe, socket or device"]);
+}
+
+#[test]
+fn values_that_are_taken_back_may_be_wrong() {
+    let place = Place::new();
+    place.write("a.yaml", "lr: fast\ndensity: 0.3\n");
+    assert_eq!(place.run("show --config a.yaml --unset lr,density").err, "");
+    place.fails("show --config a.yaml", 2, &["a.yaml:1:5: lr: 'fast'"]);
+}
+
+#[test]
+fn what_does_not_fit_leaves_no_folder() {
+    let place = Place::new();
+    place.fails("--model mlp-65536-65536-x8 --epochs 1", 1, &["GB of memory", "help: "]);
+    assert!(!place.path("runs").exists());
+}

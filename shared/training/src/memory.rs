@@ -51,6 +51,13 @@ pub fn of_edges<'a>(masks: impl IntoIterator<Item = &'a Mask>) -> u128 {
     FLOAT * masks.into_iter().map(|mask| mask.edges() as u128).sum::<u128>()
 }
 
+/// Bytes that training at this density takes at least besides activations: masks, and weights and optimiser state in a state and in an
+/// engine.
+pub fn of_training(spec: &ModelSpec, density: f64, options: StepOptions) -> u128 {
+    let numbers = 2 * (1 + options.optimizer.slots());
+    of_masks(spec) + (density * of_all_weights(spec, numbers) as f64) as u128
+}
+
 /// Bytes of the images of a batch.
 pub fn of_batch(spec: &ModelSpec, samples: usize) -> u128 {
     FLOAT * spec.input().len() as u128 * samples as u128

@@ -15,6 +15,7 @@ use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
 use er_networks::topology::Drawn;
+use er_training::data::DataKind;
 use er_training::run::{self, Machine, Signals, Stop, Sums};
 use er_training::train::{Evaluated, Launched, Training, remark};
 
@@ -56,7 +57,14 @@ pub(super) fn run<P: Program>(line: &TypedOptions<P::Options>, words: &[String])
             Ok(summary) => {
                 print_line(&summary_line(&launched, summary))?;
                 let Training { approach, spec, .. } = &experiment.training;
-                for text in densities_differ(summary, |asked, achieved| approach.density_advice(spec, asked, achieved)) {
+                let advice = |asked, achieved| {
+                    if ended_early(&experiment.training, summary) {
+                        "--max-steps ended the training before the density had fallen".to_owned()
+                    } else {
+                        approach.density_advice(spec, asked, achieved)
+                    }
+                };
+                for text in densities_differ(summary, advice) {
                     remark(&text);
                 }
                 done.push((seed, launched.folder.clone(), summary["test_accuracy"].as_f64()));
@@ -81,10 +89,15 @@ pub(super) fn run<P: Program>(line: &TypedOptions<P::Options>, words: &[String])
 /// Options that do not fit together.
 pub(super) fn show(line: &TypedOptions<impl ProgramOptions + Args>) -> Result<Shown> {
     let Experiment { config, training, remarks, .. } = line.experiment(line.seed())?;
+    // Of other data sets it takes the files to tell how many steps an epoch has.
+    let refused = if training.data == DataKind::Digits { training.check().err() } else { None };
     let Training { spec, approach, start, data, data_options, .. } = training;
     let recipe = data_options.recipe(data, spec.input());
     for text in &remarks {
         remark(text);
+    }
+    if let Some(error) = refused {
+        remark(&format!("a run with these options is refused: {}", error.what()));
     }
     if start.resume.is_some() {
         remark("a run with --resume takes its masks from the checkpoint; these are the ones it would draw without");
@@ -115,7 +128,8 @@ fn launch(experiment: &Experiment, program: &run::Invocation, signals: &Signals)
     let Training { approach, spec, backend, .. } = &experiment.training;
     let fresh = || approach.begin(spec, *backend);
     let to = experiment.destination(program.name);
-    let is_called = |name: &String| to.path.file_name().is_some_and(|of| of.to_string_lossy().starts_with(&run::clean(name)));
+    let is_called =
+        |name: &String| to.path.file_name().is_some_and(|of| of.to_string_lossy().starts_with(&format!("{}-", run::clean(name))));
     if let Some(name) = experiment.run.name.as_ref().filter(|name| !is_called(name)) {
         remark(&format!("--name {name}: the same run is in {} already", to.path.display()));
     }
@@ -165,6 +179,12 @@ fn summary_line(launched: &Launched, summary: &Value) -> String {
         summary["weights"],
         launched.folder.display(),
     )
+}
+
+/// Whether `--max-steps` has ended a training whose density falls.
+fn ended_early(training: &Training, summary: &Value) -> bool {
+    let falls = ["density_first_requested", "pruner"].iter().any(|fact| training.facts.contains_key(*fact));
+    falls && training.plan.max_steps.is_some_and(|most| summary["steps"].as_u64() == Some(most))
 }
 
 /// Remarks on densities that are more than 1 % away from what was asked for.

@@ -31,7 +31,7 @@ pub(super) enum TableFormat {
 /// [one line](er_graphs::printable::line()) each.
 ///
 /// # Errors
-/// As [`print_exactly`].
+/// If standard output cannot be written, for example because a disk is full.
 pub fn print(text: &str) -> Result<()> {
     print_exactly(&printable::lines(text))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
@@ -120,18 +122,27 @@ pub fn read(command: &Command, program: &Command, words: &[String]) -> Result<Re
     let mut problems = Problems::new();
     let mut found: Vec<(&Arg, String, Place)> = Vec::new();
     let typed = words::parse(table, Table(program), words, &mut problems);
+    let taken_back: Vec<&Arg> = typed
+        .iter()
+        .filter(|w| is_unset(w.arg) || w.text.is_empty())
+        .flat_map(|w| {
+            if is_unset(w.arg) { w.text.split(',').filter_map(|name| table.exact(name.trim())).collect() } else { vec![w.arg] }
+        })
+        .collect();
     for config in typed.iter().filter(|w| is_config(w.arg) && accepts(w.arg, &w.text).is_ok()) {
-        for Entry { arg, text, place } in file(table, &config.text, &mut problems)? {
+        for Entry { arg, text, place } in file(table, &config.text, &taken_back, &mut problems)? {
             found.retain(|(earlier, ..)| earlier.get_id() != arg.get_id());
             found.extend(text.map(|text| (arg, text, place)));
         }
     }
+    let empty: Vec<&Arg> = typed.iter().filter(|w| w.text.is_empty() && !is_config(w.arg)).map(|w| w.arg).collect();
+    let of_files: Vec<&Arg> = found.iter().map(|(arg, ..)| *arg).collect();
     for names in typed.iter().filter(|w| is_unset(w.arg)) {
         unset(table, &names.text, &mut found, &mut problems);
     }
     for word in typed {
-        let of_file = found.iter().any(|(arg, _, place)| arg.get_id() == word.arg.get_id() && *place != Place::CommandLine);
-        if word.text.is_empty() && of_file && !is_config(word.arg) {
+        let is_among = |args: &[&Arg]| args.iter().any(|arg| arg.get_id() == word.arg.get_id());
+        if word.text.is_empty() && is_among(&empty) && is_among(&of_files) {
             found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
             continue;
         }
@@ -206,10 +217,24 @@ struct Entry<'a> {
     place: Place,
 }
 
+/// Most bytes of a file of options; a device may go on for ever.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The text of a file that is no larger than files of options are.
+fn bounded(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    if read.map_err(|e| Error::io("read", path, &e))? as u64 > MOST_BYTES {
+        let what = format!("{} has more than {MOST_BYTES} bytes: it is no file of options", path.display());
+        return Err(Error::failure(what).help("give a YAML file with a line for each option"));
+    }
+    Ok(text)
+}
+
 /// The entries of a YAML file, or of the configuration in the folder of a run.
-fn file<'a>(table: Table<'a>, path: &str, problems: &mut Problems) -> Result<Vec<Entry<'a>>> {
-    let path = &RunFolder::config_of(Path::new(path)).display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", Path::new(path), &e))?;
+fn file<'a>(table: Table<'a>, path: &str, taken_back: &[&Arg], problems: &mut Problems) -> Result<Vec<Entry<'a>>> {
+    let path = &RunFolder::config_of(Path::new(path))?.display().to_string();
+    let text = bounded(Path::new(path))?;
     let entries = match yaml::entries(&text) {
         Ok(entries) => entries,
         Err(yaml::Malformed { what, at: Some(at) }) => {
@@ -241,6 +266,10 @@ fn file<'a>(table: Table<'a>, path: &str, problems: &mut Problems) -> Result<Vec
         match entry.value {
             Value::Null => read.push(Entry { arg, text: None, place }),
             Value::Nested => problems.add(format!("{}: {} takes one value or a flat list", at(entry.value_at), entry.key)),
+            // What is taken back may be wrong.
+            Value::Text(text) if taken_back.iter().any(|other| other.get_id() == arg.get_id()) => {
+                read.push(Entry { arg, text: Some(text), place });
+            }
             Value::Text(text) => match accepts(arg, &text) {
                 Ok(()) => read.push(Entry { arg, text: Some(text), place }),
                 Err(why) => problems.add(format!("{}: {}: {why}", at(entry.value_at), entry.key)),
@@ -359,6 +388,9 @@ mod tests {
         }
         // The folder of a run.
         write("run/config.yaml", "epochs: 4\n");
+        let run_folder = folder.path().join("run").display().to_string();
+        assert!(run(&["--config", &run_folder]).unwrap_err().what().contains("is no run's folder"));
+        write("run/manifest.json", "");
         assert_eq!(run(&["--config", folder.path().join("run").to_str().unwrap()]).unwrap().0.epochs, 4);
     }
 

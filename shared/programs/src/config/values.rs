@@ -9,7 +9,7 @@ use er_graphs::error::Error;
 use er_networks::model::Image;
 use er_networks::schedule::Span;
 use er_networks::topology::SparseInit;
-use er_training::run::RunFolder;
+use er_training::run::{RunFolder, checkpoint_content};
 
 /// A truth value as a word.
 pub fn boolean(text: &str) -> Result<bool, String> {
@@ -101,7 +101,8 @@ pub fn sparse_init(text: &str) -> Result<SparseInit, String> {
     if path.extension().is_none_or(|e| e != "json") {
         return parsed(text);
     }
-    let file = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let file = checkpoint_content(path).map_err(|e| e.what().to_owned())?;
+    let file = String::from_utf8(file).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let wrong = |e| format!("{} is no JSON list of one density a layer, nor an object of numbers by layer: {e}", path.display());
     if file.trim_start().starts_with('{') {
         return serde_json::from_str(&file).map(SparseInit::ByName).map_err(wrong);

@@ -21,6 +21,10 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Resul
         Error::io(action, at, e).help("check free space and permissions of this folder")
     };
     let file = create_new(temporary).map_err(|e| failed("write", temporary, &e))?;
+    // Whoever may read the old file may read the new one, and nobody else.
+    if let Ok(old) = fs::metadata(path) {
+        file.set_permissions(old.permissions()).map_err(|e| failed("write", temporary, &e))?;
+    }
     let mut buffer = BufWriter::with_capacity(1 << 20, file);
     write(&mut buffer)
         .and_then(|()| buffer.into_inner().map_err(std::io::IntoInnerError::into_error))
@@ -192,6 +196,10 @@ mod tests {
         write(&at("link"), "2").unwrap();
         assert_eq!(fs::read_to_string(at("plain")).unwrap(), "2");
         symlink("later", at("dangling")).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(at("plain"), fs::Permissions::from_mode(0o600)).unwrap();
+        write(&at("plain"), "2").unwrap();
+        assert_eq!(fs::metadata(at("plain")).unwrap().permissions().mode() & 0o777, 0o600);
         write(&at("dangling"), "3").unwrap();
         assert_eq!(fs::read_to_string(at("later")).unwrap(), "3");
         assert!(["link", "dangling"].iter().all(|name| fs::symlink_metadata(at(name)).unwrap().is_symlink()));

@@ -149,9 +149,11 @@ impl RunFolder {
     }
 
     /// The options of a run, if this is its folder; else the file itself.
-    #[must_use]
-    pub fn config_of(path: &Path) -> PathBuf {
-        if path.is_dir() { path.join(CONFIG) } else { path.to_owned() }
+    ///
+    /// # Errors
+    /// If it is a folder of no run.
+    pub fn config_of(path: &Path) -> Result<PathBuf> {
+        if path.is_dir() { Self::last_in(path).map(|_| path.join(CONFIG)) } else { Ok(path.to_owned()) }
     }
 
     /// The folder.

@@ -14,10 +14,39 @@ use er_graphs::error::{Error, Result};
 pub struct Lines {
     path: PathBuf,
     file: File,
-    /// Latest step among the lines that were there.
+}
+
+/// What of a file stays when it is gone on with.
+struct Kept {
+    bytes: usize,
+    /// Latest step among these lines.
     last: u64,
-    /// Whether there was no file.
+    /// Whether there is no file.
     is_new: bool,
+}
+
+impl Kept {
+    /// Of lines up to and including `step`.
+    fn of(path: &Path, step: u64) -> Result<Self> {
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+            let what = format!("{} is a link, or no file", path.display());
+            return Err(Error::failure(what).help("a run writes no lines through links: put the file itself there"));
+        }
+        let (text, is_new) = match std::fs::read(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => (Vec::new(), true),
+            other => (other.map_err(|e| Error::io("read", path, &e))?, false),
+        };
+        let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+        let steps: Vec<Option<u64>> = lines.iter().enumerate().map(|(i, line)| step_of(line, i == 0)).collect();
+        let kept = steps.iter().take_while(|s| s.is_some_and(|s| s <= step)).count();
+        if steps[kept..].iter().flatten().any(|s| *s <= step) {
+            let what = format!("{}:{}: line is damaged, and lines of steps up to {step} follow", path.display(), kept + 1);
+            return Err(Error::failure(what).help("repair the line, or move the file away to go on without its lines"));
+        }
+        let bytes = lines[..kept].iter().map(|line| line.len()).sum();
+        let last = steps[..kept].iter().flatten().copied().max().unwrap_or_default();
+        Ok(Self { bytes, last, is_new })
+    }
 }
 
 impl Lines {
@@ -26,41 +55,29 @@ impl Lines {
     /// `head`.
     ///
     /// # Errors
-    /// If the file cannot be read or written, or if an unreadable line comes before lines up to `step`, which nobody would write
-    /// again.
+    /// If the file cannot be read or written; as [`Lines::check`].
     pub fn open(path: &Path, head: &impl Serialize, step: u64) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io("write", path, &e).help("check free space and permissions of this folder");
-        let (text, is_new) = match std::fs::read(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => (Vec::new(), true),
-            other => (other.map_err(|e| Error::io("read", path, &e))?, false),
-        };
-        let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
-        let steps: Vec<Option<u64>> = lines.iter().map(|line| step_of(line)).collect();
-        let kept = steps.iter().take_while(|s| s.is_some_and(|s| s <= step)).count();
-        if steps[kept..].iter().flatten().any(|s| *s <= step) {
-            let what = format!("{}:{}: line is damaged, and lines of steps up to {step} follow", path.display(), kept + 1);
-            return Err(Error::failure(what).help("repair the line, or move the file away to go on without its lines"));
-        }
-        let keep: usize = lines[..kept].iter().map(|line| line.len()).sum();
-        let last = steps[..kept].iter().flatten().copied().max().unwrap_or_default();
+        let Kept { bytes, .. } = Kept::of(path, step)?;
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-        file.set_len(keep as u64).map_err(failed)?;
-        let mut lines = Self { path: path.to_owned(), file, last, is_new };
-        if keep == 0 {
+        file.set_len(bytes as u64).map_err(failed)?;
+        let mut lines = Self { path: path.to_owned(), file };
+        if bytes == 0 {
             lines.append(head)?;
         }
         Ok(lines)
     }
 
-    /// Checks that the file, if there was one, had lines up to `step` when it was opened.
+    /// Checks, without touching it, that a file may be opened after `step`, and, if there is one, that it has lines up to the step
+    /// `reaches`, if one is given.
     ///
     /// # Errors
-    /// If its end is missing.
-    pub fn must_reach(&self, step: u64) -> Result<()> {
-        if self.is_new || self.last >= step {
-            return Ok(());
-        }
-        let what = format!("{} ends at step {}, but has been written up to step {step}", self.path.display(), self.last);
+    /// If the file cannot be read or is a link, if an unreadable line comes before lines up to `step`, which nobody would write again, or
+    /// if its end is missing.
+    pub fn check(path: &Path, step: u64, reaches: Option<u64>) -> Result<()> {
+        let Kept { last, is_new, .. } = Kept::of(path, step)?;
+        let Some(reaches) = reaches.filter(|reaches| !is_new && last < *reaches) else { return Ok(()) };
+        let what = format!("{} ends at step {last}, but has been written up to step {reaches}", path.display());
         Err(Error::failure(what).help("put the whole file back, or move it away to go on without its lines"))
     }
 
@@ -80,9 +97,9 @@ impl Lines {
 }
 
 /// Step of a line, 0 for the first one, which has none; nothing for a line that is cut short or damaged.
-fn step_of(line: &[u8]) -> Option<u64> {
+fn step_of(line: &[u8], is_first: bool) -> Option<u64> {
     let value: Value = line.ends_with(b"\n").then(|| serde_json::from_slice(line).ok())??;
-    value.is_object().then(|| value.get("step").and_then(Value::as_u64).unwrap_or_default())
+    if is_first { value.is_object().then_some(0) } else { value.get("step")?.as_u64() }
 }
 
 #[cfg(test)]
@@ -118,19 +135,35 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let open = |step| Lines::open(&path, &json!({"schema": 1}), step);
-        assert!(open(20).unwrap().must_reach(20).is_ok(), "there was no file");
+        assert!(Lines::check(&path, 20, Some(20)).is_ok(), "there is no file");
         let text = "{\"schema\":1}\n{\"step\":10}\ngarbage\n{\"step\":30}\n";
         std::fs::write(&path, text).unwrap();
-        let damaged = open(30).unwrap_err();
-        assert!(damaged.what().contains("metrics.jsonl:3: line is damaged") && damaged.help_text().is_some(), "{damaged}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        for damaged in [Lines::check(&path, 30, None).unwrap_err(), open(30).unwrap_err()] {
+            assert!(damaged.what().contains("metrics.jsonl:3: line is damaged") && damaged.help_text().is_some(), "{damaged}");
+        }
+        std::fs::write(&path, text.replace("garbage", "{\"stxp\":20}")).unwrap();
+        assert!(Lines::check(&path, 30, None).unwrap_err().what().contains("metrics.jsonl:3: line is damaged"));
+        std::fs::write(&path, text).unwrap();
         // After the checkpoint, damage does not matter.
-        assert!(open(20).unwrap().must_reach(10).is_ok());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"schema\":1}\n{\"step\":10}\n");
-        let short = open(30).unwrap().must_reach(20).unwrap_err();
+        assert!(Lines::check(&path, 20, Some(10)).is_ok());
+        let short = Lines::check(&path, 20, Some(20)).unwrap_err();
         assert!(short.what().contains("ends at step 10"), "{short}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "nothing is touched");
+        drop(open(20).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"schema\":1}\n{\"step\":10}\n");
         std::fs::write(&path, "").unwrap();
-        assert!(open(30).unwrap().must_reach(20).is_err());
+        assert!(Lines::check(&path, 30, Some(20)).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_line_is_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, victim) = (folder.path().join("metrics.jsonl"), folder.path().join("victim"));
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(Lines::open(&path, &json!({"schema": 1}), 0).unwrap_err().what().contains("is a link"));
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
     }
 
     #[test]
@@ -138,7 +171,7 @@ mod tests {
         let full = Path::new("/dev/full");
         if full.exists() {
             let file = OpenOptions::new().append(true).open(full).unwrap();
-            let mut lines = Lines { path: full.to_owned(), file, last: 0, is_new: false };
+            let mut lines = Lines { path: full.to_owned(), file };
             assert!(lines.append(&json!({"step": 1})).unwrap_err().what().contains("/dev/full"));
         }
     }

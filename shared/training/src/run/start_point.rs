@@ -27,8 +27,8 @@ impl StartPoint {
     /// not report that epoch in the end.
     pub fn own(folder: &RunFolder, spec: &ModelSpec) -> Result<Option<Checkpoint>> {
         let read = |path: &Path| {
-            let checkpoint =
-                Checkpoint::read(path, spec).map_err(|e| e.or_help("put it back, or remove the run's folder to begin again"))?;
+            let checkpoint = Checkpoint::read(path, spec)
+                .map_err(|e| e.or_help("put it back, or move the run's folder away to begin again"))?;
             if checkpoint.origin.config_hash == folder.config_hash() {
                 return Ok(checkpoint);
             }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::mask_files::MaskFiles;
 use super::network::totals_of;
-use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Session, StateFrom, TrainingContext, evaluate, remark};
+use super::{Approach, Data, Finish, Hook, Inheritance, Plan, Recorder, Session, StateFrom, TrainingContext, evaluate, remark};
 use crate::data::{self, DataKind, Part};
 use crate::run::{
     Checkpoint, Invocation, Machine, Origin, Progress, RunFolder, Saved, Scope, Signals, StartPoint, Status, Stop, Sums,
@@ -90,6 +90,16 @@ pub struct Training {
     pub quiet: bool,
 }
 
+/// What a training begins with.
+enum Begins {
+    /// Its own latest checkpoint.
+    GoesOn(Box<Checkpoint>),
+    /// That of another run, and where its state is from.
+    TakesOver(Box<Checkpoint>, StateFrom),
+    /// A fresh network.
+    Anew,
+}
+
 /// Where a training goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
@@ -126,31 +136,34 @@ impl Training {
         RunFolder::has_options(path, options)?;
         if let Some(summary) = RunFolder::summary(path)? {
             let missing = |every| MaskFiles::missing(path, every, summary["epochs"].as_u64()?);
-            if let Some(epoch) = self.mask_interval.and_then(missing) {
-                remark(&format!(
-                    "--save-masks writes nothing: the run has finished, and the masks of epoch {epoch} are gone or damaged"
-                ));
+            if let Some(what) = self.mask_interval.and_then(missing) {
+                remark(&format!("--save-masks writes nothing, since the run has finished: {what}"));
             }
             return Ok(Launched { folder: path.clone(), before: true, end: Ok(summary) });
         }
         let has_begun = RunFolder::has_begun(path)?;
         // A missing device or missing data must leave no folder behind.
-        self.backend.check()?;
-        let mut data = self.load()?;
-        let length = self.length(&data);
-        self.plan.learning_rate.check_length(length.batches_per_epoch)?;
-        self.approach.check(length)?;
+        let (mut data, length) = self.check()?;
         self.check_memory(&data, memory::available())?;
         // So must a checkpoint of another run that cannot be gone on from.
         let other = if has_begun { None } else { self.take_over(length)? };
         let mut folder = RunFolder::open(path, hash, program)?;
+        // What cannot be gone on with is left as it is.
+        let begins = match (StartPoint::own(&folder, &self.spec)?, other) {
+            (Some(own), _) => {
+                self.can_go_on(&folder, &own.progress)?;
+                Begins::GoesOn(Box::new(own))
+            }
+            (None, Some((checkpoint, from))) => Begins::TakesOver(Box::new(checkpoint), from),
+            (None, None) => Begins::Anew,
+        };
         let scope = Scope {
             steps: Some(self.plan.steps(length)),
             running_options: Some(running_options.clone()),
             contents: contents.clone(),
         };
         folder.begin(config, scope, program)?;
-        let end = self.train(program, &folder, &mut data, other, fresh, signals);
+        let end = self.train(program, &folder, &mut data, begins, fresh, signals);
         let (status, error) = match &end {
             Ok(Ok(_)) => (Status::Finished, None),
             Ok(Err(_)) => (Status::Interrupted, None),
@@ -161,6 +174,19 @@ impl Training {
         let end = end?;
         noted?;
         Ok(Launched { folder: path.clone(), before: false, end })
+    }
+
+    /// Reads the data and checks everything against them.
+    ///
+    /// # Errors
+    /// An engine or a device that is not there, data that is missing, a schedule that does not fit the number of batches.
+    pub fn check(&self) -> Result<(Data, Length)> {
+        self.backend.check()?;
+        let data = self.load()?;
+        let length = self.length(&data);
+        self.plan.learning_rate.check_length(length.batches_per_epoch)?;
+        self.approach.check(length)?;
+        Ok((data, length))
     }
 
     /// Evaluates the network of a checkpoint on the validation and the test images.
@@ -190,6 +216,17 @@ impl Training {
         Ok(Evaluated { validation: of(&data.validation, "validation")?, test: of(&data.test, "test")?, edges })
     }
 
+    /// Whether a run that stands here can go on from what its folder has. What is missing is told before hours are spent, and not left
+    /// out of the summary after them.
+    fn can_go_on(&self, folder: &RunFolder, progress: &Progress) -> Result<()> {
+        Recorder::check(folder, progress)?;
+        for level in self.approach.tickets(trained_from(progress)..progress.clock.epoch()) {
+            let read = Checkpoint::read(&folder.ticket(level), &self.spec);
+            read.map_err(|e| e.or_help("put it back, or move the run's folder away to begin again"))?;
+        }
+        Ok(())
+    }
+
     fn load(&self) -> Result<Data> {
         let er_data = std::env::var_os("ER_DATA");
         let roots = data::search_path(self.data_dir.as_deref(), er_data.as_deref());
@@ -212,9 +249,24 @@ impl Training {
             Backend::Sparse => memory::of_activations(&self.spec, train),
             Backend::Dense(_) => 0,
         };
-        let needed = 2 * memory::of_batch(&self.spec, train) + memory::of_batch(&self.spec, test) + activations;
+        let needed = 2 * memory::of_batch(&self.spec, train)
+            + memory::of_batch(&self.spec, test)
+            + activations
+            + memory::of_training(&self.spec, self.least_density(), self.step);
         let what = format!("training {} on batches of {train} images and testing on {test}", self.spec.name());
-        memory::check(&what, needed, available, "lower --batch-size or --test-batch-size, or choose a smaller network")
+        memory::check(
+            &what,
+            needed,
+            available,
+            "lower --batch-size, --test-batch-size or the density, or choose a smaller network",
+        )
+    }
+
+    /// A density that the network has at least, at any time, of what is asked for: chance takes less than half of it.
+    fn least_density(&self) -> f64 {
+        let asked = ["density_requested", "density_first_requested", "mask_density_requested", "allowed_density_requested"];
+        let least = asked.iter().filter_map(|key| self.facts.get(*key)?.as_f64()).fold(1.0, f64::min);
+        if least < 1.0 { 0.5 * least } else { 1.0 }
     }
 
     fn length(&self, data: &Data) -> Length {
@@ -246,37 +298,36 @@ impl Training {
         program: &Invocation,
         folder: &RunFolder,
         data: &mut Data,
-        other: Option<(Checkpoint, StateFrom)>,
+        begins: Begins,
         fresh: impl FnOnce() -> Result<(ModelState, Saved)>,
         signals: &Signals,
     ) -> Result<Result<Value, Stop>> {
         let length = self.length(data);
-        let (mut remarks, mut begins) = (Vec::new(), true);
-        let (state, progress, saved, from) =
-            if let Some(Checkpoint { state, progress, saved, .. }) = StartPoint::own(folder, &self.spec)? {
-                begins = false;
+        let mut remarks = Vec::new();
+        let is_new = !matches!(begins, Begins::GoesOn(_));
+        let (state, progress, saved, from) = match begins {
+            Begins::GoesOn(own) => {
+                let Checkpoint { state, progress, saved, .. } = *own;
                 let clock = progress.clock.with_batches(length.batches_per_epoch);
                 // Files of earlier versions may not say how many steps an epoch has.
                 let progress = if progress.clock.batches_per_epoch == 0 { Progress { clock, ..progress } } else { progress };
                 (state, progress, saved, StateFrom::ThisClock)
-            } else if let Some((checkpoint, from)) = other {
+            }
+            Begins::TakesOver(checkpoint, from) => {
                 remarks = taken_over(&checkpoint, from, length);
-                let Checkpoint { state, progress, saved, .. } = checkpoint;
+                let Checkpoint { state, progress, saved, .. } = *checkpoint;
                 (state, progress, saved, from)
-            } else {
+            }
+            Begins::Anew => {
                 let (state, saved) = fresh()?;
                 (state, Progress::new(length.batches_per_epoch), saved, StateFrom::ThisClock)
-            };
-        if begins {
+            }
+        };
+        if is_new {
             let steps = self.plan.max_steps.unwrap_or(u64::MAX).min(length.steps());
             self.approach.remarks(&self.spec, &state, length, steps)?.iter().for_each(|text| remark(text));
         }
-        let trained_from = progress.taken_over.as_ref().map_or(0, |of| Clock { step: of.step, ..progress.clock }.epoch());
-        // What is missing is told before hours are spent, and not left out of the summary after them.
-        for level in self.approach.tickets(trained_from..progress.clock.epoch()) {
-            let read = Checkpoint::read(&folder.ticket(level), &self.spec);
-            read.map_err(|e| e.or_help("put it back, or remove the run's folder to begin again"))?;
-        }
+        let trained_from = trained_from(&progress);
         let mut facts = self.facts.clone();
         if let Some(TakenOver { file, step, facts: of_masks }) = &progress.taken_over {
             facts.extend(of_masks.clone());
@@ -336,7 +387,8 @@ impl Training {
         let asked = number(facts, ["density_first_requested", "mask_density_requested"])
             .or_else(|| number(facts, ["allowed_density_requested", "density_requested"]));
         let found = measured.get("density").and_then(Value::as_f64).unwrap_or(edges as f64 / weights as f64);
-        let asked = asked.map_or_else(String::new, |asked| format!(", {} asked for", rounded(asked)));
+        let asked =
+            asked.filter(|asked| *asked < 1.0).map_or_else(String::new, |asked| format!(", {} asked for", rounded(asked)));
         let Machine { threads, isa, .. } = &program.device;
         let engine = match self.backend {
             Backend::Sparse => format!("sparse engine, {threads} threads ({isa})"),
@@ -352,6 +404,11 @@ impl Training {
             line(&folder.path().display().to_string()),
         )
     }
+}
+
+/// Epochs that a run has not trained itself.
+fn trained_from(progress: &Progress) -> u64 {
+    progress.taken_over.as_ref().map_or(0, |of| Clock { step: of.step, ..progress.clock }.epoch())
 }
 
 /// What is taken over from the checkpoint of another run, and what is not: the table in docs/resuming.md.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{FinishedEpoch, Hook, Stepper};
-use crate::run::{MaskFile, Origin, Progress, RunFolder, create_folder, write_masks};
+use crate::run::{MaskFile, Origin, Progress, RunFolder, create_folder, is_there, write_masks};
 use er_engine::Engine;
 use er_graphs::error::Result;
 
@@ -20,13 +20,20 @@ impl<'a> MaskFiles<'a> {
         Self { folder, origin, epochs }
     }
 
-    /// The first of the epochs, of those this far that were to have a file of masks, whose file is missing or damaged.
-    pub(super) fn missing(run: &Path, every: u64, epochs: u64) -> Option<u64> {
-        (0..=epochs / every).map(|i| i * every).find(|epoch| MaskFile::read(&RunFolder::masks_in(run, *epoch)).is_err())
+    /// What is wrong with the files of masks that a run of so many epochs would have, in words, of the first one that is not whole.
+    pub(super) fn missing(run: &Path, every: u64, epochs: u64) -> Option<String> {
+        let told = |epoch: u64| {
+            let path = RunFolder::masks_in(run, epoch);
+            match is_there(&path) {
+                Ok(false) => Some(format!("there are no masks of epoch {epoch}")),
+                _ => MaskFile::read(&path).err().map(|e| e.what().to_owned()),
+            }
+        };
+        (0..=epochs / every).find_map(|i| told(i * every))
     }
 
     /// [`MaskFiles::missing`] of a run that has come this far.
-    pub(super) fn lacks(&self, epochs: u64) -> Option<u64> {
+    pub(super) fn lacks(&self, epochs: u64) -> Option<String> {
         Self::missing(self.folder.path(), self.epochs, epochs)
     }
 

@@ -84,7 +84,7 @@ impl<'a> Recorder<'a> {
     /// the training is asked to stop, and every `checkpoint_interval` steps.
     ///
     /// # Errors
-    /// If files cannot be read or written, or if lines from before this progress are damaged or missing.
+    /// If files cannot be read or written, or if lines from before this progress are damaged.
     pub fn open(
         folder: &'a RunFolder,
         origin: Origin,
@@ -100,15 +100,19 @@ impl<'a> Recorder<'a> {
         }
         let head = Head { schema: SCHEMA, program: &origin.program, model: &origin.model, config_hash: &origin.config_hash };
         let metrics = Lines::open(&folder.metrics(), &head, step)?;
-        if progress.best.is_some() {
-            // The last epoch is one of this run, and it has a line.
-            metrics.must_reach(step - progress.clock.batch())?;
-        }
         let timing = Lines::open(&folder.timing(), &head, step)?;
-        if progress.best.is_some() {
-            timing.must_reach(step - progress.clock.batch())?;
-        }
         Ok(Self { folder, origin, checkpoint_interval, metrics, timing })
+    }
+
+    /// Checks, without touching anything, that the files of a folder can be gone on with from this progress.
+    ///
+    /// # Errors
+    /// If files cannot be read, or if lines from before this progress are damaged or missing.
+    pub fn check(folder: &RunFolder, progress: &Progress) -> Result<()> {
+        let Clock { step, .. } = progress.clock;
+        // The last epoch is one of this run, and it has a line.
+        let reaches = progress.best.map(|_| step - progress.clock.batch());
+        [folder.metrics(), folder.timing()].iter().try_for_each(|path| Lines::check(path, step, reaches))
     }
 
     /// Writes the latest state, and the best one if it is that. The lines of metrics up to here are durable before the checkpoint

@@ -110,8 +110,8 @@ impl Session<'_> {
         if let Some(masks) = &masks {
             if begun == 0 {
                 masks.write(&progress, engine, stepper)?;
-            } else if let Some(epoch) = masks.lacks(progress.clock.epoch()) {
-                remark(&format!("--save-masks: the masks of epoch {epoch} are gone or damaged, and the run is past it"));
+            } else if let Some(what) = masks.lacks(progress.clock.epoch()) {
+                remark(&format!("--save-masks writes no masks of epochs that are past: {what}"));
             }
         }
         let mut empty = EmptyLayers::default();

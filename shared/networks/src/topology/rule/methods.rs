@@ -266,7 +266,7 @@ impl Method {
             let updates = density.end - density.begin;
             let what = if self.prune.is_some_and(|p| p.by == Falling::Updates) && (1.0..2.0).contains(&updates) {
                 format!(
-                    "the one update of every {interval} steps between {place} prunes nothing: the density falls before the last one"
+                    "the one update of every {interval} steps between {place} prunes nothing: pruning ends one update before the last"
                 )
             } else {
                 let begin = self.begin.stretched(length.multiplier).steps(length);

@@ -6,6 +6,7 @@ use super::super::spread::Spread;
 use super::configurations::{Configuration, Differences, Results};
 use er_graphs::density::rounded;
 use er_graphs::error::{Error, Result, nearest};
+use er_graphs::printable::line;
 use er_networks::table::aligned;
 use er_training::run::State;
 
@@ -170,7 +171,7 @@ impl Table {
     /// A table of Markdown, which is aligned as text, too.
     pub(super) fn markdown(&self) -> String {
         let escaped = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
-            rows.iter().map(|row| row.iter().map(|cell| cell.trim_end().replace('|', "\\|")).collect()).collect()
+            rows.iter().map(|row| row.iter().map(|cell| line(cell.trim_end()).replace('|', "\\|")).collect()).collect()
         };
         let heads = escaped(vec![self.heads()]).concat();
         let rows = escaped(self.cells());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use er_graphs::printable::line;
 use serde_json::Value;
 
 use super::super::spread::Spread;
@@ -241,7 +242,7 @@ impl Differences {
         let runs = counted(rows.iter().map(|row| row.runs.len()).sum(), "run");
         let number = if each { runs } else { format!("{runs} of {}", counted(rows.len(), "configuration")) };
         let about = [programs.into_iter().collect::<Vec<_>>().join(", "), common.join(", "), number];
-        about.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+        line(&about.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")).into_owned()
     }
 }
 

@@ -148,7 +148,7 @@ impl Checkpoint {
     /// Names the file and the first thing that does not fit.
     pub fn read(path: &Path, spec: &ModelSpec) -> Result<Self> {
         let path = &RunFolder::checkpoint_of(path)?;
-        let bytes = std::fs::read(path).map_err(|e| Error::io("read checkpoint", path, &e))?;
+        let bytes = reader::bytes_of("checkpoint", path)?;
         let checkpoint = Reader::open("checkpoint", path, &bytes)?.verified()?.checkpoint(spec)?;
         finite::check(path, spec, &checkpoint)?;
         Ok(checkpoint)

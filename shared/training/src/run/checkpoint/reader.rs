@@ -1,9 +1,9 @@
 //! Reading checkpoints and masks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Once;
 
 use safetensors::tensor::TensorView;
 use serde_json::Value;
@@ -29,11 +29,29 @@ use er_networks::schedule::Clock;
 pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
     let read = || {
         let path = &RunFolder::checkpoint_of(path)?;
-        let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
+        let bytes = bytes_of("mask file", path)?;
         Reader::open("mask file", path, &bytes)?.verified()?.masks(spec)
     };
     let help = format!("give a checkpoint of {}, or a file with a tensor of packed bits for every layer's mask", spec.name());
     read().map_err(|e| e.or_help(&help))
+}
+
+/// The bytes of a regular file, or of the one that stands for a folder.
+///
+/// # Errors
+/// If it cannot be read; a pipe or a device, which might never end.
+pub(super) fn bytes_of(kind: &str, path: &Path) -> Result<Vec<u8>> {
+    let failed = |e: std::io::Error| {
+        let error = Error::io(format!("read {kind}").trim_end(), path, &e);
+        // Whatever is in it, it is there.
+        if e.kind() == std::io::ErrorKind::NotFound { error } else { error.help("make it readable; nothing was changed") }
+    };
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.is_file() && !found.is_dir() {
+        let what = format!("{kind} {} is a pipe, socket or device, not a regular file", path.display());
+        return Err(Error::failure(what.trim_start()).help("give a regular file"));
+    }
+    std::fs::read(path).map_err(failed)
 }
 
 /// The bytes of a checkpoint or another file that an option names, for its hash.
@@ -41,8 +59,7 @@ pub fn read_masks(path: &Path, spec: &ModelSpec) -> Result<Vec<Mask>> {
 /// # Errors
 /// If it cannot be read.
 pub fn checkpoint_content(path: &Path) -> Result<Vec<u8>> {
-    let path = RunFolder::checkpoint_of(path)?;
-    std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))
+    bytes_of("", &RunFolder::checkpoint_of(path)?)
 }
 
 /// What a file with masks says of itself.
@@ -62,10 +79,14 @@ impl MaskFile {
     pub fn read(path: &Path) -> Result<Self> {
         let read = || {
             let path = &RunFolder::checkpoint_of(path)?;
-            let bytes = std::fs::read(path).map_err(|e| Error::io("read mask file", path, &e))?;
+            let bytes = bytes_of("mask file", path)?;
             let reader = Reader::open("mask file", path, &bytes)?.verified()?;
             if !reader.left.iter().any(|name| name.starts_with(MASK)) {
-                return Err(reader.wrong("has no mask"));
+                let other = reader.left.iter().find(|name| name.ends_with(".weight_mask") || name.ends_with(".weight"));
+                return Err(match other {
+                    Some(other) => reader.wrong(format!("has no mask.NAME, but '{other}'")).help(forms::READ),
+                    None => reader.wrong("has no mask"),
+                });
             }
             Ok(Self { origin: reader.origin().ok(), clock: reader.clock().ok() })
         };
@@ -73,13 +94,13 @@ impl MaskFile {
     }
 }
 
-/// Says that damage to a file would not show, once for each.
+/// Says that damage to a file would not show: of the first one.
 fn remark_no_digest(kind: &str, path: &Path) {
-    static TOLD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    let is_new = TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
-    if is_new {
-        remark(&format!("{kind} {} has no digest, so that damage to it may go unnoticed", path.display()));
-    }
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        let what = format!("{kind} {} has no digest, so that damage to it may go unnoticed", path.display());
+        remark(&format!("{what}; others like it are not named again"));
+    });
 }
 
 /// A file that is read.
