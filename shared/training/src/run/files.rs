@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_a_user_names_keeps_its_kind() {
         use std::io::Read;
-        use std::os::unix::fs::{FileTypeExt, symlink};
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let write = |path: &Path, text: &str| write_named(path, |file| file.write_all(text.as_bytes()));
@@ -196,7 +196,6 @@ mod tests {
         write(&at("link"), "2").unwrap();
         assert_eq!(fs::read_to_string(at("plain")).unwrap(), "2");
         symlink("later", at("dangling")).unwrap();
-        use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(at("plain"), fs::Permissions::from_mode(0o600)).unwrap();
         write(&at("plain"), "2").unwrap();
         assert_eq!(fs::metadata(at("plain")).unwrap().permissions().mode() & 0o777, 0o600);
