@@ -97,26 +97,7 @@ fn threads_do_not_change_a_search() {
 
 #[test]
 fn lost_tickets_are_told_at_once() {
-    let place = Place::new();
-    let words = "--data digits --model mlp-8 --levels 2 --epochs 1 --sparsity 0.2 --lr 0.1 --threads 1 --quiet --out runs";
-    place.done(words);
-    let run = place.only_run("runs");
-    let levels = || crate::common::json(&run.join("summary.json"))["levels"].clone();
-    let all = levels();
-    let ticket = run.join("tickets/level-1.safetensors");
-    let whole = std::fs::read(&ticket).unwrap();
-    let mut flipped = whole.clone();
-    *flipped.last_mut().unwrap() ^= 1;
-    for content in [None, Some(flipped)] {
-        std::fs::remove_file(run.join("summary.json")).unwrap();
-        match &content {
-            None => std::fs::remove_file(&ticket).unwrap(),
-            Some(bytes) => std::fs::write(&ticket, bytes).unwrap(),
-        }
-        let message = place.fails(words, 1, &["tickets/level-1.safetensors"]);
-        assert!(message.contains("help: "), "{message}");
-        std::fs::write(&ticket, &whole).unwrap();
-        place.done(words);
-        assert_eq!(levels(), all);
-    }
+    crate::common::lost_tickets_are_told_at_once(
+        "--data digits --model mlp-8 --levels 2 --epochs 1 --sparsity 0.2 --lr 0.1 --threads 1 --quiet",
+    );
 }

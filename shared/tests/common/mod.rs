@@ -321,6 +321,32 @@ pub(crate) fn serves_other_methods(file: &str, choices: &[&str]) {
     }
 }
 
+/// The network of a level that has ended is missed, or found to be damaged, when a run goes on, and not at its end.
+pub(crate) fn lost_tickets_are_told_at_once(words: &str) {
+    let place = Place::new();
+    let words = &format!("{words} --out runs");
+    place.done(words);
+    let run = place.only_run("runs");
+    let levels = || json(&run.join("summary.json"))["levels"].clone();
+    let all = levels();
+    let ticket = run.join("tickets/level-1.safetensors");
+    let whole = std::fs::read(&ticket).unwrap();
+    let mut flipped = whole.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for content in [None, Some(flipped)] {
+        std::fs::remove_file(run.join("summary.json")).unwrap();
+        match &content {
+            None => std::fs::remove_file(&ticket).unwrap(),
+            Some(bytes) => std::fs::write(&ticket, bytes).unwrap(),
+        }
+        let message = place.fails(words, 1, &["tickets/level-1.safetensors"]);
+        assert!(message.contains("help: "), "{message}");
+        std::fs::write(&ticket, &whole).unwrap();
+        place.done(words);
+        assert_eq!(levels(), all);
+    }
+}
+
 /// Every file of options in the program's folder of configurations resolves.
 pub(crate) fn configurations_resolve() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(NAME);

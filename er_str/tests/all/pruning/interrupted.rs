@@ -106,26 +106,7 @@ fn checkpoints_of_other_methods_are_refused() {
 
 #[test]
 fn lost_tickets_are_told_at_once() {
-    let place = Place::new();
-    let words = "--set digits --arch mlp-8 --conv-type ConvMask --er-sparse-method none --pruner mag --threshold-list 0.5,0.2 --warmup-epochs 0 --final-prune-epoch 1 --epochs 1 --threads 1 --quiet --out runs";
-    place.done(words);
-    let run = place.only_run("runs");
-    let levels = || crate::common::json(&run.join("summary.json"))["levels"].clone();
-    let all = levels();
-    let ticket = run.join("tickets/level-1.safetensors");
-    let whole = std::fs::read(&ticket).unwrap();
-    let mut flipped = whole.clone();
-    *flipped.last_mut().unwrap() ^= 1;
-    for content in [None, Some(flipped)] {
-        std::fs::remove_file(run.join("summary.json")).unwrap();
-        match &content {
-            None => std::fs::remove_file(&ticket).unwrap(),
-            Some(bytes) => std::fs::write(&ticket, bytes).unwrap(),
-        }
-        let message = place.fails(words, 1, &["tickets/level-1.safetensors"]);
-        assert!(message.contains("help: "), "{message}");
-        std::fs::write(&ticket, &whole).unwrap();
-        place.done(words);
-        assert_eq!(levels(), all);
-    }
+    crate::common::lost_tickets_are_told_at_once(
+        "--set digits --arch mlp-8 --conv-type ConvMask --er-sparse-method none --pruner mag --threshold-list 0.5,0.2 --warmup-epochs 0 --final-prune-epoch 1 --epochs 1 --threads 1 --quiet",
+    );
 }

@@ -31,7 +31,8 @@ pub(super) struct DrawnOptions {
 pub(super) type OfConfiguration<'a> = dyn Fn(&Path) -> Result<(ModelSpec, Drawn, u64)> + 'a;
 
 impl DrawnOptions {
-    /// The network, its masks and their seed. Draws after telling what is wrong with these options and what `resolver` has found wrong with others.
+    /// The network, its masks and their seed. Draws after telling what is wrong with these options and what `resolver` has found wrong with
+    /// others.
     ///
     /// # Errors
     /// One usage error with all problems; a mask file that is missing or does not fit.

@@ -68,20 +68,11 @@ pub fn main<P: Program>() -> ExitCode {
 
 fn dispatch<P: Program>(words: &[String]) -> Result<Exit> {
     let command = command::<P>();
-    let question = |word: &str| match word {
-        "help" => Some("--help"),
-        "version" => Some("--version"),
-        _ => None,
-    };
-    let asked: Vec<String>;
-    let words = match words.split_first() {
-        Some((first, rest)) if question(first).is_some() => {
-            asked = rest.iter().cloned().chain(question(first).map(str::to_owned)).collect();
-            &asked
-        }
-        _ => words,
-    };
     let (called, rest) = match words.split_first() {
+        // `help graph` asks what `graph --help` does.
+        Some((first, rest)) if ["help", "version"].contains(&first.as_str()) => {
+            return dispatch::<P>(&[rest, &[format!("--{first}")]].concat());
+        }
         Some((first, rest)) if !first.starts_with('-') => (subcommand(&command, first)?, rest),
         _ => (&command, words),
     };

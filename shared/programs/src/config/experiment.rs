@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use er_graphs::error::{Error, Result};
 use er_networks::model::ModelSpec;
 use er_networks::schedule::{LearningRate, LearningRates};
@@ -11,7 +11,9 @@ use er_training::run::RunFolder;
 use er_training::train::{Approach, Contest, Destination, Plan, Training};
 use serde_json::{Map, Value, json};
 
-use super::{OptionId, Provenance, Request, Resolved, Resolver, RunOptions, SharedOptions, TrainingRecipe, read};
+use super::{
+    OptionId, Provenance, Request, Resolved, Resolver, RunOptions, SharedOptions, TrainingRecipe, read, with_word_booleans,
+};
 use crate::{option, options};
 
 /// What the options of a program mean.
@@ -111,7 +113,7 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
         // What a command is asked besides, such as how to write its answer, is not about the run.
         let of_runs = RunOptions::augment_args(O::augment_args(Command::new("run")));
         let given = given.among(&of_runs);
-        let usual: BTreeMap<String, String> = usual_values(command);
+        let usual = usual_values(command);
         let of = |matches: &ArgMatches, given, defaults| {
             let (options, run) = (values_of(matches)?, values_of(matches)?);
             Ok(Self { program, options, run, given, defaults, usual: usual.clone() })
@@ -213,15 +215,9 @@ impl<O: ProgramOptions + Args> TypedOptions<O> {
 fn usual_values(command: &Command) -> BTreeMap<String, String> {
     let usual = |arg: &Arg| {
         let values: Vec<&str> = arg.get_default_values().iter().filter_map(|value| value.to_str()).collect();
-        let switched_off = is_switch_by_default(arg).then(|| "false".to_owned());
-        Some((arg.get_long()?.to_owned(), if values.is_empty() { switched_off? } else { values.join(",") }))
+        (!values.is_empty()).then(|| Some((arg.get_long()?.to_owned(), values.join(","))))?
     };
-    command.get_arguments().filter_map(usual).collect()
-}
-
-/// Whether this is a switch that is off unless it is given.
-fn is_switch_by_default(arg: &Arg) -> bool {
-    matches!(arg.get_action(), ArgAction::SetTrue)
+    with_word_booleans(command.clone()).get_arguments().filter_map(usual).collect()
 }
 
 /// The values of a struct of options.

@@ -135,14 +135,12 @@ pub fn read(command: &Command, program: &Command, words: &[String]) -> Result<Re
             found.extend(text.map(|text| (arg, text, place)));
         }
     }
-    let empty: Vec<&Arg> = typed.iter().filter(|w| w.text.is_empty() && !is_config(w.arg)).map(|w| w.arg).collect();
     let of_files: Vec<&Arg> = found.iter().map(|(arg, ..)| *arg).collect();
     for names in typed.iter().filter(|w| is_unset(w.arg)) {
         unset(table, &names.text, &mut found, &mut problems);
     }
     for word in typed {
-        let is_among = |args: &[&Arg]| args.iter().any(|arg| arg.get_id() == word.arg.get_id());
-        if word.text.is_empty() && is_among(&empty) && is_among(&of_files) {
+        if word.text.is_empty() && !is_config(word.arg) && of_files.iter().any(|arg| arg.get_id() == word.arg.get_id()) {
             found.retain(|(arg, ..)| arg.get_id() != word.arg.get_id());
             continue;
         }

@@ -115,18 +115,21 @@ pub fn replace_text(path: &Path, text: &str) -> Result<()> {
 /// No such file, no permission, or something else than a regular file.
 pub fn open_regular(path: &Path) -> Result<File> {
     let failed = |e: std::io::Error| Error::io("read", path, &e);
-    let regular = |metadata: &fs::Metadata| {
-        if metadata.is_file() {
-            return Ok(());
-        }
-        let what = if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" };
-        Err(Error::failure(format!("{} is {what}, not a regular file", path.display())).help("put a regular file there"))
-    };
-    regular(&fs::metadata(path).map_err(failed)?)?;
+    let named = path.display().to_string();
+    must_be_regular(&named, &fs::metadata(path).map_err(failed)?)?;
     let file = File::open(path).map_err(failed)?;
     // Another one may have taken its place in between.
-    regular(&file.metadata().map_err(failed)?)?;
+    must_be_regular(&named, &file.metadata().map_err(failed)?)?;
     Ok(file)
+}
+
+/// Refuses what is no regular file; messages call it `named`.
+pub(super) fn must_be_regular(named: &str, found: &fs::Metadata) -> Result<()> {
+    if found.is_file() {
+        return Ok(());
+    }
+    let what = if found.is_dir() { "a folder" } else { "a pipe, socket or device" };
+    Err(Error::failure(format!("{named} is {what}, not a regular file")).help("put a regular file there"))
 }
 
 /// Makes the creation or renaming of a file durable.

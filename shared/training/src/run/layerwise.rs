@@ -54,17 +54,8 @@ pub fn by_name(numbers: &BTreeMap<String, f64>, names: &[&str]) -> Result<LayerD
     if numbers.contains_key(TOTAL) {
         return sparsities(numbers, names).map(|file| file.distribution()).map_err(of_file);
     }
-    let out_of_range = numbers.iter().find(|(_, density)| !(0.0..=1.0).contains(*density));
-    if let Some((name, density)) = out_of_range {
-        let what = Error::failure(format!("has density {density} for \"{name}\", outside 0 to 1"));
-        return Err(of_file(what.help("sparsities in percent have a \"total\" beside them")));
-    }
-    let mut of_layers = BTreeMap::new();
-    for (name, density) in numbers {
-        if of_layers.insert(bare(name), *density).is_some() {
-            return Err(of_file(Error::failure(format!("has layer \"{}\" twice", bare(name))).help("leave one of them out")));
-        }
-    }
+    let of_layers =
+        bare_names(numbers, ("density", 1.0), "sparsities in percent have a \"total\" beside them").map_err(of_file)?;
     in_order(of_layers, names).map(LayerDensities::List).map_err(of_file)
 }
 
@@ -82,21 +73,29 @@ fn parse(text: &str, names: &[&str]) -> Result<Layerwise> {
 }
 
 fn sparsities(file: &BTreeMap<String, f64>, names: &[&str]) -> Result<Layerwise> {
-    let mut by_name = BTreeMap::new();
-    for (name, sparsity) in file {
-        if !(0.0..=100.0).contains(sparsity) {
-            return Err(Error::failure(format!("has sparsity {sparsity} for \"{name}\", outside 0 to 100"))
-                .help("sparsities are percentages of weights that are 0"));
-        }
-        if by_name.insert(bare(name), 1.0 - sparsity / 100.0).is_some() {
-            return Err(Error::failure(format!("has layer \"{}\" twice", bare(name))).help("leave one of them out"));
-        }
+    let mut by_name = bare_names(file, ("sparsity", 100.0), "sparsities are percentages of weights that are 0")?;
+    for sparsity in by_name.values_mut() {
+        *sparsity = 1.0 - *sparsity / 100.0;
     }
     let total = by_name.remove(TOTAL).ok_or_else(|| Error::failure("has no \"total\""))?;
     if total <= 0.0 {
         return Err(Error::failure("has a total sparsity of 100").help("give the file of a run that kept some weights"));
     }
     Ok(Layerwise { densities: in_order(by_name, names)?, total })
+}
+
+/// The numbers by what all programs write of their names; `what` they are, and the largest that they may be.
+fn bare_names<'a>(numbers: &'a BTreeMap<String, f64>, (what, most): (&str, f64), help: &str) -> Result<BTreeMap<&'a str, f64>> {
+    let mut by_name = BTreeMap::new();
+    for (name, number) in numbers {
+        if !(0.0..=most).contains(number) {
+            return Err(Error::failure(format!("has {what} {number} for \"{name}\", outside 0 to {most}")).help(help));
+        }
+        if by_name.insert(bare(name), *number).is_some() {
+            return Err(Error::failure(format!("has layer \"{}\" twice", bare(name))).help("leave one of them out"));
+        }
+    }
+    Ok(by_name)
 }
 
 /// The numbers of the layers with these names.

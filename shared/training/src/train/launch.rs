@@ -121,9 +121,9 @@ impl Training {
     /// Runs in `program`, and writes to `to`. `fresh` gives the first masks and weights where there is no checkpoint.
     ///
     /// # Errors
-    /// An engine or a device that is not there, data that is missing, batches that do not fit into memory, a schedule that does not fit the number of batches, a folder
-    /// in use or not writable, a checkpoint that does not fit, a device that fails, a training that diverges. The manifest then says
-    /// so too, if there is a folder.
+    /// An engine or a device that is not there, data that is missing, batches that do not fit into memory, a schedule that does not fit the
+    /// number of batches, a folder in use or not writable, a checkpoint that does not fit, a device that fails, a training that diverges.
+    /// The manifest then says so too, if the training has begun.
     pub fn launch(
         &self,
         program: &Invocation,
@@ -158,7 +158,7 @@ impl Training {
             (None, None) => Begins::Anew,
         };
         let scope = Scope {
-            steps: Some(self.plan.steps(length)),
+            steps: Some(self.plan.steps(length.batches_per_epoch)),
             running_options: Some(running_options.clone()),
             contents: contents.clone(),
         };
@@ -324,8 +324,10 @@ impl Training {
             }
         };
         if is_new {
-            let steps = self.plan.max_steps.unwrap_or(u64::MAX).min(length.steps());
-            self.approach.remarks(&self.spec, &state, length, steps)?.iter().for_each(|text| remark(text));
+            self.approach
+                .remarks(&self.spec, &state, length, self.plan.steps(length.batches_per_epoch))?
+                .iter()
+                .for_each(|text| remark(text));
         }
         let trained_from = trained_from(&progress);
         let mut facts = self.facts.clone();

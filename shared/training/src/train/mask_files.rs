@@ -32,11 +32,6 @@ impl<'a> MaskFiles<'a> {
         (0..=epochs / every).find_map(|i| told(i * every))
     }
 
-    /// [`MaskFiles::missing`] of a run that has come this far.
-    pub(super) fn lacks(&self, epochs: u64) -> Option<String> {
-        Self::missing(self.folder.path(), self.epochs, epochs)
-    }
-
     /// Writes the masks as they are.
     ///
     /// # Errors

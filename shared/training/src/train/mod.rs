@@ -49,7 +49,7 @@ use crate::data::{DataSet, Loader, Part, Prefetch};
 use crate::run::{Best, Checkpoint, Origin, Progress, Signals, Stop, Sums};
 use er_engine::{Batch, Engine, Outcome};
 use er_graphs::error::{Error, Result};
-use er_networks::schedule::{Clock, LearningRate, LearningRates, Length};
+use er_networks::schedule::{Clock, LearningRate, LearningRates};
 
 /// The three parts of a data set, in batches.
 #[derive(Debug)]
@@ -140,9 +140,10 @@ impl Plan {
         progress.clock.epoch() >= self.epochs || self.stops_at(progress.clock.step)
     }
 
-    /// Steps of the whole training, where all epochs have this length.
-    pub fn steps(&self, length: Length) -> u64 {
-        self.max_steps.map_or(length.steps(), |max| max.min(length.steps()))
+    /// Steps of the whole training, whose epochs have so many batches.
+    pub fn steps(&self, batches_per_epoch: u64) -> u64 {
+        let all = self.epochs * batches_per_epoch;
+        self.max_steps.map_or(all, |max| max.min(all))
     }
 
     fn stops_at(&self, step: u64) -> bool {

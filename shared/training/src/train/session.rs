@@ -94,8 +94,7 @@ impl Session<'_> {
         }
         let mut stopwatch = Stopwatch::default();
         let begun = progress.clock.step;
-        let steps = self.plan.max_steps.unwrap_or(u64::MAX).min(self.plan.epochs * here);
-        let mut display = Display::new(self.quiet, self.plan.epochs, steps, begun);
+        let mut display = Display::new(self.quiet, self.plan.epochs, self.plan.steps(here), begun);
         display.table(&self.heading);
         self.remarks.iter().for_each(|line| display.line(line));
         if begun > 0 && self.remarks.is_empty() {
@@ -107,10 +106,10 @@ impl Session<'_> {
         let (origin, interval) = (self.origin.clone(), self.checkpoint_interval);
         let mut recorder = Recorder::open(self.folder, origin, &progress, interval, engine, stepper)?;
         let mut masks = self.mask_interval.map(|epochs| MaskFiles::new(self.folder, self.origin.clone(), epochs));
-        if let Some(masks) = &masks {
+        if let (Some(masks), Some(every)) = (&masks, self.mask_interval) {
             if begun == 0 {
                 masks.write(&progress, engine, stepper)?;
-            } else if let Some(what) = masks.lacks(progress.clock.epoch()) {
+            } else if let Some(what) = MaskFiles::missing(self.folder.path(), every, progress.clock.epoch()) {
                 remark(&format!("--save-masks writes no masks of epochs that are past: {what}"));
             }
         }

@@ -141,8 +141,8 @@ impl Checkpoint {
         write_file(path, origin, metadata, &tensors(spec, state, saved))
     }
 
-    /// Reads a checkpoint of this model ([`RunFolder::checkpoint_of`] tells what may be named) and checks all of it: its digest, model, names, shapes, lengths, that every mask has as many bits as
-    /// there are edge values, and that all values are finite.
+    /// Reads a checkpoint of this model ([`RunFolder::checkpoint_of`] tells what may be named) and checks all of it: its digest, model,
+    /// names, shapes, lengths, that every mask has as many bits as there are edge values, and that all values are finite.
     ///
     /// # Errors
     /// Names the file and the first thing that does not fit.

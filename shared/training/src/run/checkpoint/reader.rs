@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::digest::{DIGEST, Digester};
 use super::forms::{self, POSITIONS};
 use super::{Checkpoint, FORMAT, MASK, METHOD, Origin};
+use crate::run::files::must_be_regular;
 use crate::run::folder::RunFolder;
 use crate::run::progress::Progress;
 use crate::run::saved::{Saved, SavedTensor};
@@ -46,11 +47,8 @@ pub(super) fn bytes_of(kind: &str, path: &Path) -> Result<Vec<u8>> {
         // Whatever is in it, it is there.
         if e.kind() == std::io::ErrorKind::NotFound { error } else { error.help("make it readable; nothing was changed") }
     };
-    let found = std::fs::metadata(path).map_err(failed)?;
-    if !found.is_file() && !found.is_dir() {
-        let what = format!("{kind} {} is a pipe, socket or device, not a regular file", path.display());
-        return Err(Error::failure(what.trim_start()).help("give a regular file"));
-    }
+    let named = format!("{kind} {}", path.display());
+    must_be_regular(named.trim_start(), &std::fs::metadata(path).map_err(failed)?)?;
     std::fs::read(path).map_err(failed)
 }
 
